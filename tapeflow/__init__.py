@@ -1,0 +1,14 @@
+"""TensorFlow 2 in readable Python: eager tensors, gradient tapes and Keras 3, under TensorFlow's names and semantics."""
+
+import sys
+import warnings
+
+# NumPy's floating point warnings about our own arithmetic are not the user's: 1/0 is inf here, as in TensorFlow.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tapeflow\.")
+
+from tapeflow import api  # noqa: E402
+from tapeflow.api.export import build  # noqa: E402
+
+__version__ = "2.21.0+tapeflow.0.1"
+
+build(sys.modules[__name__])

@@ -1,0 +1,1 @@
+"""Public names that shape, slice, join, index and sort tensors."""

@@ -1,0 +1,57 @@
+"""What makes tensors of plain values, and the constants of the public API: dtypes, specs, shapes, errors."""
+
+from tapeflow.api.export import export, export_value
+from tapeflow.autodiff.tape import GradientTape, UnconnectedGradients
+from tapeflow.base import dtypes, errors
+from tapeflow.base.shape import TensorShape
+from tapeflow.base.specs import TensorSpec, TypeSpec
+from tapeflow.core.convert import convert_to_tensor, register_tensor_conversion_function, static_dims
+from tapeflow.core.primitive import P
+from tapeflow.core.slices import IndexedSlices, IndexedSlicesSpec
+
+for _dtype in dtypes.ALL:
+    if not _dtype.name.startswith(("float8", "int4", "uint4")):
+        export_value(_dtype, _dtype.name, f"dtypes.{_dtype.name}")
+    else:
+        export_value(_dtype, f"dtypes.experimental.{_dtype.name}")
+export_value(dtypes.half, "half", "dtypes.half")
+export_value(dtypes.double, "double", "dtypes.double")
+export_value(dtypes.DType, "DType", "dtypes.DType")
+export_value(dtypes.as_dtype, "as_dtype", "dtypes.as_dtype")
+export_value(TensorShape, "TensorShape")
+export_value(TensorSpec, "TensorSpec")
+export_value(TypeSpec, "TypeSpec")
+export_value(IndexedSlices, "IndexedSlices")
+export_value(IndexedSlicesSpec, "IndexedSlicesSpec")
+export_value(GradientTape, "GradientTape", "autodiff.GradientTape")
+export_value(UnconnectedGradients, "UnconnectedGradients")
+export_value(convert_to_tensor, "convert_to_tensor")
+export_value(register_tensor_conversion_function, "register_tensor_conversion_function")
+export_value(None, "newaxis")
+for _name, _error in vars(errors).items():
+    if isinstance(_error, type) and issubclass(_error, Exception):
+        export_value(_error, f"errors.{_name}")
+
+
+@export("constant")
+def constant(value, dtype=None, shape=None, name="Const"):
+    """A tensor of `value`, broadcast to `shape` where one is given.
+
+    Example:
+        >>> import tapeflow as tf
+        >>> tf.constant(7.0, shape=[2])
+        <tf.Tensor: shape=(2,), dtype=float32, numpy=array([7., 7.], dtype=float32)>
+    """
+    tensor = convert_to_tensor(value, dtype)
+    if shape is None:
+        return tensor
+    dims = static_dims(shape)
+    if tensor.dims == dims:
+        return tensor
+    count = tensor.shape.num_elements()
+    size = TensorShape(dims).num_elements()
+    if count == size:
+        return P.reshape(tensor, shape=dims)
+    if count == 1:
+        return P.broadcast_to(P.reshape(tensor, shape=()), shape=dims)
+    raise TypeError(f"Eager execution of tf.constant with unsupported shape. Tensor {tensor!r} (converted from {value!r}) has {count} elements, but got `shape` {dims} with {size} elements).")

@@ -1,0 +1,1 @@
+"""Public names of the surroundings: modules, names, devices, configuration, checks."""

@@ -1,0 +1,1 @@
+"""Public names of automatic differentiation beyond the tape."""

@@ -1,0 +1,1 @@
+"""`RaggedTensor` and `tf.ragged`."""

@@ -1,0 +1,356 @@
+"""The methods of `tf.Tensor`: operators, indexing, conversion to Python and NumPy, printing."""
+
+import numbers
+
+import numpy as np
+
+from tapeflow.api.export import export_value
+from tapeflow.base.dtypes import bool_, float32, float64, string
+from tapeflow.base.errors import InvalidArgumentError, invalid
+from tapeflow.base.shape import TensorShape
+from tapeflow.core.convert import convert_to_tensor, operand
+from tapeflow.core.graph import SymbolicTensor
+from tapeflow.core.primitive import NO_ATTRS, P, bind
+from tapeflow.core.state import state
+from tapeflow.core.tensor import Tensor, ndarray, wrap
+from tapeflow.core.variable import Variable
+
+export_value(Tensor, "Tensor")
+
+# Operators
+
+
+def _binary(name):
+    op = getattr(P, name)
+
+    def method(self, other):
+        if other.__class__ is not Tensor:
+            other = operand(other, self)
+            if other is NotImplemented:
+                return other
+        return bind(op, (self, other), NO_ATTRS)
+
+    def reflected(self, other):
+        other = operand(other, self)
+        return other if other is NotImplemented else bind(op, (other, self), NO_ATTRS)
+
+    return method, reflected
+
+
+def _true_division(x, y):
+    """Integers divide as float64 (float32 for 8 and 16 bits), as in TensorFlow."""
+    if x._dtype is y._dtype and x._dtype.is_integer:
+        wide = float32 if x._dtype.size <= 2 else float64
+        x, y = P.cast(x, dtype=wide), P.cast(y, dtype=wide)
+    return bind(P.truediv, (x, y), NO_ATTRS)
+
+
+def _truediv(self, other):
+    other = operand(other, self)
+    return other if other is NotImplemented else _true_division(self, other)
+
+
+def _rtruediv(self, other):
+    other = operand(other, self)
+    return other if other is NotImplemented else _true_division(other, self)
+
+
+def _matmul(self, other):
+    return P.matmul(self, convert_to_tensor(other, dtype_hint=self._dtype))
+
+
+def _rmatmul(self, other):
+    return P.matmul(convert_to_tensor(other, dtype_hint=self._dtype), self)
+
+
+def _logical(boolean, bitwise):
+    """`&`, `|`, `^` are logical on bools and bitwise on integers."""
+
+    def choose(x):
+        return getattr(P, boolean if x._dtype is bool_ else bitwise)
+
+    def method(self, other):
+        return choose(self)(self, convert_to_tensor(other, dtype_hint=self._dtype))
+
+    def reflected(self, other):
+        return choose(self)(convert_to_tensor(other, dtype_hint=self._dtype), self)
+
+    return method, reflected
+
+
+def _invert(self):
+    return P.logical_not(self) if self._dtype is bool_ else P.bitwise_invert(self)
+
+
+def _compare(op_name, unequal):
+    op = getattr(P, op_name)
+
+    def method(self, other):
+        if other is None:
+            return unequal
+        try:
+            other = operand(other, self)
+        except (TypeError, ValueError):
+            return unequal
+        if other is NotImplemented:
+            return other
+        try:
+            return op(self, other)
+        except InvalidArgumentError:
+            if self._dtype is not other._dtype:
+                raise
+            return unequal  # shapes that do not fit are simply not equal
+
+    return method
+
+
+def _hash(self):
+    raise TypeError("Tensor is unhashable. Instead, use tensor.ref() as the key.")
+
+
+OPERATORS = {
+    "__neg__": lambda self: bind(P.neg, (self,), NO_ATTRS),
+    "__pos__": lambda self: self,
+    "__abs__": lambda self: P.abs(self),
+    "__invert__": _invert,
+    "__truediv__": _truediv,
+    "__rtruediv__": _rtruediv,
+    "__matmul__": _matmul,
+    "__rmatmul__": _rmatmul,
+    "__eq__": _compare("equal", False),
+    "__ne__": _compare("not_equal", True),
+}
+for _python, _primitive in {"add": "add", "sub": "sub", "mul": "mul", "floordiv": "floordiv", "mod": "floormod", "pow": "pow"}.items():
+    OPERATORS[f"__{_python}__"], OPERATORS[f"__r{_python}__"] = _binary(_primitive)
+for _python, _primitive in {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}.items():
+    OPERATORS[f"__{_python}__"], _ = _binary(_primitive)
+for _python, _names in {
+    "and": ("logical_and", "bitwise_and"),
+    "or": ("logical_or", "bitwise_or"),
+    "xor": ("logical_xor", "bitwise_xor"),
+}.items():
+    OPERATORS[f"__{_python}__"], OPERATORS[f"__r{_python}__"] = _logical(*_names)
+
+
+# Indexing
+
+
+def _index(self, key):
+    """`tensor[key]`: integers, slices, `...`, `tf.newaxis`, scalar integer tensors, or a boolean mask."""
+    if isinstance(key, (Tensor, Variable, ndarray)) and np.ndim(key) and convert_to_tensor(key)._dtype is bool_:
+        return P.boolean_mask(self, convert_to_tensor(key))
+    parts = key if isinstance(key, (tuple, list)) else (key,)
+    if isinstance(key, list) and not all(isinstance(part, (slice, type(None), type(Ellipsis))) for part in key):
+        raise _bad_index(key)
+    return P.strided_slice(self, key=tuple([_part(part) for part in parts]))
+
+
+def _part(part):
+    if isinstance(part, slice):
+        return (_whole(part.start), _whole(part.stop), _whole(part.step))
+    if part is None or part is Ellipsis:
+        return part
+    if isinstance(part, (bool, np.bool_)) or part.__class__ is float:
+        raise _bad_index(part)
+    return _whole(part)
+
+
+def _whole(n):
+    """An int, or a symbolic scalar, of one index."""
+    if n is None or n.__class__ is int:
+        return n
+    if isinstance(n, (numbers.Integral, np.ndarray)) and np.ndim(n) == 0:
+        return int(n)
+    if isinstance(n, (Tensor, Variable)) or hasattr(n, "__tf_tensor__"):
+        n = convert_to_tensor(n)
+        if n._dtype.is_integer and n.dims == ():
+            return int(n._value) if n.__class__ is Tensor else n
+    raise _bad_index(n)
+
+
+def _bad_index(part):
+    return TypeError(
+        "Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) and scalar tf.int32/tf.int64 tensors are valid "
+        f"indices, got {part!r}"
+    )
+
+
+# Python and NumPy
+
+
+def _numpy(self):
+    """A NumPy copy of the value: a scalar where there is no dimension, `bytes` for a 0-d string."""
+    if state.recorders and self._mark is not None:
+        for recorder in state.recorders:
+            recorder.note_escape(self)
+    value = self._value
+    if value.__class__ is ndarray:
+        return value.copy() if value.ndim else value[()]
+    return value
+
+
+def _array(self, dtype=None, copy=None):
+    value = np.array(self._value, dtype)
+    return value
+
+
+def _len(self):
+    if not self.dims:
+        raise TypeError("Scalar tensor has no `len()`" if self.dims == () else f"len() of a tensor of unknown rank: {self!r}")
+    if self.dims[0] is None:
+        raise TypeError(f"len() is not well defined for a symbolic tensor ({self.name}): use tf.shape(x)[0].")
+    return self.dims[0]
+
+
+def _iterate(self):
+    if self.dims is None or self.dims == () or self.dims[0] is None:
+        raise TypeError("Cannot iterate over a scalar tensor." if self.dims == () else "Cannot iterate over a tensor with unknown first dimension.")
+    for i in range(self.dims[0]):
+        yield P.strided_slice(self, key=(i,))
+
+
+def _python_number(convert):
+    def method(self):
+        return convert(self._value)
+
+    return method
+
+
+def _bool(self):
+    if isinstance(self, SymbolicTensor):
+        self.refuse_bool()
+    return bool(self._value)
+
+
+def _as_index(self):
+    if self.__class__ is not Tensor:
+        raise TypeError(f"The symbolic tensor {self.name} cannot be used as a Python index or integer: it has no value yet.")
+    if not self._dtype.is_integer or self.dims != ():
+        raise TypeError("only integer scalar arrays can be converted to a scalar index")
+    return int(self._value)
+
+
+def _format(self, spec):
+    return format(self._value.item() if self.dims == () else str(self), spec) if self.__class__ is Tensor else format(str(self), spec)
+
+
+def _shown(value):
+    if value.__class__ is ndarray:
+        return repr(value) if value.ndim else repr(value[()])
+    return str(value)
+
+
+def _repr(self):
+    return f"<tf.Tensor: shape={self.shape}, dtype={self._dtype.name}, numpy={_shown(self._value)}>"
+
+
+def _str(self):
+    value = self._value[()] if self._dtype is string and self.dims == () else self._value
+    return f"tf.Tensor({value}, shape={self.shape}, dtype={self._dtype.name})"
+
+
+def _symbolic_repr(self):
+    return f"<tf.Tensor '{self.name}' shape={self.shape} dtype={self._dtype.name}>"
+
+
+def _symbolic_str(self):
+    return f'Tensor("{self.name}", shape={self.shape}, dtype={self._dtype.name})'
+
+
+def _buffer(self, flags=0):
+    return memoryview(np.array(self._value))
+
+
+def _dlpack(self, *, stream=None, **options):
+    return np.asarray(self._value).__dlpack__(**options)
+
+
+class Reference:
+    """A hashable stand-in for a tensor or variable, equal to the references of the same object."""
+
+    def __init__(self, wrapped):
+        self._wrapped = wrapped
+
+    def deref(self):
+        """The object itself."""
+        return self._wrapped
+
+    def __hash__(self):
+        return id(self._wrapped)
+
+    def __eq__(self, other):
+        return isinstance(other, Reference) and self._wrapped is other._wrapped
+
+    def __repr__(self):
+        return f"<Reference wrapping {self._wrapped!r}>"
+
+
+def _get_shape(self):
+    """The `TensorShape`."""
+    return self.shape
+
+
+def _set_shape(self, shape):
+    """Check that `shape` fits the tensor's own.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not self.shape.is_compatible_with(shape):
+        raise ValueError(f"Tensor's shape {self.shape} is not compatible with supplied shape {TensorShape(shape)}.")
+
+
+METHODS = {
+    "__getitem__": _index,
+    "__len__": _len,
+    "__iter__": _iterate,
+    "__bool__": _bool,
+    "__array__": _array,
+    "__float__": _python_number(float),
+    "__int__": _python_number(int),
+    "__complex__": _python_number(complex),
+    "__index__": _as_index,
+    "__format__": _format,
+    "__hash__": _hash,
+    "__repr__": _repr,
+    "__str__": _str,
+    "__buffer__": _buffer,
+    "__dlpack__": _dlpack,
+    "__dlpack_device__": lambda self: (1, 0),
+    "__copy__": lambda self: self,
+    "__deepcopy__": lambda self, memo: self if self.__class__ is not Tensor else wrap(self._value),
+    "__reduce__": lambda self: (_rebuild, (np.asarray(self._value),)),
+    "__round__": lambda self, digits=0: P.rint(self),
+    "numpy": _numpy,
+    "get_shape": _get_shape,
+    "set_shape": _set_shape,
+    "ref": lambda self: Reference(self),
+    "eval": lambda self, feed_dict=None, session=None: self.numpy(),
+    "ndim": property(lambda self: len(self.dims) if self.dims is not None else _unknown_rank(self)),
+    "device": property(lambda self: "/job:localhost/replica:0/task:0/device:CPU:0"),
+    "backing_device": property(lambda self: "/job:localhost/replica:0/task:0/device:CPU:0"),
+    "is_cpu": True,
+    "_id": property(id),
+    "_numpy": _numpy,
+    "cpu": lambda self: self,
+    "gpu": lambda self, index=0: _no_gpu(),
+    "experimental_ref": lambda self: Reference(self),
+}
+
+
+def _rebuild(array):
+    return wrap(array)
+
+
+def _unknown_rank(self):
+    raise AttributeError(f"{self.name} has an unknown rank.")
+
+
+def _no_gpu():
+    raise invalid("gpu", "There is no GPU: tapeflow computes on the CPU")
+
+
+for _name, _method in {**OPERATORS, **METHODS}.items():
+    setattr(Tensor, _name, _method)
+SymbolicTensor.__repr__ = _symbolic_repr
+SymbolicTensor.__str__ = _symbolic_str

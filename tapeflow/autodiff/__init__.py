@@ -1,0 +1,1 @@
+"""Automatic differentiation: tapes, forward accumulators, vectorised maps, custom gradients, explanations."""

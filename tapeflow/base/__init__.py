@@ -1,0 +1,1 @@
+"""What needs no tensor: dtypes, shapes, specs, nested structures, errors and flags."""

@@ -1,0 +1,1 @@
+"""Tensors, variables, primitives and the one door (`bind`) through which every op passes."""

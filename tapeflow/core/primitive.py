@@ -1,0 +1,231 @@
+"""`Primitive`: one op with all its rules in one place, and `bind`, the one door through which every op passes."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from tapeflow.base import dtypes
+from tapeflow.base.errors import InternalError, InvalidArgumentError, OpError, ResourceExhaustedError
+from tapeflow.core.record import note, plan_residuals
+from tapeflow.core.state import state
+from tapeflow.core.tensor import Spec, Tensor, wrap
+
+
+
+class _Registry:
+    """Every primitive as an attribute: rules call each other as `P.name`, whatever file they live in."""
+
+
+P: Any = _Registry()
+PRIMITIVES: dict[str, "Primitive"] = vars(P)
+NO_ATTRS: dict = {}
+
+
+class Primitive:
+    """One op. Calling it with tensors (and attrs by keyword) binds it.
+
+    Rules are written in ops, never in NumPy, except the kernel; see docs/add_an_op.md.
+
+    Args:
+        name: unique name; also the op's name in messages.
+        kernel: `kernel(*values, **attrs)`, NumPy values to a NumPy value (or a tuple where `multiple`). The meaning of the op.
+            It must raise for whatever `infer` refuses, or compute what TensorFlow would.
+        infer: `infer(*specs, **attrs)`: specs to a spec (or a tuple); unknown dimensions are None. Raises the user's error.
+        vjp: a tuple with one rule for each input (None: not differentiable) or one joint function. The parameter names of a
+            rule are what it keeps: `rule(g, x, out, y_shape, *, axis)` keeps input x, the result and the shape of y.
+            A joint rule is `rule(g, wanted, ...)` and returns a cotangent (or None) for each input.
+        jvp: None (derived), "linear" (the op is linear in all inputs together), "multilinear" (in each input), a tuple of rules
+            `rule(t, ...)` for each input with residuals as in vjp, or a function `jvp(tangents, inputs, out, **attrs)`.
+        batch: `batch(op, inputs, batched, attrs)` for `vectorized_map`, or None: one example at a time.
+        lower: how the compiler treats it: "scalar", "movement", "reduce" or "library".
+        accepts: the dtypes of the inputs that are checked.
+        uniform: all inputs must have one dtype.
+        multiple: the kernel returns a tuple.
+        stateful: it has an effect or reads state: it is never folded, merged or reordered.
+        parameters: the names of the inputs, where the kernel does not tell them (ufuncs).
+        samples: a function giving a list of (inputs, attrs) with which the registry test runs the op.
+    """
+
+    def __init__(
+        self,
+        name,
+        kernel,
+        infer,
+        *,
+        vjp=None,
+        jvp=None,
+        batch=None,
+        lower="library",
+        accepts=None,
+        uniform=True,
+        multiple=False,
+        stateful=False,
+        samples=None,
+        parameters=None,
+    ):
+        if name in PRIMITIVES:
+            raise ValueError(f"There is a primitive named {name!r} already.")
+        self.name = name
+        self.kernel = kernel
+        self.infer = infer
+        self.vjp = vjp
+        self.jvp = jvp
+        self.batch = batch
+        self.lower = lower
+        self.accepts = None if accepts is None else dtype_bits(accepts)
+        self.uniform = uniform
+        self.multiple = multiple
+        self.stateful = stateful
+        self.samples = samples
+        self.parameters = parameters or input_names(kernel)
+        self.plans = plan_residuals(self.parameters, vjp)
+        self.jvp_plans = plan_residuals(self.parameters, jvp) if isinstance(jvp, tuple) else None
+        PRIMITIVES[name] = self
+
+    def __call__(self, *inputs, **attrs):
+        return bind(self, inputs, attrs)
+
+    def __repr__(self):
+        return f"<primitive {self.name}>"
+
+    def __reduce__(self):
+        return _primitive_named, (self.name,)
+
+
+def _primitive_named(name):
+    return PRIMITIVES[name]
+
+
+def dtype_bits(accepted):
+    """The bit set of some dtypes, the cheap form of a membership test."""
+    bits = 0
+    for dtype in accepted:
+        bits |= 1 << dtype.as_datatype_enum
+    return bits
+
+
+def input_names(kernel):
+    """The names of a kernel's tensor inputs; a single starred name means any number of them."""
+    code = kernel.__code__
+    starred = code.co_argcount + code.co_kwonlyargcount
+    if code.co_flags & inspect.CO_VARARGS:
+        return (*code.co_varnames[: code.co_argcount], code.co_varnames[starred])
+    return code.co_varnames[: code.co_argcount]
+
+
+def bind(op, inputs, attrs=NO_ATTRS):
+    """Run `op` on `inputs` (tensors) in whatever mode is on: eager, recorded by tapes, traced into a graph, batched.
+
+    Returns:
+        A tensor, or a tuple of tensors where `op.multiple`.
+
+    Raises:
+        OpError: what the op's `infer` or kernel says is wrong with the inputs.
+    """
+    for x in inputs:
+        if x.__class__ is not Tensor:
+            return _interpret(op, inputs, attrs)
+    if state.busy and state.graph is not None and (op.stateful or has_symbols(attrs)):
+        return _interpret(op, inputs, attrs)
+    if inputs:
+        dtype = inputs[0]._dtype
+        if op.uniform:
+            for x in inputs:
+                if x._dtype is not dtype:
+                    _refuse_dtypes(op, inputs)
+        if op.accepts is not None and not op.accepts >> dtype.as_datatype_enum & 1:
+            _refuse_dtypes(op, inputs)
+    try:
+        result = op.kernel(*[x._value for x in inputs], **attrs)
+    except Exception as error:
+        result = _recover(op, inputs, attrs, error)
+    outputs = tuple([wrap(value) for value in result]) if op.multiple else wrap(result)
+    if state.busy and state.recorders:
+        note(op, inputs, attrs, outputs)
+    return outputs
+
+
+def _interpret(op, inputs, attrs):
+    """Bind `op` where an input or an attr is not a plain tensor: its class says which interpreter takes it."""
+    tracer = None
+    for x in (*inputs, *[value for value in attrs.values() if isinstance(value, Tensor)]):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{op.name}: inputs must be tensors, got {type(x).__name__}: {x!r}")
+        if x.__class__ is not Tensor and (tracer is None or x.level > tracer.level):
+            tracer = x
+    _check_dtypes(op, inputs)
+    interpreter = state.graph if tracer is None else tracer.interpreter
+    outputs = interpreter.bind(op, inputs, attrs)
+    if state.recorders:
+        note(op, inputs, attrs, outputs)
+    return outputs
+
+
+def has_symbols(attrs):
+    """Whether an attr holds a tensor that has no value yet."""
+    for value in attrs.values():
+        if value.__class__ is tuple or value.__class__ is list:
+            if any(isinstance(item, Tensor) for item in value):
+                return True
+        elif isinstance(value, Tensor):
+            return True
+    return False
+
+
+def infer_specs(op, inputs, attrs):
+    """The spec (or tuple of specs) of the op's result."""
+    return op.infer(*[x.spec for x in inputs], **attrs)
+
+
+def _check_dtypes(op, inputs):
+    if not inputs:
+        return
+    dtype = inputs[0]._dtype
+    if op.uniform and any(x._dtype is not dtype for x in inputs):
+        _refuse_dtypes(op, inputs)
+    if op.accepts is not None and not op.accepts >> dtype.as_datatype_enum & 1:
+        _refuse_dtypes(op, inputs)
+
+
+def _refuse_dtypes(op, inputs):
+    first = inputs[0]._dtype
+    for position, x in enumerate(inputs):
+        if op.uniform and x._dtype is not first:
+            raise InvalidArgumentError(
+                None,
+                None,
+                f"cannot compute {op.name} as input #{position}(zero-based) was expected to be a {first.c_name} tensor but is "
+                f"a {x._dtype.c_name} tensor: {_briefly(inputs[0])} and {_briefly(x)}. tf.cast makes the dtypes equal. "
+                f"[Op:{op.name}]",
+            )
+    allowed = [dtype.name for dtype in dtypes.ALL if op.accepts >> dtype.as_datatype_enum & 1]
+    raise InvalidArgumentError(
+        None,
+        None,
+        f"Value for attr 'T' of {first.name} is not in the list of allowed values: {', '.join(allowed)}. "
+        f"{op.name} was given {_briefly(inputs[0])}; tf.cast changes its dtype. [Op:{op.name}]",
+    )
+
+
+def _briefly(x):
+    return f"{x._dtype.name}{list(x.dims) if x.dims is not None else ''}"
+
+
+def _recover(op, inputs, attrs, error):
+    """The result where only NumPy's floating point warnings were made errors; otherwise raise the error for people."""
+    if isinstance(error, (RuntimeWarning, FloatingPointError)):
+        with np.errstate(all="ignore"):
+            return op.kernel(*[x._value for x in inputs], **attrs)
+    if isinstance(error, OpError):
+        raise error
+    if isinstance(error, MemoryError):
+        raise ResourceExhaustedError(
+            None, None, f"OOM when computing {op.name} of {', '.join(map(_briefly, inputs))}: {error} [Op:{op.name}]"
+        ) from error
+    infer_specs(op, inputs, attrs)
+    kind = InvalidArgumentError if isinstance(error, (ValueError, TypeError, IndexError, OverflowError)) else InternalError
+    raise kind(None, None, f"{op.name} of {', '.join(map(_briefly, inputs))}: {error} [Op:{op.name}]") from error
+
+
+__all__ = ["NO_ATTRS", "P", "PRIMITIVES", "Primitive", "Spec", "Tensor", "bind", "dtype_bits", "has_symbols", "infer_specs"]

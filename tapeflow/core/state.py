@@ -1,0 +1,116 @@
+"""What each thread is doing right now: who records, which graph is being traced, whether lines are tracked."""
+
+import contextlib
+import itertools
+import threading
+
+next_serial = itertools.count(1).__next__
+
+
+class _State(threading.local):
+    """The interpreter state of one thread.
+
+    Attributes:
+        busy: False when nothing records and nothing is traced, so that `bind` asks one question only.
+        recorders: the active tapes and accumulators, outermost first.
+        ids: the ids of `recorders`; a `Mark` made while they are active shares this tuple.
+        graph: the `Graph` being traced, or None when eager.
+        lines: whether records keep the user's file and line.
+        scopes: the open name scopes.
+        idle: the mark for results of ops on nothing watched (see `Idle`), renewed when what is watched changes.
+    """
+
+    busy = False
+    recorders = ()
+    ids = ()
+    graph = None
+    lines = False
+    scopes = ()
+    idle = None
+
+
+state = _State()
+
+
+class Mark:
+    """What recorders know a tensor by; it holds no data, so that a record keeps no tensor alive.
+
+    Attributes:
+        watchers: ids of the recorders that watch the tensor (those active when it was last marked).
+    """
+
+    __slots__ = ("watchers",)
+
+    def __init__(self, watchers=()):
+        self.watchers = watchers
+
+
+class Idle(Mark):
+    """The mark of tensors computed, while recorders were active, from nothing that they watch.
+
+    Attributes:
+        ids: the ids of the recorders that were active.
+        serial: grows with every change of what is watched: it tells a use before a watch from one after it.
+    """
+
+    __slots__ = ("ids", "serial")
+
+    def __init__(self):
+        self.watchers = ()
+        self.ids = state.ids
+        self.serial = next_serial()
+
+
+# Ids of the recorders that are active in any thread: what a mark may forget is decided against all of them.
+active_ids: set[int] = set()
+
+
+def set_recorders(recorders):
+    """Make `recorders` (a tuple, outermost first) the active ones of this thread."""
+    for recorder in state.recorders:
+        active_ids.discard(recorder.id)
+    state.recorders = recorders
+    state.ids = tuple([recorder.id for recorder in recorders])
+    active_ids.update(state.ids)
+    state.idle = Idle()
+    state.busy = bool(recorders) or state.graph is not None
+
+
+@contextlib.contextmanager
+def recording(recorders):
+    """Within the context exactly `recorders` are active."""
+    before = state.recorders
+    set_recorders(tuple(recorders))
+    try:
+        yield
+    finally:
+        set_recorders(before)
+
+
+def paused():
+    """Within the context nothing records."""
+    return recording(())
+
+
+@contextlib.contextmanager
+def tracing(graph):
+    """Within the context ops are added to `graph`; None makes the context eager."""
+    before = state.graph
+    state.graph = graph
+    state.busy = bool(state.recorders) or graph is not None
+    try:
+        yield graph
+    finally:
+        state.graph = before
+        state.busy = bool(state.recorders) or before is not None
+
+
+@contextlib.contextmanager
+def tracking_lines(track=True):
+    """Within the context every record keeps the user's file and line (slower recording)."""
+    before = state.lines
+    state.lines = track
+    try:
+        yield
+    finally:
+        state.lines = before

@@ -1,0 +1,1 @@
+"""Special functions: error function, gamma, beta, Bessel and their kin."""
