@@ -65,7 +65,8 @@ def draw_history(figure, history):
     """Two charts over the epochs: the loss above, the accuracy below."""
     epochs = range(1, len(history) + 1)
     train_loss, train_accuracy, test_loss, test_accuracy = zip(*history, strict=True)
-    charts = figure.subplots(2, 1, sharex=True, gridspec_kw={"left": 0.12, "right": 0.86, "bottom": 0.09, "top": 0.92, "hspace": 0.25})
+    place = {"left": 0.12, "right": 0.86, "bottom": 0.09, "top": 0.92, "hspace": 0.25}
+    charts = figure.subplots(2, 1, sharex=True, gridspec_kw=place)
     rows = (("Loss", train_loss, test_loss, "{:.4f}"), ("Accuracy", train_accuracy, test_accuracy, "{:.2%}"))
     for chart, (title, train, test, form) in zip(charts, rows, strict=True):
         chart.set_title(title, loc="left", fontsize=12, fontweight="bold")
@@ -86,10 +87,11 @@ def draw_digits(figure, images, labels, digits):
     """A grid of test images under the digit read in each: the first right ones, then a row of the first mistakes."""
     wrong = np.flatnonzero(digits != labels)[:COLUMNS]
     right = np.flatnonzero(digits == labels)[: ROWS * COLUMNS - len(wrong)]
-    title = f"Predictions: the first {len(right)} right, and the first {len(wrong)} of {sum(digits != labels)} wrong (red)"
+    mistakes = np.count_nonzero(digits != labels)
+    title = f"Predictions: the first {len(right)} right, and the first {len(wrong)} of {mistakes} wrong (red)"
     figure.suptitle(title, x=0.02, y=0.975, ha="left", fontsize=12, fontweight="bold")
-    grid = {"left": 0.02, "right": 0.98, "bottom": 0.02, "top": 0.89, "hspace": 0.4, "wspace": 0.1}
-    cells = figure.subplots(ROWS, COLUMNS, gridspec_kw=grid)
+    place = {"left": 0.02, "right": 0.98, "bottom": 0.02, "top": 0.89, "hspace": 0.4, "wspace": 0.1}
+    cells = figure.subplots(ROWS, COLUMNS, gridspec_kw=place)
     for cell, index in zip(cells.flat, [*right, *wrong], strict=True):
         mistaken = digits[index] != labels[index]
         cell.imshow(images[index], cmap="gray_r")

@@ -6,7 +6,7 @@ import numpy as np
 
 from tapeflow.api.export import export_value
 from tapeflow.base.dtypes import bool_, float32, float64, string
-from tapeflow.base.errors import InvalidArgumentError, invalid
+from tapeflow.base.errors import InvalidArgumentError, OperatorNotAllowedInGraphError, invalid
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.convert import convert_to_tensor, operand
 from tapeflow.core.graph import SymbolicTensor
@@ -39,7 +39,9 @@ def _binary(name):
 
 def _true_division(x, y):
     """Integers divide as float64 (float32 for 8 and 16 bits), as in TensorFlow."""
-    if x._dtype is y._dtype and x._dtype.is_integer:
+    if x._dtype is not y._dtype:
+        raise TypeError(f"`x` and `y` must have the same dtype, got {x._dtype!r} != {y._dtype!r}.")
+    if x._dtype.is_integer:
         wide = float32 if x._dtype.size <= 2 else float64
         x, y = P.cast(x, dtype=wide), P.cast(y, dtype=wide)
     return bind(P.truediv, (x, y), NO_ATTRS)
@@ -86,22 +88,41 @@ def _compare(op_name, unequal):
     op = getattr(P, op_name)
 
     def method(self, other):
-        if other is None:
-            return unequal
+        if other.__class__ is not Tensor:
+            if other is None:
+                return unequal
+            other = _comparand(other, self)
+            if other is NotImplemented:
+                return other
         try:
-            other = operand(other, self)
-        except (TypeError, ValueError):
-            return unequal
-        if other is NotImplemented:
-            return other
-        try:
-            return op(self, other)
+            return bind(op, (self, other), NO_ATTRS)
         except InvalidArgumentError:
             if self._dtype is not other._dtype:
                 raise
-            return unequal  # shapes that do not fit are simply not equal
+            return convert_to_tensor(unequal)  # shapes that do not fit are simply not equal
 
     return method
+
+
+def _order(op_name):
+    op = getattr(P, op_name)
+
+    def method(self, other):
+        if other.__class__ is not Tensor:
+            other = _comparand(other, self)
+            if other is NotImplemented:
+                return other
+        return bind(op, (self, other), NO_ATTRS)
+
+    return method
+
+
+def _comparand(value, like):
+    """The other side of a comparison: a plain value must fit the tensor's dtype, or it is a TypeError."""
+    tensor = operand(value, like)
+    if tensor is NotImplemented or isinstance(value, (Tensor, Variable)) or tensor._dtype is like._dtype:
+        return tensor
+    return convert_to_tensor(value, like._dtype)
 
 
 def _hash(self):
@@ -123,7 +144,7 @@ OPERATORS = {
 for _python, _primitive in {"add": "add", "sub": "sub", "mul": "mul", "floordiv": "floordiv", "mod": "floormod", "pow": "pow"}.items():
     OPERATORS[f"__{_python}__"], OPERATORS[f"__r{_python}__"] = _binary(_primitive)
 for _python, _primitive in {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}.items():
-    OPERATORS[f"__{_python}__"], _ = _binary(_primitive)
+    OPERATORS[f"__{_python}__"] = _order(_primitive)
 for _python, _names in {
     "and": ("logical_and", "bitwise_and"),
     "or": ("logical_or", "bitwise_or"),
@@ -190,8 +211,7 @@ def _numpy(self):
 
 
 def _array(self, dtype=None, copy=None):
-    value = np.array(self._value, dtype)
-    return value
+    return np.array(self._value, dtype)
 
 
 def _len(self):
@@ -204,7 +224,12 @@ def _len(self):
 
 def _iterate(self):
     if self.dims is None or self.dims == () or self.dims[0] is None:
-        raise TypeError("Cannot iterate over a scalar tensor." if self.dims == () else "Cannot iterate over a tensor with unknown first dimension.")
+        if self.dims == ():
+            raise TypeError("Cannot iterate over a scalar tensor.")
+        raise OperatorNotAllowedInGraphError(
+            f"Iterating over a symbolic `tf.Tensor` is not allowed: the first dimension of {self.name} is unknown while the "
+            "function is traced. Loop over tf.range(tf.shape(x)[0]), or use tf.map_fn or tf.scan."
+        )
     for i in range(self.dims[0]):
         yield P.strided_slice(self, key=(i,))
 
@@ -219,7 +244,8 @@ def _python_number(convert):
 def _bool(self):
     if isinstance(self, SymbolicTensor):
         self.refuse_bool()
-    return bool(self._value)
+    value = self._value
+    return bool(value) if value.__class__ is not ndarray else bool(value.size > 0 and value)
 
 
 def _as_index(self):
@@ -231,22 +257,30 @@ def _as_index(self):
 
 
 def _format(self, spec):
-    return format(self._value.item() if self.dims == () else str(self), spec) if self.__class__ is Tensor else format(str(self), spec)
+    return format(_plain(self._value), spec)
 
 
-def _shown(value):
-    if value.__class__ is ndarray:
-        return repr(value) if value.ndim else repr(value[()])
-    return str(value)
+def _plain(value):
+    """The value as NumPy prints it: a 0-d string is its `bytes`."""
+    return value[()] if value.__class__ is ndarray and not value.ndim else value
+
+
+def numpy_text(value, is_repr=False):
+    """A value as tensors and variables print it; several lines start on a line of their own."""
+    value = _plain(value)
+    if is_repr:
+        text = repr(value.item() if isinstance(value, np.generic) else value)
+    else:
+        text = str(value)
+    return "\n" + text if "\n" in text else text
 
 
 def _repr(self):
-    return f"<tf.Tensor: shape={self.shape}, dtype={self._dtype.name}, numpy={_shown(self._value)}>"
+    return f"<tf.Tensor: shape={self.shape}, dtype={self._dtype.name}, numpy={numpy_text(self._value, True)}>"
 
 
 def _str(self):
-    value = self._value[()] if self._dtype is string and self.dims == () else self._value
-    return f"tf.Tensor({value}, shape={self.shape}, dtype={self._dtype.name})"
+    return f"tf.Tensor({numpy_text(self._value)}, shape={self.shape}, dtype={self._dtype.name})"
 
 
 def _symbolic_repr(self):
@@ -258,11 +292,38 @@ def _symbolic_str(self):
 
 
 def _buffer(self, flags=0):
-    return memoryview(np.array(self._value))
+    """What `memoryview(tensor)` reads, from Python 3.12 on; before, only C code could offer it: use `np.asarray`."""
+    return memoryview(np.asarray(self._value)).toreadonly()
 
 
 def _dlpack(self, *, stream=None, **options):
     return np.asarray(self._value).__dlpack__(**options)
+
+
+NUMPY_NAMES = {"T", "astype", "ravel", "transpose", "reshape", "clip", "size", "tolist", "data"}
+GRAPH_NAMES = {"name", "op", "graph", "value_index"}
+
+
+def _absent(self, name):
+    """Say what to use instead of an attribute that only symbolic tensors or NumPy's arrays have."""
+    if name in NUMPY_NAMES:
+        raise AttributeError(
+            f"{type(self).__name__} object has no attribute {name!r}. If you are looking for numpy-related methods, please run "
+            "tf.experimental.numpy.experimental_enable_numpy_behavior() first, or use x.numpy()."
+        )
+    if name in GRAPH_NAMES:
+        raise AttributeError(f"Tensor.{name} is undefined when eager execution is enabled.")
+    raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def _eval(self, feed_dict=None, session=None):
+    if self.__class__ is not Tensor:
+        raise ValueError(f"Cannot evaluate the symbolic tensor {self.name}: there are no sessions. Call a tf.function instead.")
+    raise NotImplementedError("eval is not supported when eager execution is enabled, is .numpy() what you're looking for?")
+
+
+def _consumers(self):
+    raise NotImplementedError("Tensor.consumers is undefined when eager execution is enabled.")
 
 
 class Reference:
@@ -279,7 +340,11 @@ class Reference:
         return id(self._wrapped)
 
     def __eq__(self, other):
-        return isinstance(other, Reference) and self._wrapped is other._wrapped
+        if not isinstance(other, Reference):
+            if other is None:
+                return False
+            raise TypeError(f"Cannot compare wrapped object with unwrapped object: {self!r} with {other!r}. Use `.ref()` of both.")
+        return self._wrapped is other._wrapped
 
     def __repr__(self):
         return f"<Reference wrapping {self._wrapped!r}>"
@@ -315,23 +380,30 @@ METHODS = {
     "__repr__": _repr,
     "__str__": _str,
     "__buffer__": _buffer,
+    "__bytes__": lambda self: np.asarray(self._value).tobytes(),
     "__dlpack__": _dlpack,
     "__dlpack_device__": lambda self: (1, 0),
     "__copy__": lambda self: self,
-    "__deepcopy__": lambda self, memo: self if self.__class__ is not Tensor else wrap(self._value),
+    "__deepcopy__": lambda self, memo: self,
+    "__getattr__": _absent,
     "__reduce__": lambda self: (_rebuild, (np.asarray(self._value),)),
     "__round__": lambda self, digits=0: P.rint(self),
     "numpy": _numpy,
     "get_shape": _get_shape,
     "set_shape": _set_shape,
     "ref": lambda self: Reference(self),
-    "eval": lambda self, feed_dict=None, session=None: self.numpy(),
-    "ndim": property(lambda self: len(self.dims) if self.dims is not None else _unknown_rank(self)),
+    "eval": _eval,
+    "consumers": _consumers,
+    "ndim": property(lambda self: None if self.dims is None else len(self.dims)),
     "device": property(lambda self: "/job:localhost/replica:0/task:0/device:CPU:0"),
     "backing_device": property(lambda self: "/job:localhost/replica:0/task:0/device:CPU:0"),
     "is_cpu": True,
     "_id": property(id),
     "_numpy": _numpy,
+    "_shape_tuple": lambda self: self.dims,
+    "_shape_as_list": lambda self: None if self.dims is None else list(self.dims),
+    "_rank": lambda self: None if self.dims is None else len(self.dims),
+    "_num_elements": lambda self: self.shape.num_elements(),
     "cpu": lambda self: self,
     "gpu": lambda self, index=0: _no_gpu(),
     "experimental_ref": lambda self: Reference(self),
@@ -340,10 +412,6 @@ METHODS = {
 
 def _rebuild(array):
     return wrap(array)
-
-
-def _unknown_rank(self):
-    raise AttributeError(f"{self.name} has an unknown rank.")
 
 
 def _no_gpu():

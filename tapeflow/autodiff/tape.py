@@ -10,7 +10,7 @@ from tapeflow.base import nest
 from tapeflow.core.backward import add_cotangents, pull_back
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
-from tapeflow.core.state import Idle, Mark, active_ids, set_recorders, state
+from tapeflow.core.state import Idle, Mark, active_ids, next_serial, start, state, stop
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 
@@ -28,14 +28,16 @@ class UnconnectedGradients(enum.Enum):
 
 def watch_tensor(tensor, recorder_id):
     """Mark `tensor` as watched; returns its `Mark`, which stays the same for as long as the tensor lives."""
+    ids = state.ids
     with _marking:
         mark = tensor._mark
         if mark is None or mark.__class__ is Idle:
             mark = tensor._mark = Mark()
-        watchers = {i for i in mark.watchers if i in active_ids}
-        watchers.add(recorder_id)
-        mark.watchers = state.ids if watchers == set(state.ids) else tuple(watchers)
-    state.idle = Idle()
+        watchers = [i for i in mark.watchers if i in active_ids]
+        if recorder_id not in watchers:
+            watchers.append(recorder_id)
+        mark.watchers = ids if len(watchers) == len(ids) and set(watchers) == set(ids) else tuple(watchers)
+    state.idle = None
     return mark
 
 
@@ -61,6 +63,7 @@ class GradientTape:
 
     def __init__(self, persistent=False, watch_accessed_variables=True):
         self.id = next_id()
+        self._recording = False
         self._persistent = persistent
         self._watch_accessed_variables = watch_accessed_variables
         self._used = False
@@ -73,10 +76,6 @@ class GradientTape:
 
     # Recording
 
-    @property
-    def _recording(self):
-        return any(recorder is self for recorder in state.recorders)
-
     def __enter__(self):
         self._start()
         return self
@@ -88,7 +87,8 @@ class GradientTape:
     def _start(self):
         if self._recording:
             raise ValueError("Tape is still recording, This can happen if you try to re-enter an already-active tape.")
-        set_recorders((*state.recorders, self))
+        self._recording = True
+        start(self)
         if self._leaves:  # entered again: marks may have forgotten this tape in the meantime
             marks = [mark for mark, _ in self._leaves.values()]
             marks += [mark for record in self._records for mark in record[3]]
@@ -97,7 +97,8 @@ class GradientTape:
                     mark.watchers = (*mark.watchers, self.id)
 
     def _stop(self):
-        set_recorders(tuple([recorder for recorder in state.recorders if recorder is not self]))
+        self._recording = False
+        stop(self)
 
     def note(self, record, inputs, outputs):
         """Keep a record; `bind` calls it for ops on watched tensors."""
@@ -126,7 +127,8 @@ class GradientTape:
 
     def _watch(self, tensor):
         mark = watch_tensor(tensor, self.id)
-        self._leaves.setdefault(id(mark), (mark, state.idle.serial))
+        if id(mark) not in self._leaves:
+            self._leaves[id(mark)] = (mark, next_serial())
         return mark
 
     def watch_variable(self, variable, tensor):
@@ -188,7 +190,8 @@ class GradientTape:
             RuntimeError: a tape that is not persistent was asked before.
             ValueError: a source is no tensor or variable, or `unconnected_gradients` is none of the two.
         """
-        unconnected_gradients = UnconnectedGradients(unconnected_gradients)
+        if unconnected_gradients.__class__ is not UnconnectedGradients:
+            unconnected_gradients = UnconnectedGradients(unconnected_gradients)
         self._check_use(sources)
         targets = _targets(target)
         flat_sources = nest.flatten(sources, expand_composites=True)

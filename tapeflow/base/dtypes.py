@@ -20,6 +20,7 @@ class DType:
     __slots__ = (
         "__weakref__",
         "as_datatype_enum",
+        "bit",
         "is_complex",
         "is_floating",
         "is_integer",
@@ -35,6 +36,7 @@ class DType:
     def __init__(self, name, enum, numpy_dtype=None, kind=""):
         self.name = name
         self.as_datatype_enum = enum
+        self.bit = 1 << enum  # dtypes in a bit set: the cheapest membership test
         self.numpy_dtype = None if numpy_dtype is None else np.dtype(numpy_dtype)
         # The scalar type; calling it makes a tensor's 0-d value, which is 15 times cheaper to compute with than an array.
         self.type = None if numpy_dtype is None else self.numpy_dtype.type

@@ -195,7 +195,7 @@ class DataLossError(OpError):
 
 
 def invalid(op_name, message):
-    """The `InvalidArgumentError` of op `op_name`, to be raised by the caller; TensorFlow's messages end in the op's name.
+    """The `InvalidArgumentError` of op `op_name`, for the caller to raise; its message ends in the op's name.
 
     Args:
         op_name: the op's name in TensorFlow, such as `"AddV2"`.

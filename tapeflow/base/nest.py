@@ -153,9 +153,8 @@ def map_structure(func, *structure, check_types=True, expand_composites=False, *
     if not structure:
         raise ValueError("Must provide at least one structure")
     if unknown:
-        raise ValueError(
-            "Only valid keyword arguments are `check_types` and `expand_composites`, not: `" + "`, `".join(unknown) + "`"
-        )
+        names = "`, `".join(unknown)
+        raise ValueError(f"Only valid keyword arguments are `check_types` and `expand_composites`, not: `{names}`")
     first = structure[0]
     if len(structure) == 1:
         kinds = EXPANDED if expand_composites else PLAIN
@@ -340,8 +339,7 @@ def assert_shallow_structure(shallow_tree, input_tree, check_types=True, expand_
     input_kind = kinds[type(input_tree)]
     if input_kind is None:
         raise TypeError(
-            "If shallow structure is a sequence, input must also be a sequence. "
-            f"Input has type: {type(input_tree)}."
+            f"If shallow structure is a sequence, input must also be a sequence. Input has type: {type(input_tree)}."
         )
     if check_types and not _shallow_types_agree(shallow_tree, input_tree, kinds):
         raise TypeError(
@@ -387,7 +385,8 @@ def flatten_up_to(shallow_tree, input_tree, check_types=True, expand_composites=
         >>> flatten_up_to([0, [0]], [[1, 2], [(3, 4)]])
         [[1, 2], (3, 4)]
     """
-    return [part for _, part in flatten_with_tuple_paths_up_to(shallow_tree, input_tree, check_types, expand_composites)]
+    pairs = flatten_with_tuple_paths_up_to(shallow_tree, input_tree, check_types, expand_composites)
+    return [part for _, part in pairs]
 
 
 def flatten_with_tuple_paths_up_to(shallow_tree, input_tree, check_types=True, expand_composites=False):

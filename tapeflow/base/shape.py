@@ -266,7 +266,7 @@ class Dimension:
     __eq__, __ne__ = _comparison(operator.eq), _comparison(operator.ne)
     __lt__, __le__ = _comparison(operator.lt), _comparison(operator.le)
     __gt__, __ge__ = _comparison(operator.gt), _comparison(operator.ge)
-    __hash__ = None  # an unknown dimension equals nothing, itself included
+    __hash__ = None  # type: ignore[assignment]  # an unknown dimension equals nothing, itself included
 
     def __truediv__(self, other):
         kind = type(other).__name__

@@ -1,12 +1,14 @@
 """Type specs: what is known of a value without having it. `TypeSpec` for all of them, `TensorSpec` for tensors."""
 
+import contextlib
+
 import numpy as np
 
 from tapeflow.base import nest
 from tapeflow.base.dtypes import DType, as_dtype, float32
 from tapeflow.base.shape import TensorShape, as_dims, broadcast
 
-# The tensor class, and the function that converts a value to a tensor: both live above this layer, which is told of them.
+# The tensor class, and the function that converts values to it: they live above this layer, which is told of them.
 _tensor_type = ()
 _convert = None
 
@@ -27,8 +29,8 @@ class TypeSpec:
     """What is known of the values of some type: `tf.TypeSpec`.
 
     A subclass for a composite type defines `value_type`, `_serialize`, `_component_specs`, `_to_components` and
-    `_from_components`; comparing, hashing, printing, pickling and `tf.nest` then follow. The attributes in `_serialize()`
-    that have a subtype relation of their own (shapes, dtypes, specs) are compared by it; all others must be equal.
+    `_from_components`; comparing, hashing, printing, pickling and `tf.nest` then follow. What `_serialize()` gives is
+    compared by its own subtype relation where it has one (shapes, dtypes, specs); all else must be equal.
 
     Example:
         >>> class PairSpec(TypeSpec):
@@ -63,7 +65,7 @@ class TypeSpec:
         raise NotImplementedError(f"{type(self).__name__}._from_components()")
 
     def _serialize(self):
-        """The constructor's arguments: a tuple of shapes, dtypes, specs, numbers, strings, arrays, and nests of these."""
+        """The constructor's arguments: a tuple of shapes, dtypes, specs, numbers, strings, arrays and nests of them."""
         raise NotImplementedError(f"{type(self).__name__}._serialize()")
 
     @classmethod
@@ -386,10 +388,8 @@ def type_spec_from_value(value):
     """
     spec = _known_spec(value)
     if spec is None and _convert is not None:
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             spec = _known_spec(_convert(value))
-        except (TypeError, ValueError):
-            pass
     if spec is None:
         raise TypeError(f"Could not build a TypeSpec for {value} of unsupported type {type(value)}.")
     return spec

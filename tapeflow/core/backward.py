@@ -1,6 +1,7 @@
 """The one reverse walk: records in, cotangents out. Tapes and graphs share it."""
 
 from tapeflow.core.primitive import P
+from tapeflow.core.record import same
 from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.tensor import Spec
 
@@ -31,43 +32,66 @@ def pull_back(records, seeds, sources):
     wanted = {id(mark) for mark in sources}
     cotangents = {}
     for mark, g in seeds:
-        _accumulate(cotangents, mark, g)
+        _accumulate(cotangents, id(mark), g)
     for op, marks, saved, outs, specs, attrs, _ in reversed(records):
-        g = _taken(cotangents, outs, specs, wanted)
-        if g is None or saved is None:
-            continue
-        if op.plans.__class__ is tuple:
+        if specs is None:  # one result: the usual case, in line
+            key = id(outs[0])
+            g = cotangents.get(key)
+            if g is None:
+                continue
+            if key not in wanted:
+                del cotangents[key]
+            if g.__class__ is IndexedSlices:
+                g = g.dense()
+        else:
+            g = _taken(cotangents, outs, specs, wanted)
+            if g is None:
+                continue
+        if saved.__class__ is list:
             for mark, entry in zip(marks, saved, strict=True):
                 if entry is not None and id(mark) in useful:
-                    rule, residuals = entry
-                    result = rule.call(g, *residuals, **rule.attrs(attrs)) if attrs else rule.call(g, *residuals)
+                    result = _apply(entry, g, attrs)
                     if result is not None:
-                        _accumulate(cotangents, mark, result)
-        else:
+                        _accumulate(cotangents, id(mark), result)
+        elif saved is not None:
             rule, residuals = saved
             needs = tuple([mark is not None and id(mark) in useful for mark in marks])
             if any(needs):
                 results = rule.call(g, needs, *residuals, **rule.attrs(attrs))
                 for mark, need, result in zip(marks, needs, results, strict=True):
                     if need and result is not None:
-                        _accumulate(cotangents, mark, result)
+                        _accumulate(cotangents, id(mark), result)
     return cotangents
 
 
+def _apply(entry, g, attrs):
+    """The cotangent of one input."""
+    rule, residuals, dims = entry
+    call = rule.call
+    if call is same:
+        result = g
+    elif rule.scales and g._dtype.is_complex:
+        result = P.conj(call(P.conj(g), *residuals, **rule.attrs(attrs)))
+    elif attrs:
+        result = call(g, *residuals, **rule.attrs(attrs))
+    else:
+        result = call(g, *residuals)
+    return result if dims is None else P.sum_to(result, shape=dims)
+
+
 def _taken(cotangents, outs, specs, wanted):
-    """The cotangent of a record's result (a tuple of them where it has several), or None where nothing reached it."""
-    if specs is None:
-        key = id(outs[0])
+    """The cotangents of a record's several results, or None where nothing reached any of them."""
+    taken = []
+    for out in outs:
+        key = id(out)
         g = cotangents.get(key) if key in wanted else cotangents.pop(key, None)
-        return g if g.__class__ is not IndexedSlices else g.dense()
-    taken = [_taken(cotangents, (out,), None, wanted) for out in outs]
+        taken.append(g.dense() if g.__class__ is IndexedSlices else g)
     if all(g is None for g in taken):
         return None
     return tuple([zeros(spec) if g is None else g for g, spec in zip(taken, specs, strict=True)])
 
 
-def _accumulate(cotangents, mark, g):
-    key = id(mark)
+def _accumulate(cotangents, key, g):
     before = cotangents.get(key)
     cotangents[key] = g if before is None else add_cotangents(before, g)
 

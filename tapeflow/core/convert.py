@@ -12,7 +12,7 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import BY_CLASS, Tensor, _new, wrap
 
-INT32 = np.iinfo(np.int32)
+INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 
 # (class, function(value, dtype, as_ref) -> tensor or NotImplemented), asked in order of registration.
 _CONVERSIONS: list = []
@@ -66,7 +66,7 @@ def convert_to_tensor(value, dtype=None, dtype_hint=None, name=None):
     cls = value.__class__
     if cls is float and (dtype is None or dtype.is_floating):
         return scalar(value, dtype or dtypes.float32)
-    if cls is int and dtype is not None and (dtype.is_floating or dtype is dtypes.int32) and INT32.min <= value <= INT32.max:
+    if cls is int and dtype is not None and (dtype.is_floating or dtype is dtypes.int32) and INT32_MIN <= value <= INT32_MAX:
         return scalar(value, dtype)
     if isinstance(value, Tensor):
         if dtype is not None and value._dtype is not dtype:
@@ -157,7 +157,7 @@ def _array_of_shape(value, dtype):
     if not value.is_fully_defined():
         raise ValueError(f"Cannot convert a partially known TensorShape {value} to a Tensor.")
     dims = value.as_list()
-    return np.array(dims, (dtype.numpy_dtype if dtype else np.int64 if max(dims, default=0) > INT32.max else np.int32))
+    return np.array(dims, (dtype.numpy_dtype if dtype else np.int64 if max(dims, default=0) > INT32_MAX else np.int32))
 
 
 def _array_of_python(value, dtype):
@@ -195,7 +195,7 @@ def _dtype_of_leaves(array, kinds, leaves):
             return dtypes.complex128
         case "b":
             return dtypes.bool_
-        case "i" if leaves and (min(leaves) < INT32.min or max(leaves) > INT32.max):
+        case "i" if leaves and (min(leaves) < INT32_MIN or max(leaves) > INT32_MAX):
             return dtypes.int64
         case "i":
             return dtypes.int32
@@ -216,7 +216,7 @@ def _cast_python(array, leaves, kinds, dtype):
     )
     if not fits or (bool in kinds and dtype is not dtypes.bool_):
         wrong = leaves[0] if leaves else array
-        raise TypeError(f"Cannot convert {wrong!r} to EagerTensor of dtype {dtype.name}")
+        raise TypeError(f"Cannot convert {wrong!r} to EagerTensor of dtype {dtype.c_name}")
     if dtype in (dtypes.int32, dtypes.int64) and array.size:
         limits = np.iinfo(dtype.numpy_dtype)
         if min(leaves) < limits.min or max(leaves) > limits.max:
@@ -226,7 +226,7 @@ def _cast_python(array, leaves, kinds, dtype):
 
 def _strings(value, leaves, kinds, dtype):
     if dtype not in (None, string):
-        raise TypeError(f"Cannot convert {leaves[0]!r} to EagerTensor of dtype {dtype.name}")
+        raise TypeError(f"Cannot convert {leaves[0]!r} to EagerTensor of dtype {dtype.c_name}")
     if kinds - {str, bytes, np.str_, np.bytes_}:
         raise ValueError(f"Can't convert Python sequence with mixed types to Tensor: {sorted(k.__name__ for k in kinds)}.")
     shape = []
@@ -256,7 +256,7 @@ def operand(value, like):
     dtype = like._dtype
     cls = value.__class__
     if (cls is float and dtype.is_floating) or (
-        cls is int and (dtype.is_floating or dtype is dtypes.int32) and INT32.min <= value <= INT32.max
+        cls is int and (dtype.is_floating or dtype is dtypes.int32) and INT32_MIN <= value <= INT32_MAX
     ):
         return scalar(value, dtype)
     if isinstance(value, Tensor):

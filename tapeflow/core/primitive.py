@@ -44,6 +44,8 @@ class Primitive:
         multiple: the kernel returns a tuple.
         stateful: it has an effect or reads state: it is never folded, merged or reordered.
         parameters: the names of the inputs, where the kernel does not tell them (ufuncs).
+        scales: the rules in vjp and jvp scale a tangent by a partial derivative (1 and -1 stand for constant ones); the same
+            rules serve both ways.
         samples: a function giving a list of (inputs, attrs) with which the registry test runs the op.
     """
 
@@ -63,6 +65,7 @@ class Primitive:
         stateful=False,
         samples=None,
         parameters=None,
+        scales=False,
     ):
         if name in PRIMITIVES:
             raise ValueError(f"There is a primitive named {name!r} already.")
@@ -73,13 +76,13 @@ class Primitive:
         self.jvp = jvp
         self.batch = batch
         self.lower = lower
-        self.accepts = None if accepts is None else dtype_bits(accepts)
+        self.accepts = -1 if accepts is None else dtype_bits(accepts)
         self.uniform = uniform
         self.multiple = multiple
         self.stateful = stateful
         self.samples = samples
         self.parameters = parameters or input_names(kernel)
-        self.plans = plan_residuals(self.parameters, vjp)
+        self.plans = plan_residuals(self.parameters, vjp, scales=scales)
         self.jvp_plans = plan_residuals(self.parameters, jvp) if isinstance(jvp, tuple) else None
         PRIMITIVES[name] = self
 
@@ -101,7 +104,7 @@ def dtype_bits(accepted):
     """The bit set of some dtypes, the cheap form of a membership test."""
     bits = 0
     for dtype in accepted:
-        bits |= 1 << dtype.as_datatype_enum
+        bits |= dtype.bit
     return bits
 
 
@@ -123,25 +126,32 @@ def bind(op, inputs, attrs=NO_ATTRS):
     Raises:
         OpError: what the op's `infer` or kernel says is wrong with the inputs.
     """
-    for x in inputs:
-        if x.__class__ is not Tensor:
-            return _interpret(op, inputs, attrs)
-    if state.busy and state.graph is not None and (op.stateful or has_symbols(attrs)):
+    busy = state.busy
+    if busy and state.graph is not None and (op.stateful or has_symbols(attrs)):
         return _interpret(op, inputs, attrs)
     if inputs:
         dtype = inputs[0]._dtype
-        if op.uniform:
-            for x in inputs:
-                if x._dtype is not dtype:
-                    _refuse_dtypes(op, inputs)
-        if op.accepts is not None and not op.accepts >> dtype.as_datatype_enum & 1:
+        for x in inputs:
+            if x.__class__ is not Tensor:
+                return _interpret(op, inputs, attrs)
+            if x._dtype is not dtype and op.uniform:
+                _refuse_dtypes(op, inputs)
+        if not op.accepts & dtype.bit:
             _refuse_dtypes(op, inputs)
     try:
-        result = op.kernel(*[x._value for x in inputs], **attrs)
+        if attrs:
+            result = op.kernel(*[x._value for x in inputs], **attrs)
+        elif len(inputs) == 2:  # the usual cases, without the cost of a comprehension and of unpacking
+            x, y = inputs
+            result = op.kernel(x._value, y._value)
+        elif len(inputs) == 1:
+            result = op.kernel(inputs[0]._value)
+        else:
+            result = op.kernel(*[x._value for x in inputs])
     except Exception as error:
         result = _recover(op, inputs, attrs, error)
     outputs = tuple([wrap(value) for value in result]) if op.multiple else wrap(result)
-    if state.busy and state.recorders:
+    if busy and state.recorders:
         note(op, inputs, attrs, outputs)
     return outputs
 
@@ -184,7 +194,7 @@ def _check_dtypes(op, inputs):
     dtype = inputs[0]._dtype
     if op.uniform and any(x._dtype is not dtype for x in inputs):
         _refuse_dtypes(op, inputs)
-    if op.accepts is not None and not op.accepts >> dtype.as_datatype_enum & 1:
+    if not op.accepts & dtype.bit:
         _refuse_dtypes(op, inputs)
 
 
@@ -199,7 +209,7 @@ def _refuse_dtypes(op, inputs):
                 f"a {x._dtype.c_name} tensor: {_briefly(inputs[0])} and {_briefly(x)}. tf.cast makes the dtypes equal. "
                 f"[Op:{op.name}]",
             )
-    allowed = [dtype.name for dtype in dtypes.ALL if op.accepts >> dtype.as_datatype_enum & 1]
+    allowed = [dtype.name for dtype in dtypes.ALL if op.accepts & dtype.bit]
     raise InvalidArgumentError(
         None,
         None,

@@ -4,9 +4,19 @@ import inspect
 import os
 import sys
 
-from tapeflow.core.state import Mark, state
+from tapeflow.core.state import Idle, Mark, state
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def same(g):
+    """The derivative rule of an op whose slope is 1."""
+    return g
+
+
+def opposite(g):
+    """The derivative rule of an op whose slope is -1."""
+    return -g
 
 
 class Rule:
@@ -14,35 +24,24 @@ class Rule:
 
     A parameter may be named `out` (the result), `x` (an input, by the kernel's name for it), `x_shape`, `x_dtype`, or
     `x_broadcast` (the shape of x where the result's differs, else None); `inputs` and `shapes` stand for all inputs.
+
+    Attributes:
+        call: the rule itself.
+        take: `take(inputs, out)` gives the residuals.
+        scales: the rule is an elementwise op's: it is to be conjugated for complex numbers, and summed over broadcast axes.
     """
 
-    __slots__ = ("attr_names", "call", "every_attr", "plan")
+    __slots__ = ("attr_names", "call", "every_attr", "scales", "take")
 
-    def __init__(self, call, names, skip):
-        self.call = call
-        residuals, self.attr_names, self.every_attr = rule_parameters(call)
-        self.plan = tuple([_source(name, names) for name in residuals[skip:]])
+    def __init__(self, call, names, skip, scales=False):
+        self.call = {1: same, -1: opposite}.get(call, call)
+        self.scales = scales
+        residuals, self.attr_names, self.every_attr = rule_parameters(self.call)
+        self.take = _taker(tuple([_source(name, names) for name in residuals[skip:]]))
 
     def residuals(self, inputs, out):
         """What the rule will read, taken from the op's inputs and result."""
-        kept = []
-        for kind, index in self.plan:
-            if kind == "input":
-                kept.append(inputs[index])
-            elif kind == "out":
-                kept.append(out)
-            elif kind == "broadcast":
-                dims = inputs[index].dims
-                kept.append(None if dims == out.dims and _known(dims) else shape_of(inputs[index]))
-            elif kind == "shape":
-                kept.append(shape_of(inputs[index]))
-            elif kind == "dtype":
-                kept.append(inputs[index]._dtype)
-            elif kind == "inputs":
-                kept.append(inputs)
-            else:
-                kept.append(tuple([shape_of(x) for x in inputs]))
-        return kept
+        return self.take(inputs, out)
 
     def attrs(self, attrs):
         """The attrs that the rule takes."""
@@ -63,25 +62,47 @@ def rule_parameters(call):
 
 
 def _source(name, names):
+    """The expression that takes one residual from an op's `inputs` and `out`."""
     if name in ("out", "outs"):
-        return ("out", 0)
-    if name in ("inputs", "shapes"):
-        return (name, 0)
+        return "out"
+    if name == "inputs":
+        return "inputs"
+    if name == "shapes":
+        return "tuple([shape_of(x) for x in inputs])"
     if name in names:
-        return ("input", names.index(name))
+        return f"inputs[{names.index(name)}]"
     base, _, kind = name.rpartition("_")
     if base in names and kind in ("shape", "dtype", "broadcast"):
-        return (kind, names.index(base))
+        x = f"inputs[{names.index(base)}]"
+        return {"shape": f"shape_of({x})", "dtype": f"{x}._dtype", "broadcast": f"broadcast_from({x}, out)"}[kind]
     raise TypeError(f"A derivative rule asks for {name!r}; the op's inputs are {', '.join(names)}.")
 
 
-def plan_residuals(names, rules, skip=1):
+_takers = {}
+
+
+def _taker(sources):
+    """A function of (inputs, out) that gives the residuals: compiled, as it runs once for each recorded op."""
+    taker = _takers.get(sources)
+    if taker is None:
+        text = f"lambda inputs, out: ({', '.join(sources)}{',' if sources else ''})"
+        taker = _takers[sources] = eval(text, {"shape_of": shape_of, "broadcast_from": broadcast_from})
+    return taker
+
+
+def plan_residuals(names, rules, skip=1, scales=False):
     """`Rule`s for a tuple of rules (None stays), for one joint rule, or None."""
     if rules is None:
         return None
     if isinstance(rules, tuple):
-        return tuple(None if rule is None else Rule(rule, names, skip) for rule in rules)
+        return tuple([None if rule is None else Rule(rule, names, skip, scales) for rule in rules])
     return Rule(rules, names, skip + 1)
+
+
+def broadcast_from(x, out):
+    """The shape that a cotangent of `out` is to be summed to for `x`; None where the shapes are the same."""
+    dims = x.dims
+    return None if dims == out.dims and _known(dims) else shape_of(x)
 
 
 def _known(dims):
@@ -108,7 +129,8 @@ def user_line():
 
 # A record is one recorded op, a flat tuple: (op, marks, saved, outs, specs, attrs, line).
 #   marks: for each input its Mark, or None where no gradient is wanted for it.
-#   saved: for each input (rule, residuals) or None; one such pair where the rule is joint; None where there is no rule.
+#   saved: for each input (rule, residuals, the shape to sum its cotangent to or None) or None; one pair (rule, residuals)
+#     where the rule is joint; None where there is no rule.
 #   outs: the marks of the results. specs: what zeros stand for results without cotangent (None for a single result).
 
 
@@ -118,46 +140,55 @@ def note(op, inputs, attrs, outputs):
     watchers = ()
     for x in inputs:
         mark = x._mark
-        if mark is not None and mark.watchers is not watchers and mark.watchers:
-            if mark.watchers is ids:
+        if mark is not None:
+            seen = mark.watchers
+            if seen is ids:
                 watchers = ids
                 break
-            watchers = tuple([i for i in ids if i in mark.watchers or i in watchers])
+            if seen:
+                watchers = tuple([i for i in ids if i in seen or i in watchers])
     outs = outputs if op.multiple else (outputs,)
     if not watchers:
+        if state.idle is None:
+            state.idle = Idle()
         for out in outs:
             out._mark = state.idle
         return
-    if watchers == ids:
+    if watchers is not ids and watchers == ids:
         watchers = ids
-    out_marks = []
+    marks = []
     for out in outs:
-        out._mark = mark = Mark(watchers if out._dtype.is_trainable else ())
-        out_marks.append(mark)
-    record = make_record(op, inputs, attrs, outputs, out_marks)
+        out._mark = mark = new_mark(Mark)
+        mark.watchers = watchers if out._dtype.is_trainable else ()
+        marks.append(mark)
+    record = make_record(op, inputs, attrs, outputs, tuple(marks))
     for recorder in state.recorders:
-        if recorder.id in watchers:
+        if watchers is ids or recorder.id in watchers:
             recorder.note(record, inputs, outputs)
+
+
+new_mark = Mark.__new__
 
 
 def make_record(op, inputs, attrs, outputs, out_marks):
     """The record of an op whose results have been marked."""
     rules = op.plans
-    marks = tuple([x._mark if x._mark is not None and x._mark.watchers else None for x in inputs])
-    if rules is None:
-        saved = None
-    elif rules.__class__ is Rule:
-        saved = (rules, rules.residuals(inputs, outputs))
-    else:
-        saved = tuple(
-            [
-                None if rule is None or mark is None else (rule, rule.residuals(inputs, outputs))
-                for rule, mark in zip(rules, marks, strict=True)
-            ]
-        )
+    marks = []
+    saved = None
+    for x in inputs:
+        mark = x._mark
+        marks.append(mark if mark is not None and mark.watchers else None)
+    if rules.__class__ is tuple:
+        saved = []
+        for rule, mark, x in zip(rules, marks, inputs, strict=True):
+            if rule is None or mark is None:
+                saved.append(None)
+            else:
+                saved.append((rule, rule.take(inputs, outputs), broadcast_from(x, outputs) if rule.scales else None))
+    elif rules is not None:
+        saved = (rules, rules.take(inputs, outputs))
     specs = tuple([out.spec if _known(out.dims) else out for out in outputs]) if op.multiple else None
-    line = user_line() if state.lines else None
-    return (op, marks, saved, tuple(out_marks), specs, attrs, line)
+    return (op, marks, saved, out_marks, specs, attrs, user_line() if state.lines else None)
 
 
 __all__ = ["Rule", "rule_parameters", "make_record", "note", "plan_residuals", "shape_of", "user_line"]

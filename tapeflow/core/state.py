@@ -17,7 +17,7 @@ class _State(threading.local):
         graph: the `Graph` being traced, or None when eager.
         lines: whether records keep the user's file and line.
         scopes: the open name scopes.
-        idle: the mark for results of ops on nothing watched (see `Idle`), renewed when what is watched changes.
+        idle: the mark for results of ops on nothing watched (see `Idle`); None, to be made anew, when what is watched changes.
     """
 
     busy = False
@@ -61,19 +61,31 @@ class Idle(Mark):
         self.serial = next_serial()
 
 
-# Ids of the recorders that are active in any thread: what a mark may forget is decided against all of them.
+# Ids of the recorders started in any thread: a mark may forget all others.
 active_ids: set[int] = set()
 
 
 def set_recorders(recorders):
     """Make `recorders` (a tuple, outermost first) the active ones of this thread."""
-    for recorder in state.recorders:
-        active_ids.discard(recorder.id)
     state.recorders = recorders
     state.ids = tuple([recorder.id for recorder in recorders])
-    active_ids.update(state.ids)
-    state.idle = Idle()
+    state.idle = None
     state.busy = bool(recorders) or state.graph is not None
+
+
+def start(recorder):
+    """Add the innermost recorder."""
+    state.recorders += (recorder,)
+    state.ids += (recorder.id,)
+    state.idle = None
+    state.busy = True
+    active_ids.add(recorder.id)
+
+
+def stop(recorder):
+    """Take a recorder out; it may be any of the active ones."""
+    set_recorders(tuple([other for other in state.recorders if other is not recorder]))
+    active_ids.discard(recorder.id)
 
 
 @contextlib.contextmanager

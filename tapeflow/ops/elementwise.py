@@ -63,7 +63,21 @@ def _pow_dy(t, x, out):
     return t * out * P.where(safe, P.log(P.where(safe, x, P.ones_like(x))), zero)
 
 
-pow = elementwise("pow", _pow_kernel, lambda t, x, y: t * P.mul_no_nan(x ** (y - 1), y), _pow_dy)
+def _pow_slope_kernel(x, y):
+    if y.__class__ is not np.ndarray and x.__class__ is not np.ndarray:
+        return y * x ** (y - 1) if y else x * 0
+    return np.where(y == 0, x.dtype.type(0), y * x ** (y - 1))
+
+
+def _pow_slope_dy(t, x, y):
+    zero = P.zeros_like(x)
+    safe = P.not_equal(x, zero) if x.dtype.is_complex else P.greater(x, zero)
+    return t * P.where(safe, x ** (y - 1) * (1 + y * P.log(P.where(safe, x, P.ones_like(x)))), zero)
+
+
+# pow_slope(x, y) is the derivative of x**y in x: y x**(y - 1), which is 0 where y is 0, even at x = 0.
+pow_slope = elementwise("pow_slope", _pow_slope_kernel, lambda t, x, y: t * (y * P.pow_slope(x, y - 1)), _pow_slope_dy)
+pow = elementwise("pow", _pow_kernel, lambda t, x, y: t * P.pow_slope(x, y), _pow_dy)
 # mul_no_nan(x, y) is 0 where y is 0, whatever x is.
 mul_no_nan = elementwise(
     "mul_no_nan",

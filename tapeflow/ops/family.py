@@ -5,7 +5,6 @@ import numpy as np
 from tapeflow.base import dtypes, shape
 from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P, Primitive
-from tapeflow.core.record import rule_parameters
 from tapeflow.core.tensor import Spec
 
 NUMBERS = dtypes.NUMBERS
@@ -33,18 +32,14 @@ def elementwise(name, kernel, *rules, accepts=NUMBERS, result=None, parameters=N
         dtype = specs[0].dtype if result is None else result if isinstance(result, dtypes.DType) else result(specs[0].dtype)
         return Spec(broadcast_specs(name, specs), dtype)
 
-    def table(make):
-        if all(rule is None for rule in rules):
-            return None
-        return tuple(None if rule is None else make(rule, x) for rule, x in zip(rules, parameters, strict=True))
-
-    complex_too = bool(accepts & dtypes.COMPLEX)
+    rules = None if all(rule is None for rule in rules) else rules
     return Primitive(
         name,
         kernel,
         infer,
-        vjp=table(lambda rule, x: _vjp(rule, x, len(rules) > 1, complex_too)),
-        jvp=table(lambda rule, x: _scale(rule)),
+        vjp=rules,
+        jvp=rules,
+        scales=True,
         batch=batch or batch_elementwise,
         lower="scalar",
         accepts=accepts,
@@ -67,34 +62,6 @@ def broadcast_specs(name, specs):
 
 def _listed(dims):
     return "[" + ",".join("?" if n is None else str(n) for n in dims) + "]"
-
-
-def _scale(rule):
-    if rule == 1:
-        return lambda t: t
-    if rule == -1:
-        return lambda t: -t
-    return rule
-
-
-def _vjp(rule, x, broadcasts, complex_too):
-    """The vjp rule of an elementwise op: scale, conjugated for complex numbers, and summed to the input's shape."""
-    scale = _scale(rule)
-    constant = scale is not rule
-    names, attr_names, every_attr = rule_parameters(scale)
-
-    def call(g, *residuals, **attrs):
-        if broadcasts:
-            *residuals, dims = residuals
-        if complex_too and not constant and g._dtype.is_complex:
-            conj = P.conj
-            g = conj(scale(conj(g), *residuals, **attrs))
-        else:
-            g = scale(g, *residuals, **attrs)
-        return g if not broadcasts or dims is None else P.sum_to(g, shape=dims)
-
-    call.rule_parameters = ((*names, f"{x}_broadcast") if broadcasts else names, attr_names, every_attr)
-    return call
 
 
 def batch_elementwise(op, inputs, batched, attrs):

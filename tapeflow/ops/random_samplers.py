@@ -5,23 +5,26 @@ piece of the stream, so that outputs are drawn together: one step of the algorit
 """
 
 import math
-import os
 
+import ml_dtypes
 import numpy as np
 
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.ops import random_libm
 from tapeflow.ops.random_bits import normals32, normals64, philox_blocks, stream_ints, units32, units64
 
-_BLOCKS_PER_OUTPUT = 256
+_RESERVED = 256  # blocks from the start of one output's piece of the stream to that of the next
+_RESERVED_GEOMETRIC = 42
 _OUTPUTS = 1 << 14  # outputs drawn together
 
 
 class _Streams:
     """One piece of a Philox stream for each output, each read at its own pace."""
 
-    def __init__(self, key, counter, first):
-        self.key, self.counter, self.next = key, counter, first
+    def __init__(self, key, counter, index):
+        self.key, self.counter = key, counter
+        self.index = index.astype(np.uint64)
+        self.next = self.index * np.uint64(_RESERVED)
 
     def blocks(self, rows):
         words = philox_blocks(self.key, self.counter, self.next[rows])
@@ -50,7 +53,7 @@ class _Buffer:
         return self.numbers[rows, self.left[rows]]
 
 
-def _sample(shape, key, counter, parameters, dtype, draw):
+def _sample(shape, key, counter, parameters, draw):
     """Draws an array of `shape`, whose last dimensions are the parameters', parameter by parameter.
 
     `draw(streams, *parameters)` gets a stream and a value of each parameter for every output, and returns the outputs.
@@ -66,12 +69,11 @@ def _sample(shape, key, counter, parameters, dtype, draw):
     flat = [parameter.reshape(-1) for parameter in parameters]
     size = math.prod(shape)
     each = size // max(flat[0].size, 1)
-    out = np.empty(size, dtype)
+    out = np.empty(size)
     for start in range(0, size, _OUTPUTS):
         index = np.arange(start, min(start + _OUTPUTS, size))
-        streams = _Streams(key, counter, index.astype(np.uint64) * np.uint64(_BLOCKS_PER_OUTPUT))
         with np.errstate(all="ignore"):
-            out[index] = draw(streams, *(parameter[index // each] for parameter in flat))
+            out[index] = draw(_Streams(key, counter, index), *(parameter[index // each] for parameter in flat))
     return np.ascontiguousarray(out.reshape(-1, each).T).reshape(shape) if size else out.reshape(shape)
 
 
@@ -81,12 +83,13 @@ def _sample(shape, key, counter, parameters, dtype, draw):
 def gamma(shape, key, counter, alpha):
     """Gamma samples of scale 1 and of `alpha`'s dtype; `alpha` has the last dimensions of `shape`.
 
-    NaN where `alpha` is negative or NaN, for which TensorFlow does not return.
+    NaN where `alpha` is negative or NaN, where TensorFlow may not return.
     """
     alpha = np.asarray(alpha)
     dtype = alpha.dtype
-    # By way of float32, as the kernel's cast to the smaller types goes.
-    out = _sample(shape, key, counter, (alpha.astype(np.float64),), np.float64, _draw_gamma)
+    out = _sample(shape, key, counter, (alpha.astype(np.float64),), _draw_gamma)
+    # The kernel runs with subnormal results flushed to 0, and reaches the smaller types by way of float32.
+    out[out < np.finfo(np.float64 if dtype == np.float64 else np.float32).tiny] = 0
     return out if dtype == np.float64 else out.astype(np.float32).astype(dtype, copy=False)
 
 
@@ -100,6 +103,7 @@ def _draw_gamma(streams, alpha):
     d = alpha + np.where(small, 2.0 / 3, -1.0 / 3)
     c = 1.0 / 3 / np.sqrt(d)
     rows = np.flatnonzero((alpha >= 0) & (alpha != 1))
+    finished = np.zeros(alpha.size, bool)
     while rows.size:
         x = normals.draw(rows)
         v = 1 + c[rows] * x
@@ -110,11 +114,12 @@ def _draw_gamma(streams, alpha):
         fits = u < 1 - 0.0331 * (x * x) * (x * x)
         fits |= np.log(u) < 0.5 * x * x + d[tried] * (1 - v + np.log(v))
         done = tried[fits]
+        finished[done] = True
         out[done] = d[done] * v[fits]
         lifted = done[small[done]]
         if lifted.size:
             out[lifted] *= random_libm.each(math.pow, uniforms.draw(lifted), 1 / alpha[lifted])
-        rows = np.setdiff1d(rows, done, assume_unique=True)
+        rows = rows[~finished[rows]]
     return out
 
 
@@ -123,36 +128,32 @@ def _draw_gamma(streams, alpha):
 
 
 def poisson(shape, key, counter, rate, *, dtype=np.float32):
-    """Poisson samples of `dtype`; `rate` has the last dimensions of `shape`.
+    """Poisson samples of `dtype`; `rate` has the last dimensions of `shape`. All is computed in float64.
 
-    TensorFlow computes in the dtype of `rate`: in float64 for integers, in float32 for the smaller floats.
+    An infinite rate gives infinity, or 0 for integers; NaN gives NaN, where TensorFlow does not return.
     """
-    rate = np.asarray(rate)
     dtype = np.dtype(dtype)
-    small = rate.dtype.itemsize < 4 or rate.dtype == np.float32
-    highest = float(np.iinfo(dtype).max) if dtype.kind in "iu" else math.inf
-    rate = rate.astype(np.float32 if small else np.float64)
+    highest = float((np.iinfo if dtype.kind in "iu" else ml_dtypes.finfo)(dtype).max)
 
     def draw(streams, rate):
-        return _draw_poisson(streams, rate, rate.dtype.type(highest))
+        return _draw_poisson(streams, rate, highest)
 
-    return _sample(shape, key, counter, (rate,), rate.dtype, draw).astype(dtype)
+    out = _sample(shape, key, counter, (np.asarray(rate, np.float64),), draw)
+    if dtype.kind in "iu":
+        out[~np.isfinite(out)] = 0
+    return out.astype(dtype)
 
 
 def _draw_poisson(streams, rate, highest):
-    uniforms = _Buffer(streams, units32 if rate.dtype == np.float32 else units64)
-    out = np.full(rate.size, np.nan, rate.dtype)
-    _draw_poisson_knuth(uniforms, rate, np.flatnonzero((rate < 10) & (rate >= 0)), highest, out)
-    out[rate == np.inf] = np.inf
-    rows = np.flatnonzero((rate >= 10) & (rate < np.inf))
-    if rows.size:
-        _draw_poisson_rejection(uniforms, rate, rows, highest, out)
+    uniforms = _Buffer(streams, units64)
+    out = np.where(rate == np.inf, np.inf, np.nan)
+    _draw_poisson_knuth(uniforms, rate, np.flatnonzero(rate < 10), out)
+    _draw_poisson_rejection(uniforms, rate, np.flatnonzero((rate >= 10) & (rate < np.inf)), highest, out)
     return out
 
 
-def _draw_poisson_knuth(uniforms, rate, rows, highest, out):
-    # Rounded once from float64: the C library's expf is that nearly always.
-    limit = np.exp(-rate.astype(np.float64)).astype(rate.dtype)
+def _draw_poisson_knuth(uniforms, rate, rows, out):
+    limit = np.exp(-rate)
     product = np.ones_like(rate)
     count = 0
     while rows.size:
@@ -164,63 +165,119 @@ def _draw_poisson_knuth(uniforms, rate, rows, highest, out):
 
 
 def _draw_poisson_rejection(uniforms, rate, rows, highest, out):
-    real = rate.dtype.type
-    log_rate = _log(rate)
-    b = real(0.931) + real(2.53) * np.sqrt(rate)
-    a = real(-0.059) + real(0.02483) * b
-    inverse_alpha = real(1.1239) + real(1.1328) / (b - real(3.4))
-    v_r = real(0.9277) - real(3.6224) / (b - real(2))
     while rows.size:
-        u = uniforms.draw(rows) - real(0.5)
+        rate_ = rate[rows]
+        b = 0.931 + 2.53 * np.sqrt(rate_)
+        a = -0.059 + 0.02483 * b
+        u = uniforms.draw(rows) - 0.5
         v = uniforms.draw(rows)
-        us = real(0.5) - np.abs(u)
-        a_, b_, rate_ = a[rows], b[rows], rate[rows]
-        k = np.floor((real(2) * a_ / us + b_) * u + rate_ + real(0.43))
-        inside = (us >= real(0.07)) & (v <= v_r[rows])
-        possible = (k >= 0) & ~((us < real(0.013)) & (v > us))
-        s = _log(v * inverse_alpha[rows] / (a_ / (us * us) + b_))
-        t = -rate_ + k * log_rate[rows] - _log_factorial(k)
-        fits = (k <= highest) & (inside | (possible & (s <= t)))
+        us = 0.5 - np.abs(u)
+        k = np.floor((2 * a / us + b) * u + rate_ + 0.43)
+        inside = (us >= 0.07) & (v <= 0.9277 - 3.6224 / (b - 2))
+        possible = (k >= 0) & ~((us < 0.013) & (v > us))
+        log_ratio = np.log(v * (1.1239 + 1.1328 / (b - 3.4)) / (a / (us * us) + b))
+        bound = -rate_ + k * np.log(rate_) - _log_factorial(k)
+        fits = (k <= highest) & (inside | (possible & (log_ratio <= bound)))
         out[rows[fits]] = k[fits]
         rows = rows[~fits]
 
 
-def _log(x):
-    """The logarithm of non-negative numbers in their own dtype, with the C library's bits."""
-    if x.dtype == np.float64:
-        return np.log(x)
-    out = np.full(x.shape, -np.inf, np.float32)
-    normal = (x >= np.finfo(np.float32).tiny) & (x < np.inf)
-    out[normal] = random_libm.logf(x[normal])
-    return out
-
-
-# lgamma(x) = (x - 1/2) (log(x) - 1) + w(1 / x) for x >= 8, as in fdlibm and the C library.
-_LGAMMA = {
-    np.dtype(np.float64): (
-        4.18938533204672725052e-01, 8.33333333333329678849e-02, -2.77777777728775536470e-03,
-        7.93650558643019558500e-04, -5.95187557450339963135e-04, 8.36339918996282139126e-04, -1.63092934096575273989e-03,
-    ),
-    np.dtype(np.float32): (
-        4.1893854737e-01, 8.3333335817e-02, -2.7777778450e-03,
-        7.9365057172e-04, -5.9518753551e-04, 8.3633989561e-04, -1.6309292987e-03,
-    ),
-}  # fmt: skip
-_LOG_FACTORIALS = np.log([1.0, 1.0, 2.0, 6.0, 24.0, 120.0, 720.0, 5040.0])
+# The logarithm of gamma, for x >= 8: (x - 1/2) (log(x) - 1) + w(1 / x), with the coefficients of fdlibm.
+_LGAMMA = (
+    4.18938533204672725052e-01, 8.33333333333329678849e-02, -2.77777777728775536470e-03, 7.93650558643019558500e-04,
+    -5.95187557450339963135e-04, 8.36339918996282139126e-04, -1.63092934096575273989e-03,
+)  # fmt: skip
+_LOG_FACTORIALS = np.log([1.0, 1.0, 2.0, 6.0, 24.0, 120.0, 720.0])
 
 
 def _log_factorial(k):
-    """The C library's lgamma(k + 1) of whole numbers k >= 0, in their own dtype; others give anything."""
-    x = np.maximum(k, 0) + k.dtype.type(1)
-    w0, w1, *more = (x.dtype.type(w) for w in _LGAMMA[x.dtype])
+    """The logarithm of k! for float64 whole numbers k >= 0; others give any value."""
+    x = np.maximum(k, 0) + 1
     z = 1 / x
     y = z * z
-    tail = more[-1]
-    for w in more[-2::-1]:
-        tail = w + y * tail
-    w = w0 + z * (w1 + y * tail)
-    out = (x - x.dtype.type(0.5)) * (_log(x) - x.dtype.type(1)) + w
-    few = x < 8
-    if few.any():
-        out[few] = _LOG_FACTORIALS[x[few].astype(np.intp) - 1]
-    return out
+    tail = np.polyval(_LGAMMA[:0:-1], y)
+    large = (x - 0.5) * (np.log(x) - 1) + (_LGAMMA[0] + z * tail)
+    return np.where(x < 8, _LOG_FACTORIALS[np.minimum(x, 7).astype(np.intp) - 1], large)
+
+
+# Binomial: sums of geometric variables where few successes are expected, else Hörmann, "The generation of binomial
+# random variates", 1993 (BTRS). Both for a probability of at most 1/2, and mirrored above.
+
+_STIRLING_TAIL = np.array(
+    [0.0810614667953272, 0.0413406959554092, 0.0276779256849983, 0.02079067210376509, 0.0166446911898211,
+     0.0138761288230707, 0.0118967099458917, 0.0104112652619720, 0.00925546218271273, 0.00833056343336287]
+)  # fmt: skip
+
+
+def binomial(shape, key, counter, counts, probs, *, dtype=np.int32):
+    """Binomial samples of `dtype`; `counts` and `probs` together have the last dimensions of `shape`.
+
+    0 where `counts` or `probs` is not positive; NaN (for integers, any value) where either is NaN or counts are infinite.
+    """
+    counts, probs = np.asarray(counts), np.asarray(probs)
+    out = _sample(shape, key, counter, (counts, probs), _draw_binomial)
+    with np.errstate(invalid="ignore"):
+        return out.astype(dtype)
+
+
+def _draw_binomial(streams, counts, probs):
+    one = probs.dtype.type(1)
+    mirrored = probs > probs.dtype.type(0.5)
+    smaller = np.where(mirrored, one - probs, probs)
+    many = counts * smaller >= probs.dtype.type(10)
+    streams.next = streams.index * np.where(many, _RESERVED, _RESERVED_GEOMETRIC).astype(np.uint64)
+    uniforms = _Buffer(streams, units64)
+    count, prob = counts.astype(np.float64), smaller.astype(np.float64)
+    drawn = (count > 0) & (count < np.inf) & (probs > 0) & (probs < one)
+    out = np.where((count > 0) & (probs >= one), count, 0.0)
+    out[(count > 0) & np.isnan(probs) | np.isnan(count) | (count == np.inf)] = np.nan
+    _draw_binomial_geometric(uniforms, count, prob, np.flatnonzero(drawn & ~many), out)
+    _draw_binomial_rejection(uniforms, count, prob, np.flatnonzero(drawn & many), out)
+    return np.where(drawn & mirrored, count - out, out)
+
+
+def _draw_binomial_geometric(uniforms, count, prob, rows, out):
+    log_miss = np.log1p(-prob)
+    tries = np.zeros_like(count)
+    successes = 0
+    while rows.size:
+        tries[rows] += np.ceil(np.log(uniforms.draw(rows)) / log_miss[rows])
+        done = tries[rows] > count[rows]
+        out[rows[done]] = successes
+        rows = rows[~done]
+        successes += 1
+
+
+def _draw_binomial_rejection(uniforms, count, prob, rows, out):
+    while rows.size:
+        n, p = count[rows], prob[rows]
+        stddev = np.sqrt(n * p * (1 - p))
+        b = 1.15 + 2.53 * stddev
+        a = -0.0873 + 0.0248 * b + 0.01 * p
+        r = p / (1 - p)
+        m = np.floor((n + 1) * p)
+        u = uniforms.draw(rows) - 0.5
+        v = uniforms.draw(rows)
+        us = 0.5 - np.abs(u)
+        k = np.floor((2 * a / us + b) * u + (n * p + 0.5))
+        inside = (us >= 0.07) & (v <= 0.92 - 4.2 / b)
+        log_ratio = np.log(v * ((2.83 + 5.1 / b) * stddev) / (a / (us * us) + b))
+        bound = (
+            (m + 0.5) * np.log((m + 1) / (r * (n - m + 1)))
+            + (n + 1) * np.log((n - m + 1) / (n - k + 1))
+            + (k + 0.5) * np.log(r * (n - k + 1) / (k + 1))
+            + _stirling_tail(m)
+            + _stirling_tail(n - m)
+            - _stirling_tail(k)
+            - _stirling_tail(n - k)
+        )
+        fits = inside | ((k >= 0) & (k <= n) & (log_ratio <= bound))
+        out[rows[fits]] = k[fits]
+        rows = rows[~fits]
+
+
+def _stirling_tail(k):
+    """What Stirling's formula for log(k!) leaves out; beyond 9 by its series."""
+    next_squared = (k + 1) * (k + 1)
+    series = (1 / 12 - (1 / 360 + 1 / 1260 / next_squared) / next_squared) / (k + 1)
+    return np.where(k <= 9, _STIRLING_TAIL[np.clip(k, 0, 9).astype(np.intp)], series)

@@ -334,7 +334,7 @@ def test_map_refuses():
         nest.map_structure(3, [1])
     with pytest.raises(ValueError, match="Must provide at least one structure"):
         nest.map_structure(str)
-    with pytest.raises(ValueError, match="Only valid keyword arguments are .*, not: `foo`, `bar`"):
+    with pytest.raises(ValueError, match=r"Only valid keyword arguments are .*, not: `foo`, `bar`"):
         nest.map_structure(str, [1], foo=1, bar=2)
     with pytest.raises(ValueError, match="don't have the same number of elements"):
         nest.map_structure(lambda x, y: x, [1, 2], [3])
@@ -360,7 +360,7 @@ SAME = [
 # First, second, exception, text; the last column says whether check_types=False lets it pass.
 DIFFERENT = [
     ([1, 2], [1], ValueError, r"number of elements\. First structure: type=list str=\[1, 2\]\. Second", False),
-    ([1, [2]], [1, 2], ValueError, r'"type=list str=\[2\]" is a sequence, while substructure "type=int str=2" is', False),
+    ([1, [2]], [1, 2], ValueError, r'"type=list str=\[2\]" is a sequence, while substructure "type=int str=2"', False),
     (1, [1], ValueError, r'"type=list str=\[1\]" is a sequence, while substructure "type=int str=1" is not', False),
     (np.zeros(2), [1, 2], ValueError, 'while substructure "type=ndarray', False),
     ({"a": 1}, {"b": 1}, ValueError, r"set of keys\. First structure has keys type=list str=\['a'\], while", True),
@@ -495,7 +495,7 @@ def test_flatten_up_to():
 # Shallow structure, input, exception, text.
 UNLIKE = [
     ([0, 1], 0, TypeError, "If shallow structure is a sequence, input must also be a sequence. Input has type: <class"),
-    ([0, 1], (0, 1), TypeError, "Input structure has type <class 'tuple'>, while shallow structure has type <class 'list'>"),
+    ([0, 1], (0, 1), TypeError, "structure has type <class 'tuple'>, while shallow structure has type <class 'list'>"),
     (SubPoint(1, 2), Point(1, 2), TypeError, "don't have the same sequence type"),
     ([0, 1], [0, 1, 2], ValueError, "Input structure has length 3, while shallow structure has length 2"),
     ({"a": 1}, {"b": 1}, ValueError, r"keys that are not in the input_tree: \['a'\]"),

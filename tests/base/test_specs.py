@@ -96,7 +96,7 @@ def test_arguments():
     assert TensorSpec([2], np.float64).dtype is dtypes.float64
     with pytest.raises(TypeError, match="Cannot convert the argument `type_value`: 'foo' to a TensorFlow DType"):
         TensorSpec([2], "foo")
-    with pytest.raises(TypeError, match="Failed to convert 'foo' to a shape|Failed to convert ''foo'' to a shape"):
+    with pytest.raises(TypeError, match="Failed to convert ''foo'' to a shape"):
         TensorSpec("foo")
 
 
@@ -285,7 +285,7 @@ def test_a_subclass_is_compatible_by_its_attributes():
     assert not spec.is_compatible_with(PairSpec([5, None]))
     assert not spec.is_compatible_with(PairSpec([2, None], label="a"))
     assert not spec.is_compatible_with(3)
-    with pytest.raises(TypeError, match="Could not build a TypeSpec for .* of unsupported type <class 'object'>"):
+    with pytest.raises(TypeError, match=r"Could not build a TypeSpec for .* of unsupported type <class 'object'>"):
         spec.is_compatible_with(object())
 
 
