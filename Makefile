@@ -57,7 +57,7 @@ $(VENV)/%.stamp: pyproject.toml $(VENV)/created.stamp
 	@touch $@
 
 $(PEERS)/tensorflow.stamp: PACKAGES := 'tensorflow-cpu==2.21.*'
-$(PEERS)/torch.stamp: PACKAGES := --extra-index-url $(TORCH_INDEX) 'torch==2.13.0' numpy
+$(PEERS)/torch.stamp: PACKAGES := --retries 1 --extra-index-url $(TORCH_INDEX) 'torch==2.13.0' numpy
 $(PEERS)/jax.stamp: PACKAGES := jax
 $(PEERS)/%.stamp:
 	$(call create_venv,$(PEERS)/$*)

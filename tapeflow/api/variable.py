@@ -21,7 +21,7 @@ def _on_value(name):
     return operator
 
 
-for _name in [*OPERATORS, "__iter__", "__len__", "__bool__", "__float__", "__int__", "__complex__", "__index__", "__format__", "__array__"]:
+for _name in [*OPERATORS, "__iter__", "__len__", "__bool__", "__float__", "__int__", "__complex__", "__index__", "__array__"]:
     setattr(Variable, _name, _on_value(_name))
 
 

@@ -255,8 +255,8 @@ def _rebuild(tensor, trainable, name, shape):
 
 
 def _shown(tensor):
-    value = tensor._value
-    return repr(value.tolist() if tensor.dims == () else value)
+    text = repr(tensor._value.item() if tensor.dims == () else tensor._value)
+    return "\n" + text if "\n" in text else text
 
 
 def _declared_shape(shape, tensor, validate_shape):
