@@ -98,15 +98,21 @@ def measure(workload, interpreters, rounds):
         for library in libraries:
             if library in result.failures:
                 continue
-            print(f"\r\033[K{result.row.title}: {library}, round {turn + 1}", end="", file=sys.stderr, flush=True)
+            say(f"{result.row.title}: {library}, round {turn + 1}")
             answer, failure = run_child(workload, library, interpreters[library])
             if failure:
                 result.failures[library] = failure
             else:
                 result.rounds.setdefault(library, []).append(answer["value"])
                 result.versions[library] = answer["version"]
-    print("\r\033[K", end="", file=sys.stderr, flush=True)
+    say("")
     return result
+
+
+def say(text):
+    """Shows what is being measured in one line that the next one replaces."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def run_child(workload, library, python):

@@ -77,7 +77,7 @@ def draw_history(figure, history):
         chart.spines[["top", "right"]].set_visible(False)
         chart.grid(axis="y", color="#e4e4e4")
         chart.set_axisbelow(True)
-    charts[0].legend(frameon=False, loc="upper right")
+    charts[0].legend(frameon=False)
     charts[1].set_xlabel("epoch")
     charts[1].set_xticks(epochs)
     charts[1].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))

@@ -6,9 +6,18 @@ import warnings
 # NumPy's floating point warnings about our own arithmetic are not the user's: 1/0 is inf here, as in TensorFlow.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tapeflow\.")
 
-from tapeflow import api  # noqa: E402
+from tapeflow import api, compat  # noqa: E402
 from tapeflow.api.export import build  # noqa: E402
 
 __version__ = "2.21.0+tapeflow.0.1"
 
 build(sys.modules[__name__])
+
+
+def __getattr__(name):
+    # Keras is loaded when it is first asked for: importing it takes longer than all of tapeflow.
+    if name == "keras":
+        module = compat.load_keras()
+        globals()["keras"] = module
+        return module
+    raise AttributeError(f"module 'tapeflow' has no attribute {name!r}")

@@ -4,10 +4,11 @@ from tapeflow.api.export import export, export_value
 from tapeflow.autodiff.tape import GradientTape, UnconnectedGradients
 from tapeflow.base import dtypes, errors
 from tapeflow.base.shape import TensorShape
-from tapeflow.base.specs import TensorSpec, TypeSpec
+from tapeflow.base.specs import TensorSpec, TypeSpec, register_tensor_type, type_spec_from_value
 from tapeflow.core.convert import convert_to_tensor, register_tensor_conversion_function, static_dims
 from tapeflow.core.primitive import P
 from tapeflow.core.slices import IndexedSlices, IndexedSlicesSpec
+from tapeflow.core.tensor import Tensor
 
 for _dtype in dtypes.ALL:
     if not _dtype.name.startswith(("float8", "int4", "uint4")):
@@ -21,6 +22,8 @@ export_value(dtypes.as_dtype, "as_dtype", "dtypes.as_dtype")
 export_value(TensorShape, "TensorShape")
 export_value(TensorSpec, "TensorSpec")
 export_value(TypeSpec, "TypeSpec")
+export_value(type_spec_from_value, "type_spec_from_value")
+register_tensor_type(Tensor, convert_to_tensor)
 export_value(IndexedSlices, "IndexedSlices")
 export_value(IndexedSlicesSpec, "IndexedSlicesSpec")
 export_value(GradientTape, "GradientTape", "autodiff.GradientTape")
@@ -29,7 +32,7 @@ export_value(convert_to_tensor, "convert_to_tensor")
 export_value(register_tensor_conversion_function, "register_tensor_conversion_function")
 export_value(None, "newaxis")
 for _name, _error in vars(errors).items():
-    if isinstance(_error, type) and issubclass(_error, Exception):
+    if (isinstance(_error, type) and issubclass(_error, Exception)) or (isinstance(_error, int) and _name.isupper()):
         export_value(_error, f"errors.{_name}")
 
 

@@ -1,9 +1,11 @@
 """`export` gives public functions their TensorFlow names; `build` makes the namespaces (`tf.math`, `tf.nn`, ...) of them."""
 
+import importlib
 import sys
 import types
 
 EXPORTS: dict[str, object] = {}
+LATER: dict[str, str] = {}  # the names whose values stand in a module that is imported when one of them is asked for
 
 
 def export(*names):
@@ -24,14 +26,46 @@ def export_value(value, *names):
         EXPORTS[name] = value
 
 
+def export_later(source, *names):
+    """Make names public that the module `source` exports: it is imported when one of them is first asked for."""
+    for name in names:
+        LATER[name] = source
+
+
 def build(root):
     """Set every exported name on the module `root` and on modules below it, which are made where they are missing."""
     for name, value in EXPORTS.items():
-        *path, last = name.split(".")
-        module = root
-        for part in path:
-            module = _submodule(module, part)
+        module, last = _home(root, name)
         setattr(module, last, value)
+    for name in LATER:
+        module, last = _home(root, name)
+        if "__getattr__" not in vars(module):
+            module.__getattr__ = _loader(root, module, name.rpartition(".")[0])
+
+
+def _home(root, name):
+    """The module in which a public name stands, and its last part."""
+    *path, last = name.split(".")
+    module = root
+    for part in path:
+        module = _submodule(module, part)
+    return module, last
+
+
+def _loader(root, module, path):
+    """The `__getattr__` of a module some of whose names come later."""
+
+    def load(attribute):
+        source = LATER.get(f"{path}.{attribute}")
+        if source is None:
+            raise AttributeError(f"module {module.__name__!r} has no attribute {attribute!r}")
+        importlib.import_module(source)
+        for name in [name for name, other in LATER.items() if other == source]:
+            home, last = _home(root, name)
+            setattr(home, last, EXPORTS[name])
+        return vars(module)[attribute]
+
+    return load
 
 
 def _submodule(parent, name):

@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 
 from tapeflow.api.export import export_value
-from tapeflow.base.dtypes import bool_, float32, float64, string
+from tapeflow.base.dtypes import bool_, float32, float64, int16, int32, int64, string
 from tapeflow.base.errors import InvalidArgumentError, OperatorNotAllowedInGraphError, invalid
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.convert import convert_to_tensor, operand
@@ -20,12 +20,21 @@ export_value(Tensor, "Tensor")
 # Operators
 
 
+def _addend(value, like):
+    """The right side of +: what does not fit the tensor's dtype keeps its own, and the op refuses it by both names."""
+    try:
+        return operand(value, like)
+    except TypeError:
+        return convert_to_tensor(value)
+
+
 def _binary(name):
     op = getattr(P, name)
+    convert = _addend if name == "add" else operand
 
     def method(self, other):
         if other.__class__ is not Tensor:
-            other = operand(other, self)
+            other = convert(other, self)
             if other is NotImplemented:
                 return other
         return bind(op, (self, other), NO_ATTRS)
@@ -37,24 +46,26 @@ def _binary(name):
     return method, reflected
 
 
-def _true_division(x, y):
+def true_division(x, y):
     """Integers divide as float64 (float32 for 8 and 16 bits), as in TensorFlow."""
     if x._dtype is not y._dtype:
         raise TypeError(f"`x` and `y` must have the same dtype, got {x._dtype!r} != {y._dtype!r}.")
     if x._dtype.is_integer:
         wide = float32 if x._dtype.size <= 2 else float64
         x, y = P.cast(x, dtype=wide), P.cast(y, dtype=wide)
+    elif not x._dtype.is_trainable:
+        raise TypeError(f"Invalid dtype {x._dtype!r} in __truediv__. Expected a number: tf.cast makes one.")
     return bind(P.truediv, (x, y), NO_ATTRS)
 
 
 def _truediv(self, other):
     other = operand(other, self)
-    return other if other is NotImplemented else _true_division(self, other)
+    return other if other is NotImplemented else true_division(self, other)
 
 
 def _rtruediv(self, other):
     other = operand(other, self)
-    return other if other is NotImplemented else _true_division(other, self)
+    return other if other is NotImplemented else true_division(other, self)
 
 
 def _matmul(self, other):
@@ -158,12 +169,27 @@ for _python, _names in {
 
 def _index(self, key):
     """`tensor[key]`: integers, slices, `...`, `tf.newaxis`, scalar integer tensors, or a boolean mask."""
-    if isinstance(key, (Tensor, Variable, ndarray)) and np.ndim(key) and convert_to_tensor(key)._dtype is bool_:
+    if key.__class__ is int:
+        return bind(P.strided_slice, (self,), {"key": (key,)})
+    if _is_mask(key):
         return P.boolean_mask(self, convert_to_tensor(key))
+    return P.strided_slice(self, key=index_key(key))
+
+
+def _is_mask(key):
+    if isinstance(key, (Tensor, Variable)):
+        return key.dtype is bool_
+    return key.__class__ is bool or (isinstance(key, ndarray) and key.dtype == bool)
+
+
+def index_key(key):
+    """What indexes a tensor, as the key of `strided_slice`: plain data, and scalar symbolic tensors.
+
+    Raises:
+        TypeError: something that is no index.
+    """
     parts = key if isinstance(key, (tuple, list)) else (key,)
-    if isinstance(key, list) and not all(isinstance(part, (slice, type(None), type(Ellipsis))) for part in key):
-        raise _bad_index(key)
-    return P.strided_slice(self, key=tuple([_part(part) for part in parts]))
+    return tuple([part if part.__class__ is int else _part(part) for part in parts])
 
 
 def _part(part):
@@ -171,8 +197,8 @@ def _part(part):
         return (_whole(part.start), _whole(part.stop), _whole(part.step))
     if part is None or part is Ellipsis:
         return part
-    if isinstance(part, (bool, np.bool_)) or part.__class__ is float:
-        raise _bad_index(part)
+    if part.__class__ is bool:
+        raise invalid("strided_slice", f"Value for attr 'Index' of bool is not in the list of allowed values: int16, int32, int64: {part}")
     return _whole(part)
 
 
@@ -180,12 +206,12 @@ def _whole(n):
     """An int, or a symbolic scalar, of one index."""
     if n is None or n.__class__ is int:
         return n
-    if isinstance(n, (numbers.Integral, np.ndarray)) and np.ndim(n) == 0:
+    if isinstance(n, numbers.Integral) and n.__class__ is not bool:
         return int(n)
-    if isinstance(n, (Tensor, Variable)) or hasattr(n, "__tf_tensor__"):
-        n = convert_to_tensor(n)
-        if n._dtype.is_integer and n.dims == ():
-            return int(n._value) if n.__class__ is Tensor else n
+    if isinstance(n, (Tensor, Variable, ndarray)) or hasattr(n, "__tf_tensor__"):
+        x = convert_to_tensor(n)
+        if x.dims in ((), None) and x._dtype in (int32, int64, int16):
+            return int(x._value) if x.__class__ is Tensor else x
     raise _bad_index(n)
 
 
@@ -201,16 +227,24 @@ def _bad_index(part):
 
 def _numpy(self):
     """A NumPy copy of the value: a scalar where there is no dimension, `bytes` for a 0-d string."""
-    if state.recorders and self._mark is not None:
-        for recorder in state.recorders:
-            recorder.note_escape(self)
+    if state.recorders:
+        _note_escape(self)
     value = self._value
     if value.__class__ is ndarray:
         return value.copy() if value.ndim else value[()]
     return value
 
 
+def _note_escape(self):
+    """Tell the tapes that the value is handed to Python: what comes of it there has no gradient."""
+    if self._mark is not None:
+        for recorder in state.recorders:
+            recorder.note_escape(self)
+
+
 def _array(self, dtype=None, copy=None):
+    if state.recorders:
+        _note_escape(self)
     return np.array(self._value, dtype)
 
 
@@ -218,7 +252,10 @@ def _len(self):
     if not self.dims:
         raise TypeError("Scalar tensor has no `len()`" if self.dims == () else f"len() of a tensor of unknown rank: {self!r}")
     if self.dims[0] is None:
-        raise TypeError(f"len() is not well defined for a symbolic tensor ({self.name}): use tf.shape(x)[0].")
+        raise TypeError(
+            f"len is not well defined for a symbolic Tensor ({self.name}). Please call `x.shape` rather than `len(x)` for shape "
+            "information, or tf.shape(x)[0]."
+        )
     return self.dims[0]
 
 
@@ -236,6 +273,13 @@ def _iterate(self):
 
 def _python_number(convert):
     def method(self):
+        if self.__class__ is not Tensor:
+            raise TypeError(
+                f"{convert.__name__}() argument must be a string or a real number, not {type(self).__name__!r}: {self.name} has "
+                "no value while the function is traced. Use tf.cast."
+            )
+        if state.recorders:
+            _note_escape(self)
         return convert(self._value)
 
     return method
@@ -288,7 +332,25 @@ def _symbolic_repr(self):
 
 
 def _symbolic_str(self):
-    return f'Tensor("{self.name}", shape={self.shape}, dtype={self._dtype.name})'
+    shape = "" if self.dims is None else f", shape={self.shape}"
+    return f'Tensor("{self.name}"{shape}, dtype={self._dtype.name})'
+
+
+def _not_symbolic(name):
+    """A property that symbolic tensors have not: `hasattr(x, "numpy")` is how libraries ask for a value."""
+
+    def absent(self):
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    return property(absent)
+
+
+def _symbolic_format(self, spec):
+    return format(str(self), spec)
+
+
+def _no_pickle(self, protocol=None):
+    raise TypeError(f"cannot pickle {type(self).__name__!r} object: {self.name} has no value while the function is traced.")
 
 
 def _buffer(self, flags=0):
@@ -305,12 +367,14 @@ GRAPH_NAMES = {"name", "op", "graph", "value_index"}
 
 
 def _absent(self, name):
-    """Say what to use instead of an attribute that only symbolic tensors or NumPy's arrays have."""
+    """Say what to use instead of an attribute that only symbolic or only eager tensors or NumPy's arrays have."""
     if name in NUMPY_NAMES:
         raise AttributeError(
             f"{type(self).__name__} object has no attribute {name!r}. If you are looking for numpy-related methods, please run "
             "tf.experimental.numpy.experimental_enable_numpy_behavior() first, or use x.numpy()."
         )
+    if name == "numpy":
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute 'numpy': {self.name} has no value while traced.")
     if name in GRAPH_NAMES:
         raise AttributeError(f"Tensor.{name} is undefined when eager execution is enabled.")
     raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -395,7 +459,7 @@ METHODS = {
     "eval": _eval,
     "consumers": _consumers,
     "ndim": property(lambda self: None if self.dims is None else len(self.dims)),
-    "device": property(lambda self: "/job:localhost/replica:0/task:0/device:CPU:0"),
+    "device": property(lambda self: "" if self.__class__ is SymbolicTensor else "/job:localhost/replica:0/task:0/device:CPU:0"),
     "backing_device": property(lambda self: "/job:localhost/replica:0/task:0/device:CPU:0"),
     "is_cpu": True,
     "_id": property(id),
@@ -422,3 +486,8 @@ for _name, _method in {**OPERATORS, **METHODS}.items():
     setattr(Tensor, _name, _method)
 SymbolicTensor.__repr__ = _symbolic_repr
 SymbolicTensor.__str__ = _symbolic_str
+SymbolicTensor.__format__ = _symbolic_format
+SymbolicTensor.__reduce__ = SymbolicTensor.__reduce_ex__ = _no_pickle
+SymbolicTensor.numpy = _not_symbolic("numpy")
+SymbolicTensor._numpy = _not_symbolic("_numpy")
+SymbolicTensor.value_index = property(lambda self: self.index)

@@ -1,8 +1,12 @@
-"""The methods of `tf.Variable` beyond reading and assigning: Python's operators and scatter updates."""
+"""The methods of `tf.Variable` beyond reading and assigning: Python's operators, slices and scatter updates."""
+
+import functools
 
 from tapeflow.api.export import export_value
-from tapeflow.api.tensor import METHODS, OPERATORS, Reference
+from tapeflow.api.tensor import METHODS, OPERATORS, Reference, index_key
 from tapeflow.core.convert import convert_to_tensor
+from tapeflow.core.primitive import P, bind
+from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable, VariableAggregation, VariableSynchronization
 
@@ -29,25 +33,113 @@ def _hash(self):
     raise TypeError("Variable is unhashable. Instead, use variable.ref() as the key.")
 
 
-Variable.__hash__ = _hash
-Variable.ref = lambda self: Reference(self)
-Variable.ndim = property(lambda self: self.shape.rank)
-
-
 def _index(self, key):
-    """A slice of the value; its `assign`, `assign_add` and `assign_sub` update that part of the variable."""
+    """A slice of the value, a tensor whose method `assign` replaces that part of the variable."""
     tensor = METHODS["__getitem__"](self._read(), key)
-    tensor.__dict__.update(
-        assign=lambda value, **_: _assign_slice(self, key, "assign", value),
-        assign_add=lambda value, **_: _assign_slice(self, key, "add", value),
-        assign_sub=lambda value, **_: _assign_slice(self, key, "sub", value),
-    )
+    tensor.assign = functools.partial(_assign_slice, self, key)
     return tensor
 
 
-def _assign_slice(variable, key, how, value):
-    raise NotImplementedError
+def _assign_slice(variable, key, value, use_locking=False, name=None, read_value=True):
+    """Replace the slice `variable[key]`; the value broadcasts to it. Returns the variable."""
+    value = convert_to_tensor(value, variable.dtype)
+    bind(P.assign_slice, (value,), {"variable": variable, "key": index_key(key)})
+    return variable
 
 
+# Scatter updates: `scatter_x` takes IndexedSlices, `scatter_nd_x` coordinates and updates
+
+
+def _scatter(how, what):
+    def scatter(self, sparse_delta, use_locking=False, name=None):
+        if not isinstance(sparse_delta, IndexedSlices):
+            raise TypeError(f"Argument `sparse_delta` must be a `tf.IndexedSlices`. Received arg: {sparse_delta}")
+        updates = convert_to_tensor(sparse_delta.values, self.dtype)
+        attrs = {"variable": self, "how": how, "nd": False}
+        bind(P.scatter_variable, (convert_to_tensor(sparse_delta.indices), updates), attrs)
+        return self
+
+    scatter.__doc__ = f"""{what} for each of the slices `sparse_delta` (`tf.IndexedSlices`). Returns the variable.
+
+        Raises:
+            TypeError: `sparse_delta` is no `tf.IndexedSlices`.
+            InvalidArgumentError: an index outside, or values of another shape than the rows.
+        """
+    return scatter
+
+
+def _scatter_nd(how, what):
+    def scatter_nd(self, indices, updates, name=None):
+        updates = convert_to_tensor(updates, self.dtype)
+        attrs = {"variable": self, "how": how, "nd": True}
+        bind(P.scatter_variable, (convert_to_tensor(indices), updates), attrs)
+        return self
+
+    scatter_nd.__doc__ = f"""{what} at coordinates, see `tf.scatter_nd`. Returns the variable.
+
+        Raises:
+            InvalidArgumentError: coordinates outside, or updates of another shape than what they name.
+        """
+    return scatter_nd
+
+
+_SCATTERS = {
+    "add": "Add to the value",
+    "sub": "Subtract from the value",
+    "mul": "Multiply the value",
+    "div": "Divide the value",
+    "min": "Lower the value to the update where that is smaller",
+    "max": "Raise the value to the update where that is larger",
+    "update": "Replace the value",
+}
+
+
+def _batch_scatter_update(self, sparse_delta, use_locking=False, name=None):
+    """Replace rows of each example of a batch: value[b, indices[b, i]] = updates[b, i]. Returns the variable.
+
+    Raises:
+        TypeError: `sparse_delta` is no `tf.IndexedSlices`.
+        InvalidArgumentError: an index outside, or values of another shape.
+    """
+    if not isinstance(sparse_delta, IndexedSlices):
+        raise TypeError(f"Argument `sparse_delta` must be a `tf.IndexedSlices`. Received arg: {sparse_delta}")
+    indices = convert_to_tensor(sparse_delta.indices)
+    updates = convert_to_tensor(sparse_delta.values, self.dtype)
+    places = P.expand_dims(indices, axis=(-1,))
+    batch_dims = max(0, len(indices.dims) - 1)
+    return self.assign(P.tensor_scatter(self._read(), places, updates, how="update", batch_dims=batch_dims))
+
+
+def _sparse_read(self, indices, name=None):
+    """Rows of the value, as by `tf.gather`."""
+    return P.gather(self._read(), convert_to_tensor(indices), axis=0, batch_dims=0)
+
+
+def _gather_nd(self, indices, name=None):
+    """Elements or slices of the value at coordinates, as by `tf.gather_nd`."""
+    return P.gather_nd(self._read(), convert_to_tensor(indices))
+
+
+def _count_up_to(self, limit):
+    """Add 1 to a scalar integer variable; returns the value before.
+
+    Raises:
+        OutOfRangeError: the value has reached `limit`.
+    """
+    return bind(P.count_up_to, (), {"variable": self, "limit": limit})
+
+
+Variable.__hash__ = _hash
 Variable.__getitem__ = _index
+Variable.ref = Variable.experimental_ref = lambda self: Reference(self)
+Variable.ndim = property(lambda self: self.shape.rank)
+Variable.batch_scatter_update = _batch_scatter_update
+Variable.sparse_read = _sparse_read
+Variable.gather_nd = _gather_nd
+Variable.count_up_to = _count_up_to
+for _how, _what in _SCATTERS.items():
+    setattr(Variable, f"scatter_{_how}", _scatter(_how, _what))
+    if _how not in ("mul", "div"):
+        setattr(Variable, f"scatter_nd_{_how}", _scatter_nd(_how, _what))
+
 __all__ = ["Tensor", "convert_to_tensor"]

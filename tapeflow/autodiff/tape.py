@@ -6,17 +6,23 @@ import itertools
 import logging
 import threading
 
+import numpy as np
+
+from tapeflow.autodiff import explain as explaining
 from tapeflow.base import nest
+from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.core.backward import add_cotangents, pull_back
-from tapeflow.core.convert import convert_to_tensor
+from tapeflow.core.convert import convert_to_tensor, scalar
 from tapeflow.core.primitive import P
-from tapeflow.core.state import Idle, Mark, active_ids, next_serial, start, state, stop
-from tapeflow.core.tensor import Tensor
+from tapeflow.core.record import user_line
+from tapeflow.core.state import Mark, active_ids, next_serial, start, state, stop
+from tapeflow.core.tensor import Tensor, wrap
 from tapeflow.core.variable import Variable
 
 log = logging.getLogger("tapeflow")
 next_id = itertools.count(1).__next__
 _marking = threading.Lock()
+_warned: set[tuple] = set()
 
 
 class UnconnectedGradients(enum.Enum):
@@ -25,13 +31,24 @@ class UnconnectedGradients(enum.Enum):
     NONE = "none"
     ZERO = "zero"
 
+    @classmethod
+    def _missing_(cls, value):
+        raise ValueError(f"Unknown value for unconnected_gradients: {value!r}; it is 'none' or 'zero'.")
+
+
+def warn_once(text, *args):
+    """Log a warning the first time that it has these words."""
+    if (text, *args) not in _warned:
+        _warned.add((text, *args))
+        log.warning(text, *args)
+
 
 def watch_tensor(tensor, recorder_id):
     """Mark `tensor` as watched; returns its `Mark`, which stays the same for as long as the tensor lives."""
     ids = state.ids
     with _marking:
         mark = tensor._mark
-        if mark is None or mark.__class__ is Idle:
+        if mark is None or not mark.watchers:  # a mark that nothing watches may be that of several tensors
             mark = tensor._mark = Mark()
         watchers = [i for i in mark.watchers if i in active_ids]
         if recorder_id not in watchers:
@@ -64,15 +81,17 @@ class GradientTape:
     def __init__(self, persistent=False, watch_accessed_variables=True):
         self.id = next_id()
         self._recording = False
+        self._entered = False
         self._persistent = persistent
         self._watch_accessed_variables = watch_accessed_variables
-        self._used = False
+        self._spent = True  # there is nothing to ask for: not recorded yet, or used
         self._clear()
 
     def _clear(self):
         self._records = []
         self._leaves = {}  # id(mark) -> (mark, the serial of the moment it was watched)
         self._variables = {}  # id(variable) -> (variable, the marks of its readings)
+        self._history = None  # what `explain` needs beyond the records
 
     # Recording
 
@@ -87,22 +106,42 @@ class GradientTape:
     def _start(self):
         if self._recording:
             raise ValueError("Tape is still recording, This can happen if you try to re-enter an already-active tape.")
-        self._recording = True
+        if self._spent:
+            if self._entered:
+                self._clear()
+            self._spent = False
+        self._recording = self._entered = True
         start(self)
         if self._leaves:  # entered again: marks may have forgotten this tape in the meantime
             marks = [mark for mark, _ in self._leaves.values()]
-            marks += [mark for record in self._records for mark in record[3]]
+            marks += [mark for record in self._records for mark in record[3] if mark.watchers]
             for mark in marks:
                 if self.id not in mark.watchers:
                     mark.watchers = (*mark.watchers, self.id)
 
     def _stop(self):
+        if not self._recording:
+            raise ValueError("Tape is not recording.")
         self._recording = False
         stop(self)
 
     def note(self, record, inputs, outputs):
         """Keep a record; `bind` calls it for ops on watched tensors."""
         self._records.append(record)
+
+    def note_idle(self, op, origins, results, line):
+        """Keep, while lines are tracked, what an op on unwatched tensors did: `explain` tells of it."""
+        self._remember().idle.append((op, origins, results, line))
+
+    def note_escape(self, tensor):
+        """Note that the value of `tensor` was handed to Python; what comes of it there has no gradient."""
+        if self.id in tensor._mark.watchers:
+            self._remember().escapes.setdefault(id(tensor._mark), (tensor._mark, user_line() if state.lines else None))
+
+    def _remember(self):
+        if self._history is None:
+            self._history = explaining.History()
+        return self._history
 
     def watch(self, tensor):
         """Trace a tensor, a variable, or a nest of them.
@@ -111,24 +150,27 @@ class GradientTape:
             ValueError: something that is neither a tensor nor a variable.
         """
         for x in nest.flatten(tensor, expand_composites=True):
-            handle = _handle(x)
+            handle = handle_of(x)
             if not isinstance(handle, (Tensor, Variable)):
                 raise ValueError(
                     f"Passed in object {x!r} of type {type(x).__name__!r}, not tf.Tensor or tf.Variable or ExtensionType."
                 )
             if not handle.dtype.is_trainable:
-                log.warning("The dtype of the watched tensor must be floating (e.g. tf.float32), got %r", handle.dtype)
-            elif isinstance(handle, Variable):
+                warn_once("The dtype of the watched tensor must be floating (e.g. tf.float32), got %r", handle.dtype)
+            if isinstance(handle, Variable):
                 handle._watchable = True
                 self._variables.setdefault(id(handle), (handle, []))
                 handle._read()
-            else:
+            elif handle.dtype.is_trainable:
                 self._watch(handle)
 
     def _watch(self, tensor):
+        before = tensor._mark
         mark = watch_tensor(tensor, self.id)
         if id(mark) not in self._leaves:
             self._leaves[id(mark)] = (mark, next_serial())
+            if state.lines:
+                self._remember().watches[id(mark)] = (before, user_line())
         return mark
 
     def watch_variable(self, variable, tensor):
@@ -138,24 +180,27 @@ class GradientTape:
             if not (self._watch_accessed_variables and variable.trainable):
                 return
             entry = self._variables[id(variable)] = (variable, [])
+        if not variable._dtype.is_trainable:
+            return
         mark = tensor._mark
         if mark is None or self.id not in mark.watchers:
             mark = self._watch(tensor)
             entry[1].append(mark)
 
     def watched_variables(self):
-        """The variables watched so far, in the order of their first reading."""
-        return tuple(variable for variable, _ in self._variables.values())
+        """The variables watched so far, in the order in which they were made."""
+        return tuple(sorted([variable for variable, _ in self._variables.values()], key=lambda variable: variable._serial))
 
     @contextlib.contextmanager
     def stop_recording(self):
         """Within the context the tape records nothing.
 
         Raises:
-            RuntimeError: the tape is not recording.
+            RuntimeError: the tape never recorded.
+            ValueError: the tape does not record now.
         """
-        if not self._recording:
-            raise RuntimeError("Cannot stop recording: the tape is not recording.")
+        if not self._entered:
+            raise RuntimeError("Trying to stop recording a tape which is not recording.")
         self._stop()
         try:
             yield
@@ -163,14 +208,14 @@ class GradientTape:
             self._start()
 
     def reset(self):
-        """Forget everything recorded and watched so far."""
-        recording = self._recording
-        if recording:
-            self._stop()
+        """Forget everything recorded and watched so far.
+
+        Raises:
+            ValueError: the tape does not record now.
+        """
+        self._stop()
         self._clear()
-        self._used = False
-        if recording:
-            self._start()
+        self._start()
 
     # Gradients
 
@@ -195,43 +240,148 @@ class GradientTape:
         self._check_use(sources)
         targets = _targets(target)
         flat_sources = nest.flatten(sources, expand_composites=True)
-        handles = [_checked_source(x) for x in flat_sources]
+        handles = [checked_source(x) for x in flat_sources]
         seeds = _seeds(targets, _flat_output_gradients(output_gradients, target, targets))
         gradients = self._pull_back(seeds, handles)
+        self._finish(gradients, handles)
         if unconnected_gradients is UnconnectedGradients.ZERO:
             gradients = [
                 P.zeros_like(convert_to_tensor(x)) if g is None else g for g, x in zip(gradients, handles, strict=True)
             ]
-        self._finish()
         return nest.pack_sequence_as(sources, gradients, expand_composites=True)
 
     def _check_use(self, sources):
-        if self._used and not self._persistent:
+        if self._spent:
             raise RuntimeError(
                 "A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians). "
-                "Make it with tf.GradientTape(persistent=True) to ask more than once."
+                + ("tf.GradientTape(persistent=True) may be asked more than once." if self._entered else "This one never recorded.")
             )
         if sources is None:
             raise TypeError("Argument `sources` must be a tensor, a variable or a nest of them, got None.")
         if self._recording:
             if self._persistent:
-                log.warning(
+                warn_once(
                     "Calling GradientTape.gradient on a persistent tape inside its context is slower and takes more memory "
                     "than outside: the gradient's ops are recorded too. Do so only for higher order derivatives."
                 )
             else:
                 self._stop()
 
-    def _finish(self):
-        self._used = True
-        if not self._persistent:
-            self._records = []
+    def _finish(self, gradients, handles):
+        if self._persistent:
+            return
+        for g in gradients:
+            if g is None:
+                self._remember().outline = explaining.steps_of(self._records)
+                lost = [handle for g, handle in zip(gradients, handles, strict=True) if g is None]
+                self._history.lost = {id(mark) for handle in lost for mark in self._marks_of(handle)}
+                break
+        self._records = []
+        self._spent = True
+
+    def jacobian(
+        self,
+        target,
+        sources,
+        unconnected_gradients=UnconnectedGradients.NONE,
+        parallel_iterations=None,
+        experimental_use_pfor=True,
+    ):
+        """The derivative of each element of `target` with respect to each element of each of `sources`.
+
+        Args:
+            target: a tensor.
+            sources: a tensor or variable, or a nest of them, that the tape watched.
+            unconnected_gradients: `UnconnectedGradients.NONE` or `ZERO`.
+            parallel_iterations: how many elements of `target` are worked on at once; all of them by default.
+            experimental_use_pfor: True walks the tape once, for all elements together; False walks it once for each element,
+                for which an eager tape must be persistent.
+
+        Returns:
+            A nest like `sources` of tensors of shape `target.shape + source.shape`, or None where a source is not connected.
+
+        Raises:
+            RuntimeError: the tape was used up.
+            ValueError: the walk could not be done for all elements together.
+
+        Example:
+            >>> import tapeflow as tf
+            >>> x = tf.constant([1.0, 2.0])
+            >>> with tf.GradientTape() as tape:
+            ...     tape.watch(x)
+            ...     y = x * x
+            >>> tape.jacobian(y, x).numpy().tolist()
+            [[2.0, 0.0], [0.0, 4.0]]
+        """
+        from tapeflow.autodiff.jacobian import jacobian
+
+        return jacobian(self, target, sources, unconnected_gradients, parallel_iterations, experimental_use_pfor)
+
+    def batch_jacobian(
+        self,
+        target,
+        source,
+        unconnected_gradients=UnconnectedGradients.NONE,
+        parallel_iterations=None,
+        experimental_use_pfor=True,
+    ):
+        """The jacobian of each example: of `target[i]` with respect to `source[i]`, on which alone it may depend.
+
+        Args:
+            target: a tensor of shape [b, ...].
+            source: a tensor of shape [b, ...].
+            unconnected_gradients: accepted; a source that is not connected gives zeros, as in TensorFlow.
+            parallel_iterations: how many elements of an example are worked on at once; all of them by default.
+            experimental_use_pfor: as in `jacobian`.
+
+        Returns:
+            A tensor of shape [b, *target.shape[1:], *source.shape[1:]].
+
+        Raises:
+            RuntimeError: the tape was used up.
+            ValueError: the first dimensions differ, or a rank is below 2.
+
+        Example:
+            >>> import tapeflow as tf
+            >>> x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+            >>> with tf.GradientTape() as tape:
+            ...     tape.watch(x)
+            ...     y = x * x
+            >>> tape.batch_jacobian(y, x).numpy().tolist()
+            [[[2.0, 0.0], [0.0, 4.0]], [[6.0, 0.0], [0.0, 8.0]]]
+        """
+        from tapeflow.autodiff.jacobian import batch_jacobian
+
+        return batch_jacobian(self, target, source, unconnected_gradients, parallel_iterations, experimental_use_pfor)
+
+    def explain(self, target, source):
+        """Why `gradient(target, source)` is None or zero, or through which ops it flows, in words.
+
+        It works before and after `gradient`; within `tapeflow.autodiff.track_lines()`, or with `DEBUG=1`, the tape keeps the
+        lines of the program, and they are named.
+
+        Args:
+            target: a tensor or variable.
+            source: a tensor or variable.
+
+        Returns:
+            A text of a few lines.
+
+        Example:
+            >>> import tapeflow as tf
+            >>> x = tf.constant(3.0)
+            >>> with tf.GradientTape() as tape:
+            ...     y = x * x
+            >>> print(tape.explain(y, x).splitlines()[0])
+            The gradient is None: the tape does not watch the source.
+        """
+        return explaining.explain(self, handle_of(target), handle_of(source))
 
     def _pull_back(self, seeds, handles):
         """The cotangent of each source (a tensor or `Variable`), None where nothing reaches it."""
         marks = [self._marks_of(handle) for handle in handles]
         cotangents = pull_back(self._records, seeds, [mark for some in marks for mark in some])
-        return [_total([cotangents[id(mark)] for mark in some if id(mark) in cotangents]) for some in marks]
+        return [total_of([cotangents[id(mark)] for mark in some if id(mark) in cotangents]) for some in marks]
 
     def _marks_of(self, handle):
         """The marks by which this tape knows a source."""
@@ -244,41 +394,46 @@ class GradientTape:
         return (mark,) if known else ()
 
 
-def _total(cotangents):
+def total_of(cotangents):
+    """The sum of some cotangents; None where there is none."""
     total = None
     for g in cotangents:
         total = g if total is None else add_cotangents(total, g)
     return total
 
 
-def _handle(x):
+def handle_of(x):
     """The tensor, or the variable behind what acts as one (Keras's variables do)."""
     if isinstance(x, (Tensor, Variable)):
         return x
     return x.handle if getattr(x, "_should_act_as_resource_variable", None) is not None else x
 
 
-def _checked_source(x):
-    handle = _handle(x)
+def checked_source(x):
+    """The tensor or variable of a source; raises where it is none."""
+    handle = handle_of(x)
     if not isinstance(handle, (Tensor, Variable)):
-        raise ValueError(
+        raise (TypeError if x is None else ValueError)(
             f"Passed in object {x!r} of type {type(x).__name__!r}, not tf.Tensor or tf.Variable or ExtensionType: "
             "a gradient is taken with respect to these."
         )
     if not handle.dtype.is_trainable:
-        log.warning("The dtype of the source tensor must be floating (e.g. tf.float32) when calling GradientTape.gradient, got %r", handle.dtype)
+        log.debug("The dtype of the source tensor must be floating (e.g. tf.float32), got %r: its gradient is None.", handle.dtype)
     return handle
 
 
 def _targets(target):
     targets = []
     for x in nest.flatten(target, expand_composites=True):
-        handle = _handle(x)
-        if handle is None:
-            raise TypeError("Argument `target` must be a tensor or a nest of tensors, got None.")
-        tensor = handle._read() if isinstance(handle, Variable) else convert_to_tensor(handle)
+        handle = handle_of(x)
+        if not isinstance(handle, (Tensor, Variable)):
+            raise TypeError(
+                "Argument `target` should be a list or nested structure of Tensors, Variables or CompositeTensors to be "
+                f"differentiated, but received {x!r}."
+            )
+        tensor = handle._read() if isinstance(handle, Variable) else handle
         if not tensor.dtype.is_trainable:
-            log.warning("The dtype of the target tensor must be floating (e.g. tf.float32) when calling GradientTape.gradient, got %r", tensor.dtype)
+            log.debug("The dtype of the target tensor must be floating (e.g. tf.float32), got %r: it has no gradient.", tensor.dtype)
         targets.append(tensor)
     return targets
 
@@ -296,13 +451,36 @@ def _seeds(targets, output_gradients):
     """Pairs (mark, cotangent) of the targets that carry a gradient."""
     seeds = []
     for target, g in zip(targets, output_gradients, strict=True):
-        if target._mark is None or not target.dtype.is_trainable:
+        mark = target._mark
+        if mark is None or not mark.watchers:
             continue
-        if g is None:
-            seeds.append((target._mark, P.ones_like(target)))
-            continue
-        g = convert_to_tensor(g, target.dtype)
-        if not g.shape.is_compatible_with(target.shape):
-            raise ValueError(f"The output gradient has shape {g.shape}, its target {target.shape}.")
-        seeds.append((target._mark, g))
+        seeds.append((mark, _ones(target) if g is None else _seed(target, convert_to_tensor(g))))
     return seeds
+
+
+def _ones(target):
+    """Ones like the target, but not computed from it: no tape has to record them."""
+    dims = target.dims
+    if dims == ():
+        return scalar(1, target._dtype)
+    known = dims is not None and None not in dims
+    return wrap(np.ones(dims, target._dtype.numpy_dtype)) if known else P.ones_like(target)
+
+
+def _seed(target, g):
+    """An output gradient of the target's shape and dtype."""
+    if g._dtype is not target._dtype:
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"cannot compute the gradient as output_gradients was expected to be a {target._dtype.c_name} tensor, like its target, "
+            f"but is a {g._dtype.c_name} tensor; tf.cast changes its dtype.",
+        )
+    if g.dims == target.dims or g.shape.is_compatible_with(target.shape):
+        return g
+    try:
+        return P.broadcast_to(g, shape=target.dims)
+    except InvalidArgumentError:
+        raise InvalidArgumentError(
+            None, None, f"Incompatible shapes: an output gradient of shape {g.shape} for a target of shape {target.shape}."
+        ) from None

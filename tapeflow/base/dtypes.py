@@ -40,7 +40,8 @@ class DType:
         self.numpy_dtype = None if numpy_dtype is None else np.dtype(numpy_dtype)
         # The scalar type; calling it makes a tensor's 0-d value, which is 15 times cheaper to compute with than an array.
         self.type = None if numpy_dtype is None else self.numpy_dtype.type
-        self.size = 0 if self.numpy_dtype in (None, ObjectDType) else self.numpy_dtype.itemsize
+        # `in (None, ...)` would not do: NumPy takes None for float64.
+        self.size = 0 if self.numpy_dtype is None or self.numpy_dtype is ObjectDType else self.numpy_dtype.itemsize
         self.is_floating = kind == "float"
         self.is_complex = kind == "complex"
         self.is_integer = kind in ("int", "uint")

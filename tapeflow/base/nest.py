@@ -214,7 +214,7 @@ _DOT = _Dot()
 
 
 def _describe(value):
-    return f"type={type(value).__name__} str={value}"
+    return f"type={type(value).__name__} str={value!s}"
 
 
 def _difference(a, b, check_types, kinds):

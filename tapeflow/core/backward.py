@@ -42,9 +42,13 @@ def pull_back(records, seeds, sources):
             if key not in wanted:
                 del cotangents[key]
             if g.__class__ is IndexedSlices:
+                if op is P.identity:  # the slices pass through, as from a copy of an embedding table
+                    if id(marks[0]) in useful:
+                        _accumulate(cotangents, id(marks[0]), g)
+                    continue
                 g = g.dense()
         else:
-            g = _taken(cotangents, outs, specs, wanted)
+            g = _taken(op, cotangents, outs, specs, wanted)
             if g is None:
                 continue
         if saved.__class__ is list:
@@ -79,7 +83,7 @@ def _apply(entry, g, attrs):
     return result if dims is None else P.sum_to(result, shape=dims)
 
 
-def _taken(cotangents, outs, specs, wanted):
+def _taken(op, cotangents, outs, specs, wanted):
     """The cotangents of a record's several results, or None where nothing reached any of them."""
     taken = []
     for out in outs:
@@ -88,12 +92,14 @@ def _taken(cotangents, outs, specs, wanted):
         taken.append(g.dense() if g.__class__ is IndexedSlices else g)
     if all(g is None for g in taken):
         return None
+    if op.partial:
+        return tuple(taken)
     return tuple([zeros(spec) if g is None else g for g, spec in zip(taken, specs, strict=True)])
 
 
 def _accumulate(cotangents, key, g):
     before = cotangents.get(key)
-    cotangents[key] = g if before is None else add_cotangents(before, g)
+    cotangents[key] = g if before is None else add_cotangents(g, before)
 
 
 def add_cotangents(a, b):

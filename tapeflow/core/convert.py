@@ -108,7 +108,7 @@ def _from_numpy(value, dtype):
     if array.dtype.kind in "SUO":
         array = _bytes_array(array)
     if dtype is not None and dtype.numpy_dtype != array.dtype:
-        if (dtype is string) != (array.dtype == object) or (dtype.is_integer and array.dtype.kind in "fc"):
+        if (dtype is string) != (array.dtype == object):
             raise TypeError(f"Cannot convert a NumPy array of dtype {array.dtype} to a tensor of dtype {dtype.name}.")
         return wrap(array.astype(dtype.numpy_dtype))
     if array.dtype.kind in "mMV" and array.dtype not in dtypes.BY_NUMPY:
@@ -186,7 +186,7 @@ def _dtype_of_leaves(array, kinds, leaves):
     """The dtype that TensorFlow gives to Python values without a wish."""
     if any(issubclass(kind, np.generic) or hasattr(kind, "__array__") for kind in kinds):
         return BY_CLASS[array.dtype.type]
-    if bool in kinds and len(kinds) > 1:
+    if bool in kinds and len(kinds) > 1 and leaves[0].__class__ is bool:  # after a number, True counts as 1
         raise ValueError(f"Can't convert Python sequence with mixed types to Tensor: {sorted(k.__name__ for k in kinds)}.")
     match array.dtype.kind:
         case "f":
@@ -209,12 +209,12 @@ def _cast_python(array, leaves, kinds, dtype):
     kind = array.dtype.kind
     fits = (
         array.size == 0
-        or (dtype.is_floating and kind in "fiu")
-        or dtype.is_complex
-        or (dtype.is_integer and kind in "iu")
+        or (dtype.is_floating and kind in "fiub")
+        or (dtype.is_complex and kind != "b")
+        or (dtype.is_integer and kind in "iub")
         or (dtype is dtypes.bool_ and kind == "b")
     )
-    if not fits or (bool in kinds and dtype is not dtypes.bool_):
+    if not fits:
         wrong = leaves[0] if leaves else array
         raise TypeError(f"Cannot convert {wrong!r} to EagerTensor of dtype {dtype.c_name}")
     if dtype in (dtypes.int32, dtypes.int64) and array.size:
@@ -263,9 +263,7 @@ def operand(value, like):
         return value
     if getattr(value, "_type_spec", None) is not None and not hasattr(value, "__tf_tensor__"):
         return NotImplemented  # ragged and sparse tensors have operators of their own
-    if isinstance(value, numbers.Number) and not isinstance(value, np.generic):
-        return convert_to_tensor(value, dtype)
-    return convert_to_tensor(value, dtype_hint=dtype)
+    return convert_to_tensor(value, None if hasattr(value, "__tf_tensor__") else dtype)
 
 
 class Unknown:
@@ -327,10 +325,15 @@ def static_dims(value):
 
     A symbolic vector whose length is unknown is returned as it is.
     """
-    if value.__class__ is tuple and all(n.__class__ is int for n in value):
-        return value
+    cls = value.__class__
+    if cls is tuple or cls is list:
+        for n in value:
+            if n.__class__ is not int:
+                break
+        else:
+            return tuple(value)
     if isinstance(value, TensorShape):
-        return tuple(value.as_list())
+        return tuple(_array_of_shape(value, None).tolist())
     if isinstance(value, (int, np.integer)):
         return (int(value),)
     if isinstance(value, (list, tuple)):
@@ -339,6 +342,8 @@ def static_dims(value):
     x = convert_to_tensor(value)
     if not x._dtype.is_integer and x.dims != (0,):
         raise InvalidArgumentError(None, None, f"A shape must be integers, got dtype {x._dtype.name}: {x!r}")
+    if x.dims is not None and len(x.dims) > 1:
+        raise InvalidArgumentError(None, None, f"A shape must be a vector: sizes input must be 1-D, not {list(x.dims)}: {x!r}")
     known = partial_value(x)
     if known is not None and not any(item is UNKNOWN for item in known.ravel()):
         return tuple(int(n) for n in known.ravel())
@@ -354,7 +359,12 @@ def _static_dim(item):
     if item.__class__ is int:
         return (item,)
     if item is None:
-        raise ValueError("A shape argument must be fully known integers, got None. Use tf.shape(x) for unknown dimensions.")
+        raise ValueError(
+            "Attempt to convert a value (None) with an unsupported type (<class 'NoneType'>) to a Tensor. A shape argument must be "
+            "fully known integers; use tf.shape(x) for unknown dimensions."
+        )
+    if isinstance(item, (list, tuple)) or (item.dims not in ((), None) if isinstance(item, Tensor) else np.ndim(item)):
+        raise InvalidArgumentError(None, None, f"A shape must be a vector: sizes input must be 1-D, but it holds {item!r}")
     return static_dims(item)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from tapeflow.base.errors import OperatorNotAllowedInGraphError
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.primitive import NO_ATTRS, has_symbols
-from tapeflow.core.record import user_line
+from tapeflow.core.record import note, user_line
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Spec, Tensor, wrap
 
@@ -29,18 +29,17 @@ class SymbolicTensor(Tensor):
 
     @property
     def interpreter(self):
-        """The graph that ops on this tensor join."""
-        return state.graph if state.graph is not None else self.graph
+        """The graph that ops on this tensor join: the one being traced."""
+        if state.graph is None:
+            raise _out_of_scope(self)
+        return state.graph
 
     @property
     def graph(self):
         """The `Graph` that this tensor belongs to."""
         graph = self._graph()
         if graph is None:
-            raise TypeError(
-                f"{self.name} is out of scope: it belongs to a function or graph whose tracing has ended. Return it from "
-                "the function, or keep it in a tf.Variable or tf.TensorArray."
-            )
+            raise _out_of_scope(self)
         return graph
 
     @property
@@ -48,7 +47,10 @@ class SymbolicTensor(Tensor):
         """The node whose result this is; None for a placeholder."""
         return None if self.position is None else self.graph.nodes[self.position]
 
-    op = node
+    @property
+    def op(self):
+        """The node; one of its own for a placeholder."""
+        return Node(_PLACEHOLDER, (), NO_ATTRS, (self,), None) if self.position is None else self.node
 
     @property
     def dims(self):
@@ -65,8 +67,8 @@ class SymbolicTensor(Tensor):
     @property
     def _value(self):
         raise NotImplementedError(
-            f"The tensor {self.name} is symbolic: it has a shape and a dtype but no value while the function is traced, "
-            "so numpy() and NumPy functions cannot read it. Use tf functions, or read the value outside."
+            f"Cannot convert a symbolic tf.Tensor ({self.name}) to a numpy array: it has a shape and a dtype but no value while "
+            "the function is traced. Use tf functions instead of NumPy's, or read the value outside."
         )
 
     def set_shape(self, shape):
@@ -79,6 +81,13 @@ class SymbolicTensor(Tensor):
             f"Using a symbolic `tf.Tensor` as a Python `bool` is not allowed: {self.name} has no value while the function "
             "is traced. Use tf.cond, tf.where or tf.logical_and, or decorate the function with tf.function (AutoGraph)."
         )
+
+
+def _out_of_scope(x):
+    return TypeError(
+        f"<tf.Tensor {x.name!r} shape={x.shape} dtype={x.dtype.name}> is out of scope and cannot be used here: it belongs to a "
+        "function or graph whose tracing has ended. Return it from the function, or keep it in a tf.Variable or tf.TensorArray."
+    )
 
 
 class Node:
@@ -101,21 +110,43 @@ class Node:
     type = name
 
 
+class _Placeholder:
+    name = "Placeholder"
+
+
+_PLACEHOLDER = _Placeholder()
+
+
 class Graph:
     """The ops of one traced function in program order.
 
     Attributes:
         inputs: the placeholders, as symbolic tensors.
         nodes: every other node, in the order of execution.
+        building_function: whether the graph is a function's: `tf.init_scope` leaves it.
 
     A value from outside the graph is simply an input of the node that reads it.
     """
+
+    building_function = True
 
     def __init__(self, name="graph"):
         self.name = name
         self.inputs = []
         self.nodes = []
         self.outer = state.graph
+        self._names = {}
+
+    def unique_name(self, name, mark_as_used=True):
+        """`name`, or `name_1`, `name_2`, ... where the graph has given it away before."""
+        number, unique = self._names.get(name, 0), name
+        while number and unique in self._names:
+            unique = f"{name}_{number}"
+            number += 1
+        if mark_as_used:
+            self._names[name] = max(number, 1)
+            self._names.setdefault(unique, 1)
+        return unique
 
     def placeholder(self, shape, dtype, name=None):
         """A new input of the graph; `shape` is a tuple, or None where even the rank is unknown."""
@@ -138,6 +169,8 @@ class Graph:
         )
         self.nodes.append(Node(op, inputs, attrs, outputs, user_line() if state.lines else None))
         return outputs if op.multiple else outputs[0]
+
+    note = staticmethod(note)
 
     def run(self, feeds, fetches):
         """Execute the graph on the NumPy kernels.

@@ -42,6 +42,7 @@ class Primitive:
         accepts: the dtypes of the inputs that are checked.
         uniform: all inputs must have one dtype.
         multiple: the kernel returns a tuple.
+        partial: the joint vjp of an op with several results takes None, not zeros, for a result without cotangent.
         stateful: it has an effect or reads state: it is never folded, merged or reordered.
         parameters: the names of the inputs, where the kernel does not tell them (ufuncs).
         scales: the rules in vjp and jvp scale a tangent by a partial derivative (1 and -1 stand for constant ones); the same
@@ -62,6 +63,7 @@ class Primitive:
         accepts=None,
         uniform=True,
         multiple=False,
+        partial=False,
         stateful=False,
         samples=None,
         parameters=None,
@@ -79,6 +81,7 @@ class Primitive:
         self.accepts = -1 if accepts is None else dtype_bits(accepts)
         self.uniform = uniform
         self.multiple = multiple
+        self.partial = partial
         self.stateful = stateful
         self.samples = samples
         self.parameters = parameters or input_names(kernel)
@@ -127,7 +130,7 @@ def bind(op, inputs, attrs=NO_ATTRS):
         OpError: what the op's `infer` or kernel says is wrong with the inputs.
     """
     busy = state.busy
-    if busy and state.graph is not None and (op.stateful or has_symbols(attrs)):
+    if busy and state.scope is not None and (op.stateful or has_symbols(attrs)):
         return _interpret(op, inputs, attrs)
     if inputs:
         dtype = inputs[0]._dtype
@@ -159,28 +162,31 @@ def bind(op, inputs, attrs=NO_ATTRS):
 def _interpret(op, inputs, attrs):
     """Bind `op` where an input or an attr is not a plain tensor: its class says which interpreter takes it."""
     tracer = None
-    for x in (*inputs, *[value for value in attrs.values() if isinstance(value, Tensor)]):
+    for x in (*inputs, *symbols_in(attrs.values())):
         if not isinstance(x, Tensor):
             raise TypeError(f"{op.name}: inputs must be tensors, got {type(x).__name__}: {x!r}")
         if x.__class__ is not Tensor and (tracer is None or x.level > tracer.level):
             tracer = x
     _check_dtypes(op, inputs)
-    interpreter = state.graph if tracer is None else tracer.interpreter
+    interpreter = state.scope if tracer is None else tracer.interpreter
     outputs = interpreter.bind(op, inputs, attrs)
     if state.recorders:
-        note(op, inputs, attrs, outputs)
+        interpreter.note(op, inputs, attrs, outputs)
     return outputs
 
 
 def has_symbols(attrs):
-    """Whether an attr holds a tensor that has no value yet."""
-    for value in attrs.values():
+    """Whether an attr holds a tensor, whose value may not be known yet."""
+    return any(True for _ in symbols_in(attrs.values())) if attrs else False
+
+
+def symbols_in(values):
+    """The tensors among some attrs, however deep in tuples."""
+    for value in values:
         if value.__class__ is tuple or value.__class__ is list:
-            if any(isinstance(item, Tensor) for item in value):
-                return True
+            yield from symbols_in(value)
         elif isinstance(value, Tensor):
-            return True
-    return False
+            yield value
 
 
 def infer_specs(op, inputs, attrs):
@@ -209,11 +215,11 @@ def _refuse_dtypes(op, inputs):
                 f"a {x._dtype.c_name} tensor: {_briefly(inputs[0])} and {_briefly(x)}. tf.cast makes the dtypes equal. "
                 f"[Op:{op.name}]",
             )
-    allowed = [dtype.name for dtype in dtypes.ALL if op.accepts & dtype.bit]
+    allowed = dict.fromkeys(dtype.c_name for dtype in dtypes.ALL if op.accepts & dtype.bit)
     raise InvalidArgumentError(
         None,
         None,
-        f"Value for attr 'T' of {first.name} is not in the list of allowed values: {', '.join(allowed)}. "
+        f"Value for attr 'T' of {first.c_name} is not in the list of allowed values: {', '.join(allowed)}. "
         f"{op.name} was given {_briefly(inputs[0])}; tf.cast changes its dtype. [Op:{op.name}]",
     )
 
@@ -238,4 +244,4 @@ def _recover(op, inputs, attrs, error):
     raise kind(None, None, f"{op.name} of {', '.join(map(_briefly, inputs))}: {error} [Op:{op.name}]") from error
 
 
-__all__ = ["NO_ATTRS", "P", "PRIMITIVES", "Primitive", "Spec", "Tensor", "bind", "dtype_bits", "has_symbols", "infer_specs"]
+__all__ = ["NO_ATTRS", "P", "PRIMITIVES", "Primitive", "Spec", "Tensor", "bind", "dtype_bits", "has_symbols", "infer_specs", "symbols_in"]

@@ -149,17 +149,19 @@ def note(op, inputs, attrs, outputs):
                 watchers = tuple([i for i in ids if i in seen or i in watchers])
     outs = outputs if op.multiple else (outputs,)
     if not watchers:
-        if state.idle is None:
-            state.idle = Idle()
+        mark = _origin(inputs)
         for out in outs:
-            out._mark = state.idle
+            out._mark = mark
+        if state.lines:
+            _note_idle(op, inputs, outs)
         return
     if watchers is not ids and watchers == ids:
         watchers = ids
     marks = []
+    differentiable = op.plans is not None
     for out in outs:
         out._mark = mark = new_mark(Mark)
-        mark.watchers = watchers if out._dtype.is_trainable else ()
+        mark.watchers = watchers if differentiable and out._dtype.is_trainable else ()
         marks.append(mark)
     record = make_record(op, inputs, attrs, outputs, tuple(marks))
     for recorder in state.recorders:
@@ -170,14 +172,64 @@ def note(op, inputs, attrs, outputs):
 new_mark = Mark.__new__
 
 
-def make_record(op, inputs, attrs, outputs, out_marks):
-    """The record of an op whose results have been marked."""
-    rules = op.plans
-    marks = []
-    saved = None
+def _origin(inputs):
+    """The mark of results of unwatched tensors. It tells `explain` how they lost the gradient: it is that of a result where
+    the gradient ended (an integer, an op without derivative), or of the first that was computed before a watch, if any."""
+    origin = None
     for x in inputs:
         mark = x._mark
-        marks.append(mark if mark is not None and mark.watchers else None)
+        if mark is not None and not mark.watchers:
+            if mark.__class__ is not Idle:
+                return mark
+            if origin is None or mark.serial < origin.serial:
+                origin = mark
+    if origin is not None:
+        return origin
+    if state.idle is None:
+        state.idle = Idle()
+    return state.idle
+
+
+class Line(str):
+    """The user's `file:line` of a record, with the marks of all its inputs, unwatched ones too."""
+
+    __slots__ = ("origins",)
+
+
+def _tracked_line(inputs):
+    line = Line(user_line() or "")
+    line.origins = _own_marks(inputs)
+    return line
+
+
+def _own_marks(tensors):
+    """The mark of each tensor; those without one of their own get it, so that paths of unwatched tensors can be followed."""
+    for x in tensors:
+        if x._mark is None:
+            x._mark = Idle()
+    return tuple([x._mark for x in tensors])
+
+
+def _note_idle(op, inputs, outs):
+    """Tell the recorders, while lines are tracked, of an op on unwatched tensors."""
+    origins = _own_marks(inputs)
+    for out in outs:
+        if out._mark.__class__ is Idle:
+            out._mark = Idle()
+    line = user_line()
+    for recorder in state.recorders:
+        recorder.note_idle(op, origins, tuple([out._mark for out in outs]), line)
+
+
+def make_record(op, inputs, attrs, outputs, out_marks, marks=None):
+    """The record of an op whose results have been marked; `marks` are those of the inputs, by default their own."""
+    rules = op.plans
+    saved = None
+    if marks is None:
+        marks = []
+        for x in inputs:
+            mark = x._mark
+            marks.append(mark if mark is not None and mark.watchers else None)
     if rules.__class__ is tuple:
         saved = []
         for rule, mark, x in zip(rules, marks, inputs, strict=True):
@@ -188,7 +240,7 @@ def make_record(op, inputs, attrs, outputs, out_marks):
     elif rules is not None:
         saved = (rules, rules.take(inputs, outputs))
     specs = tuple([out.spec if _known(out.dims) else out for out in outputs]) if op.multiple else None
-    return (op, marks, saved, out_marks, specs, attrs, user_line() if state.lines else None)
+    return (op, marks, saved, out_marks, specs, attrs, _tracked_line(inputs) if state.lines else None)
 
 
 __all__ = ["Rule", "rule_parameters", "make_record", "note", "plan_residuals", "shape_of", "user_line"]

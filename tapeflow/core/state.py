@@ -4,6 +4,8 @@ import contextlib
 import itertools
 import threading
 
+from tapeflow.base import flags
+
 next_serial = itertools.count(1).__next__
 
 
@@ -15,8 +17,11 @@ class _State(threading.local):
         recorders: the active tapes and accumulators, outermost first.
         ids: the ids of `recorders`; a `Mark` made while they are active shares this tuple.
         graph: the `Graph` being traced, or None when eager.
+        scope: what takes stateful ops and ops with symbols in their attrs: the innermost of the graph being traced and the
+            batches being mapped; None when eager.
         lines: whether records keep the user's file and line.
         scopes: the open name scopes.
+        creators: the open `tf.variable_creator_scope`s, outermost first.
         idle: the mark for results of ops on nothing watched (see `Idle`); None, to be made anew, when what is watched changes.
     """
 
@@ -24,8 +29,10 @@ class _State(threading.local):
     recorders = ()
     ids = ()
     graph = None
-    lines = False
+    scope = None
+    lines = flags.DEBUG > 0
     scopes = ()
+    creators = ()
     idle = None
 
 
@@ -70,7 +77,7 @@ def set_recorders(recorders):
     state.recorders = recorders
     state.ids = tuple([recorder.id for recorder in recorders])
     state.idle = None
-    state.busy = bool(recorders) or state.graph is not None
+    state.busy = bool(recorders) or state.scope is not None
 
 
 def start(recorder):
@@ -107,13 +114,26 @@ def paused():
 @contextlib.contextmanager
 def tracing(graph):
     """Within the context ops are added to `graph`; None makes the context eager."""
-    before = state.graph
-    state.graph = graph
+    before = state.graph, state.scope
+    state.graph = state.scope = graph
     state.busy = bool(state.recorders) or graph is not None
     try:
         yield graph
     finally:
-        state.graph = before
+        state.graph, state.scope = before
+        state.busy = bool(state.recorders) or state.scope is not None
+
+
+@contextlib.contextmanager
+def batching(batch):
+    """Within the context stateful ops run once for each example of `batch`."""
+    before = state.scope
+    state.scope = batch
+    state.busy = True
+    try:
+        yield batch
+    finally:
+        state.scope = before
         state.busy = bool(state.recorders) or before is not None
 
 

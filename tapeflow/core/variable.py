@@ -1,6 +1,8 @@
 """`Variable`: the one thing that changes. Reading it gives tensors; assigning never changes a tensor that was read."""
 
 import enum
+import functools
+import inspect
 import itertools
 import sys
 
@@ -34,7 +36,22 @@ class VariableAggregation(enum.Enum):
     ONLY_FIRST_REPLICA = 3
 
 
-class Variable:
+class _Creation(type):
+    """What `tf.Variable(...)` calls: the open `tf.variable_creator_scope`s, innermost first, then the class itself."""
+
+    def __call__(cls, *args, **kwargs):
+        if not state.creators or cls is not Variable:
+            return super().__call__(*args, **kwargs)
+        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs)
+        bound.apply_defaults()
+        arguments = dict(list(bound.arguments.items())[1:])
+        create = super().__call__
+        for creator in state.creators:
+            create = functools.partial(creator, create)
+        return create(**arguments)
+
+
+class Variable(metaclass=_Creation):
     """A tensor-valued state that can be assigned.
 
     Args:
@@ -89,7 +106,7 @@ class Variable:
         if trainable is None:
             trainable = synchronization != VariableSynchronization.ON_READ
         self._trainable = bool(trainable)
-        self._watchable = self._trainable and tensor._dtype.is_trainable  # also where a tape was told to watch it
+        self._watchable = self._trainable  # also where a tape was told to watch it
         self._dtype = tensor._dtype
         self._shape = _declared_shape(shape, tensor, validate_shape)
         self._name = "/".join([*state.scopes, name or "Variable"])
@@ -193,7 +210,7 @@ class Variable:
     def _update(self, how, value):
         value = convert_to_tensor(value, self._dtype)
         self._check_shape(how, value)
-        if state.graph is not None:
+        if state.scope is not None:
             bind(update_variable, (value,), {"variable": self, "how": how})
         else:
             self._store(how, value._value)
@@ -220,6 +237,23 @@ class Variable:
             return
         with np.errstate(all="ignore"):
             self._tensor = wrap(function(old, new))
+
+    def _change(self, function):
+        """Let `function(array)` change the value's array in place; a copy of it where a tensor or view shares it."""
+        old = self._tensor._value
+        if (
+            old.__class__ is ndarray
+            and sys.getrefcount(old) == 3  # the tensor's slot, `old`, the argument
+            and sys.getrefcount(self._tensor) == 2
+            and old.flags.owndata
+            and old.flags.c_contiguous  # `function` reshapes, which must not copy
+        ):
+            function(old)
+            self._tensor._mark = None
+            return
+        new = np.array(old, order="C")
+        function(new)
+        self._tensor = wrap(new)
 
     def _check_shape(self, how, value):
         dims = value.dims

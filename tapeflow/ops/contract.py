@@ -1,7 +1,10 @@
 """Contractions: matrix products and what is made of them."""
 
+import math
+
 import numpy as np
 
+from tapeflow.base import dtypes
 from tapeflow.base import shape as shapes
 from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P, Primitive
@@ -12,19 +15,30 @@ from tapeflow.ops.family import NUMBERS
 def _matmul_kernel(a, b, *, transpose_a=False, transpose_b=False):
     if a.ndim < 2 or b.ndim < 2:
         raise ValueError(a.shape)
-    a = np.swapaxes(a, -1, -2) if transpose_a else a
-    b = np.swapaxes(b, -1, -2) if transpose_b else b
+    if transpose_a:
+        a = a.swapaxes(-1, -2)
+    if transpose_b:
+        b = b.swapaxes(-1, -2)
     if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":  # half floats accumulate in float32
-        return np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
+        return _product(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
+    return _product(a, b)
+
+
+def _product(a, b):
+    """`a @ b`; a stack of matrices times one matrix is one large product of their rows, not many small ones."""
+    if a.ndim > 2 and b.ndim == 2 and a.flags.c_contiguous:
+        return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
     return np.matmul(a, b)
 
 
 def _matmul_infer(a, b, *, transpose_a=False, transpose_b=False):
     if a.shape is None or b.shape is None:
         return Spec(None, a.dtype)
-    for which, dims in (("a", a.shape), ("b", b.shape)):
+    for which, dims in (("In[0]", a.shape), ("In[1]", b.shape)):
         if len(dims) < 2:
-            raise invalid("matmul", f"{which} must have at least 2 dimensions, got shape {list(dims)}. Did you mean tf.linalg.matvec?")
+            raise invalid(
+                "matmul", f"{which} ndims must be >= 2, got shape {_listed(dims)}. Did you mean tf.linalg.matvec?"
+            )
     rows, inner_a = a.shape[-2:][::-1] if transpose_a else a.shape[-2:]
     inner_b, columns = b.shape[-2:][::-1] if transpose_b else b.shape[-2:]
     if None not in (inner_a, inner_b) and inner_a != inner_b:
@@ -63,11 +77,20 @@ def _matmul_da(g, b, a_shape, *, transpose_a=False, transpose_b=False):
 
 def _matmul_db(g, a, b_shape, *, transpose_a=False, transpose_b=False):
     a = _conj(a)
+    single = (len(b_shape) if b_shape.__class__ is tuple else b_shape.dims[0]) == 2
+    if single and not transpose_a and _stacked(a, g):
+        # One product over all rows: the sum over the stack is part of it.
+        a, g = [P.reshape(x, shape=(-1, x.dims[-1])) for x in (a, g)]
     if transpose_b:
         db = P.matmul(g, a, transpose_a=True, transpose_b=transpose_a)
     else:
         db = P.matmul(a, g, transpose_a=not transpose_a, transpose_b=False)
-    return _to_shape(db, b_shape)
+    return db if single and len(db.dims) == 2 else _to_shape(db, b_shape)
+
+
+def _stacked(a, g):
+    """Whether `a` and `g` are stacks of matrices whose rows may be put together."""
+    return a.dims is not None and g.dims is not None and len(g.dims) == len(a.dims) > 2 and bool(a.dims[-1] and g.dims[-1])
 
 
 def _to_shape(g, dims):
@@ -91,7 +114,7 @@ matmul = Primitive(
     vjp=(_matmul_da, _matmul_db),
     jvp="multilinear",
     batch=_matmul_batch,
-    accepts=NUMBERS,
+    accepts=NUMBERS - {dtypes.int8, dtypes.int16},
 )
 
 __all__ = ["matmul"]

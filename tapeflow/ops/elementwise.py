@@ -1,24 +1,63 @@
 """Elementwise arithmetic: the primitives behind Python's operators, and the ops that look at one element alone."""
 
+import functools
 import operator
 
 import numpy as np
 
-from tapeflow.base.dtypes import bool_, string
-from tapeflow.base.errors import invalid
+from tapeflow.base.dtypes import COMPLEX, bool_, complex64, complex128, float32, float64, int32, string
+from tapeflow.base.errors import UnimplementedError, invalid
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
-from tapeflow.ops.family import FLOATS, INEXACT, NUMBERS, REALS, batch_elementwise, broadcast_specs, elementwise
+from tapeflow.ops.family import FLOATS, INEXACT, NUMBERS, REALS, SIGNED, batch_elementwise, broadcast_specs, elementwise, sample
 
 # operator.* rather than np.*: a ufunc called on NumPy scalars costs 20 times an operator.
 EQUATABLE = NUMBERS | {bool_, string}
 INTEGERS_AND_BOOL = (REALS - FLOATS) | {bool_}
 
 
+def _within(low, high):
+    """Registry samples of an op on an interval."""
+    return lambda: [((sample(2, 3, low=low, high=high),), {})]
+
+
 add = elementwise("add", operator.add, 1, 1, accepts=NUMBERS | {string})
 sub = elementwise("sub", operator.sub, 1, -1)
 mul = elementwise("mul", operator.mul, lambda t, y: t * y, lambda t, x: x * t)
-neg = elementwise("neg", operator.neg, -1)
+neg = elementwise("neg", operator.neg, -1, accepts=SIGNED | COMPLEX)
+
+
+def _add_n_kernel(*inputs):
+    if any(x.shape != inputs[0].shape for x in inputs):
+        raise ValueError([x.shape for x in inputs])
+    return functools.reduce(operator.add, inputs)
+
+
+def _add_n_infer(*inputs):
+    known = [(i, x) for i, x in enumerate(inputs) if x.shape is not None and None not in x.shape]
+    for i, x in known:
+        j, first = known[0]
+        if x.shape != first.shape:
+            text = f"Input {j}: {list(first.shape)} != input {i}: {list(x.shape)}"
+            raise invalid("add_n", f"Inputs to operation AddN must have the same size and shape. {text}")
+    return known[0][1] if known else inputs[0]
+
+
+def _add_n_batch(op, inputs, batched, attrs):
+    return functools.reduce(P.add, inputs)  # all examples have one shape, so they broadcast over the batch axis
+
+
+add_n = Primitive(
+    "add_n",
+    _add_n_kernel,
+    _add_n_infer,
+    vjp=lambda g, wanted: (g,) * len(wanted),
+    jvp="linear",
+    batch=_add_n_batch,
+    lower="scalar",
+    accepts=NUMBERS,
+    samples=lambda: [((sample(2, 3), sample(2, 3, seed=1), sample(2, 3, seed=2)), {})],
+)
 
 
 def _integer_guard(name, function):
@@ -34,17 +73,24 @@ def _integer_guard(name, function):
 
 
 def _truncated_quotient(x, y):
-    """Integer quotient rounded toward zero, without a detour over floats that would lose digits."""
+    """The quotient rounded toward zero; integers without a detour over floats, which would lose digits."""
+    if x.dtype.kind not in "iu":
+        return np.trunc(x / y)
     quotient = np.floor_divide(x, y)
     return (quotient + ((np.remainder(x, y) != 0) & ((x < 0) != (y < 0)))).astype(x.dtype)
 
 
+def _floored_quotient(x, y):
+    """1.0 // 0.1 is 10, the floor of the rounded quotient, where NumPy has 9."""
+    return np.floor_divide(x, y) if x.dtype.kind in "iu" else np.floor(x / y)
+
+
 truediv = elementwise("truediv", operator.truediv, lambda t, y: t / y, lambda t, y, out: -(t * (out / y)), accepts=INEXACT)
-floordiv = elementwise("floordiv", _integer_guard("floordiv", np.floor_divide), None, None, accepts=REALS)
+floordiv = elementwise("floordiv", _integer_guard("floordiv", _floored_quotient), None, None, accepts=REALS)
 floormod = elementwise(
     "floormod", _integer_guard("floormod", np.remainder), 1, lambda t, x, y: -t * P.floordiv(x, y), accepts=REALS
 )
-truncatediv = elementwise("truncatediv", _integer_guard("truncatediv", _truncated_quotient), None, None, accepts=REALS - FLOATS)
+truncatediv = elementwise("truncatediv", _integer_guard("truncatediv", _truncated_quotient), None, None, accepts=REALS)
 truncatemod = elementwise(
     "truncatemod", _integer_guard("truncatemod", np.fmod), 1, lambda t, x, y: -t * P.trunc(x / y), accepts=REALS
 )
@@ -77,14 +123,54 @@ def _pow_slope_dy(t, x, y):
 
 # pow_slope(x, y) is the derivative of x**y in x: y x**(y - 1), which is 0 where y is 0, even at x = 0.
 pow_slope = elementwise("pow_slope", _pow_slope_kernel, lambda t, x, y: t * (y * P.pow_slope(x, y - 1)), _pow_slope_dy)
-pow = elementwise("pow", _pow_kernel, lambda t, x, y: t * P.pow_slope(x, y), _pow_dy)
-# mul_no_nan(x, y) is 0 where y is 0, whatever x is.
+pow = elementwise("pow", _pow_kernel, lambda t, x, y: t * P.pow_slope(x, y), _pow_dy, accepts=SIGNED | COMPLEX)
+
+
+def _unless_zero(guard, function):
+    """`function(x, y)`, but 0 where its `guard`th argument is 0, whatever the other is."""
+
+    def kernel(x, y):
+        return np.where((x, y)[guard] == 0, x.dtype.type(0), function(x, y))
+
+    return kernel
+
+
+def _nonzero(x):
+    return P.cast(P.not_equal(x, P.zeros_like(x)), dtype=x._dtype)
+
+
 mul_no_nan = elementwise(
-    "mul_no_nan",
-    lambda x, y: np.where(y == 0, x.dtype.type(0), x * y),
-    lambda t, y: P.mul_no_nan(t, y),
-    lambda t, x, y: P.mul_no_nan(t * x, y),
+    "mul_no_nan", _unless_zero(1, operator.mul), lambda t, y: P.mul_no_nan(t, y), lambda t, x: P.mul_no_nan(x, t), accepts=INEXACT
+)
+div_no_nan = elementwise(
+    "div_no_nan",
+    _unless_zero(1, operator.truediv),
+    lambda t, y: P.div_no_nan(t, y),
+    lambda t, y, out: -t * P.div_no_nan(out, y),
     accepts=INEXACT,
+)
+xdivy = elementwise(
+    "xdivy",
+    _unless_zero(0, operator.truediv),
+    lambda t, x, y: t * P.xdivy(_nonzero(x), y),
+    lambda t, x, y: t * P.xdivy(-x, y * y),
+    accepts=INEXACT,
+)
+xlogy = elementwise(
+    "xlogy",
+    _unless_zero(0, lambda x, y: x * np.log(y)),
+    lambda t, x, y: t * P.xlogy(_nonzero(x), y),
+    lambda t, x, y: t * P.xdivy(x, y),
+    accepts=INEXACT,
+    samples=lambda: [((sample(2, 3), sample(2, 3, low=0.1)), {})],
+)
+xlog1py = elementwise(
+    "xlog1py",
+    _unless_zero(0, lambda x, y: x * np.log1p(y)),
+    lambda t, x, y: t * P.xlog1py(_nonzero(x), y),
+    lambda t, x, y: t * P.xdivy(x, 1 + y),
+    accepts=INEXACT,
+    samples=lambda: [((sample(2, 3), sample(2, 3, low=-0.9)), {})],
 )
 
 maximum = elementwise(
@@ -103,16 +189,139 @@ minimum = elementwise(
 )
 
 square = elementwise("square", lambda x: x * x, lambda t, x: t * (2 * x))
+reciprocal = elementwise("reciprocal", lambda x: 1 / x, lambda t, out: -t * out * out, accepts=INEXACT)
 sqrt = elementwise("sqrt", np.sqrt, lambda t, out: t * 0.5 / out, accepts=INEXACT)
+rsqrt = elementwise("rsqrt", lambda x: 1 / np.sqrt(x), lambda t, out: t * -0.5 * (out * out * out), accepts=INEXACT)
 exp = elementwise("exp", np.exp, lambda t, out: t * out, accepts=INEXACT)
+expm1 = elementwise("expm1", np.expm1, lambda t, x: t * P.exp(x), accepts=INEXACT)
 log = elementwise("log", np.log, lambda t, x: t / x, accepts=INEXACT)
+log1p = elementwise("log1p", np.log1p, lambda t, x: t / (1 + x), accepts=INEXACT)
 sin = elementwise("sin", np.sin, lambda t, x: t * P.cos(x), accepts=INEXACT)
 cos = elementwise("cos", np.cos, lambda t, x: -t * P.sin(x), accepts=INEXACT)
+tan = elementwise("tan", np.tan, lambda t, out: t * (1 + out * out), accepts=INEXACT)
+sinh = elementwise("sinh", np.sinh, lambda t, x: t * P.cosh(x), accepts=INEXACT)
+cosh = elementwise("cosh", np.cosh, lambda t, x: t * P.sinh(x), accepts=INEXACT)
 tanh = elementwise("tanh", np.tanh, lambda t, out: t * (1 - out * out), accepts=INEXACT)
-relu = elementwise("relu", lambda x: np.where(x > 0, x, np.where(x != x, x, x.dtype.type(0))), lambda t, out: P.gate(t, out), accepts=REALS)
+asin = elementwise("asin", np.arcsin, lambda t, x: t / P.sqrt(1 - x * x), accepts=INEXACT, samples=_within(-0.9, 0.9))
+acos = elementwise("acos", np.arccos, lambda t, x: -t / P.sqrt(1 - x * x), accepts=INEXACT, samples=_within(-0.9, 0.9))
+atan = elementwise("atan", np.arctan, lambda t, x: t / (1 + x * x), accepts=INEXACT)
+# By way of the result, x * x does not overflow and complex numbers keep to their branch.
+asinh = elementwise("asinh", np.arcsinh, lambda t, out: t / P.cosh(out), accepts=INEXACT)
+acosh = elementwise("acosh", np.arccosh, lambda t, out: t / P.sinh(out), accepts=INEXACT, samples=_within(1.1, 3.0))
+atanh = elementwise("atanh", np.arctanh, lambda t, x: t / (1 - x * x), accepts=INEXACT, samples=_within(-0.9, 0.9))
+atan2 = elementwise(
+    "atan2",
+    np.arctan2,
+    lambda t, y, x: t * x / (x * x + y * y),
+    lambda t, y, x: -t * y / (x * x + y * y),
+    accepts=FLOATS,
+    parameters=("y", "x"),
+)
+sigmoid = elementwise("sigmoid", lambda x: 1 / (1 + np.exp(-x)), lambda t, out: t * out * (1 - out), accepts=INEXACT)
+softplus = elementwise(
+    "softplus",
+    lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
+    lambda t, x: t * P.sigmoid(x),
+    accepts=FLOATS,
+)
+
+
+def _relu_kernel(x):
+    if x.__class__ is np.ndarray:
+        return np.maximum(x, x.dtype.type(0))
+    return x if x > 0 or x != x else x.__class__(0)
+
+
+def _gate_kernel(t, x):
+    return np.multiply(t, x > 0)  # twice as fast as np.where; as in TensorFlow an infinite t makes nan where the gate is shut
+
+
+relu = elementwise("relu", _relu_kernel, lambda t, out: P.gate(t, out), accepts=REALS)
 # P.gate(t, x) is t where x is positive: the derivative of relu, itself linear in t.
-gate = elementwise("gate", lambda t, x: np.where(x > 0, t, x.dtype.type(0)), lambda d, x: P.gate(d, x), None, accepts=REALS, parameters=("t", "x"))
+gate = elementwise("gate", _gate_kernel, lambda d, x: P.gate(d, x), None, accepts=REALS, parameters=("t", "x"))
+floor = elementwise("floor", np.floor, None, accepts=FLOATS)
+ceil = elementwise("ceil", np.ceil, None, accepts=FLOATS)
+rint = elementwise("rint", np.rint, None, accepts=FLOATS)
 trunc = elementwise("trunc", np.trunc, None, accepts=FLOATS)
+# One float further from x towards y: moves along with x.
+nextafter = elementwise("nextafter", np.nextafter, 1, lambda t: P.zeros_like(t), accepts={float32, float64})
+
+is_nan = elementwise("is_nan", np.isnan, None, accepts=FLOATS, result=bool_)
+is_inf = elementwise("is_inf", np.isinf, None, accepts=FLOATS, result=bool_)
+is_finite = elementwise("is_finite", np.isfinite, None, accepts=FLOATS, result=bool_)
+
+# Complex numbers and their parts. These ops are not holomorphic: vjp and jvp differ, so both are written out.
+
+
+def _real_dtype(dtype):
+    return dtype.real_dtype
+
+
+def _abs_vjp(g, x):
+    return (P.cast(g, dtype=x._dtype) if x._dtype.is_complex else g) * P.sign(x)
+
+
+def _abs_jvp(t, x):
+    return P.real(t * P.conj(P.sign(x))) if x._dtype.is_complex else t * P.sign(x)
+
+
+def _sign_slope(d, x, out):
+    """Along a complex sign nothing changes; across it, by 1 / |x|. The Jacobian is symmetric, so vjp and jvp agree."""
+    if not x._dtype.is_complex:
+        return P.zeros_like(d)
+    along = P.cast(P.real(d * P.conj(out)), dtype=x._dtype)
+    return P.div_no_nan(d - out * along, P.cast(P.abs(x), dtype=x._dtype))
+
+
+def _angle_vjp(g, x):
+    a, b = P.real(x), P.imag(x)
+    square = a * a + b * b
+    return P.complex(-g * b / square, g * a / square)
+
+
+def _part(name, kernel, accepts, result, vjp, jvp):
+    """Register an elementwise op of one input whose vjp and jvp are rules of their own."""
+
+    def infer(x):
+        return Spec(x.shape, result(x.dtype))
+
+    return Primitive(
+        name, kernel, infer, vjp=(vjp,), jvp=jvp, batch=batch_elementwise, lower="scalar", accepts=accepts, parameters=("x",)
+    )
+
+
+abs = _part("abs", operator.abs, SIGNED | COMPLEX, _real_dtype, _abs_vjp, (_abs_jvp,))
+sign = _part("sign", np.sign, SIGNED | COMPLEX, lambda dtype: dtype, _sign_slope, (_sign_slope,))
+real = _part("real", np.real, COMPLEX, _real_dtype, lambda g: P.complex(g, P.zeros_like(g)), "linear")
+imag = _part("imag", np.imag, COMPLEX, _real_dtype, lambda g: P.complex(P.zeros_like(g), g), "linear")
+angle = _part("angle", np.angle, COMPLEX, _real_dtype, _angle_vjp, (lambda t, x: P.imag(t / x),))
+
+
+def _complex_kernel(x, y):
+    dtype = np.complex64 if x.dtype == np.float32 else np.complex128
+    result = np.empty(np.broadcast_shapes(x.shape, y.shape), dtype)
+    result.real, result.imag = x, y  # x + 1j * y would turn an infinite y into a NaN real part
+    return result
+
+
+def _complex_infer(x, y):
+    return Spec(broadcast_specs("complex", (x, y)), complex64 if x.dtype is float32 else complex128)
+
+
+complex = Primitive(
+    "complex",
+    _complex_kernel,
+    _complex_infer,
+    vjp=(
+        lambda g, x_broadcast: _reduced(P.real(g), x_broadcast),
+        lambda g, y_broadcast: _reduced(P.imag(g), y_broadcast),
+    ),
+    jvp=(lambda t: P.complex(t, P.zeros_like(t)), lambda t: P.complex(P.zeros_like(t), t)),
+    batch=batch_elementwise,
+    lower="scalar",
+    accepts={float32, float64},
+)
+
 
 equal = elementwise("equal", np.equal, None, None, accepts=EQUATABLE, result=bool_)
 not_equal = elementwise("not_equal", np.not_equal, None, None, accepts=EQUATABLE, result=bool_)
@@ -170,23 +379,28 @@ where = Primitive(
     lower="scalar",
     accepts={bool_},
     uniform=False,
+    samples=lambda: [
+        ((sample(2, 3) > 0, sample(2, 3), sample(2, 3, seed=1)), {}),
+        ((sample(2, 1) > 0, sample(3), sample()), {}),
+    ],
 )
 
 
 def _cast_kernel(x, *, dtype):
-    if dtype is string or x.dtype == object:
-        raise TypeError(f"Cast string to {dtype.name} is not supported")
+    if (x.dtype == object) != (dtype is string):
+        raise TypeError(dtype)
     target = dtype.numpy_dtype
     if x.dtype.kind == "c" and target.kind != "c":
         x = x.real
-    if target.kind == "b":
-        return x != 0
-    return x.astype(target)
+    return x != 0 if target.kind == "b" else x.astype(target)
 
 
 def _cast_infer(x, *, dtype):
     if (dtype is string) != (x.dtype is string):
-        raise invalid("cast", f"Cast {x.dtype.name} to {dtype.name} is not supported")
+        how = "tf.strings.to_number" if x.dtype is string else "tf.strings.as_string"
+        raise UnimplementedError(
+            None, None, f"Cast {x.dtype.c_name} to {dtype.c_name} is not supported. Did you mean {how}? [Op:Cast]"
+        )
     return Spec(x.shape, dtype)
 
 
@@ -203,4 +417,5 @@ cast = Primitive(
     batch=batch_elementwise,
     lower="scalar",
     uniform=False,
+    samples=lambda: [((sample(2, 3),), {"dtype": dtype}) for dtype in (float64, complex128, int32, bool_)],
 )

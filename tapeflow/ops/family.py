@@ -11,6 +11,7 @@ NUMBERS = dtypes.NUMBERS
 REALS = dtypes.FLOATS | dtypes.INTEGERS
 INEXACT = dtypes.FLOATS | dtypes.COMPLEX
 FLOATS = dtypes.FLOATS
+SIGNED = frozenset(dtype for dtype in REALS if not dtype.is_unsigned)
 
 
 def elementwise(name, kernel, *rules, accepts=NUMBERS, result=None, parameters=None, samples=None, uniform=True, batch=None):

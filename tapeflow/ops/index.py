@@ -1,91 +1,147 @@
-"""Ops that pick and place elements by index: gather, scatter, segments."""
+"""Ops that pick elements by index: gather and gather_nd, and what carries their cotangents back."""
+
+import math
 
 import numpy as np
 
 from tapeflow.base.errors import invalid
-from tapeflow.core.convert import known_dims
+from tapeflow.core.convert import known_dims, register_tensor_conversion_function
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.slices import IndexedSlices
-from tapeflow.core.tensor import Spec, Tensor, wrap
+from tapeflow.core.tensor import Spec, Tensor, ndarray, wrap
+from tapeflow.ops.family import sample
+from tapeflow.ops.movement import dims_of, listed, rank_of
+from tapeflow.ops.segment import accumulate
+
+# Seen as unsigned, a negative index is a huge one: one comparison finds both kinds of wrong index.
+_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
-def check_indices(name, indices, size):
+def outside(indices, size):
+    """Whether an index (an integer array or NumPy scalar) is not in [0, size)."""
+    if indices.__class__ is not ndarray:
+        return not 0 <= indices < size
+    if not indices.size:
+        return False
+    if indices.dtype.kind == "i":
+        indices = indices.view(_UNSIGNED[indices.dtype.itemsize])
+    return bool(np.maximum.reduce(indices, axis=None) >= size)
+
+
+def check_indices(name, indices, size, what="indices"):
     """Raise TensorFlow's InvalidArgumentError where an index is not in [0, size)."""
-    if indices.size and (indices.min() < 0 or indices.max() >= size):
+    if indices.dtype.kind not in "iu":
+        raise TypeError(indices.dtype)
+    if outside(indices, size):
         wrong = np.argwhere(np.atleast_1d((indices < 0) | (indices >= size)))[0]
-        at = ",".join(map(str, wrong)) if indices.ndim else ""
-        value = indices[tuple(wrong)] if indices.ndim else indices
-        raise invalid(name, f"indices[{at}] = {value} is not in [0, {size})")
+        at = f"[{','.join(map(str, wrong))}]" if np.ndim(indices) else ""
+        value = indices[tuple(wrong)] if np.ndim(indices) else indices
+        raise invalid(name, f"{what}{at} = {value} is not in [0, {size})")
+
+
+def refuse_index_dtype(name, indices):
+    """Raise where the indices (a spec) are no integers."""
+    if not indices.dtype.is_integer:
+        raise invalid(
+            name, f"Value for attr 'Tindices' of {indices.dtype.c_name} is not in the list of allowed values: int16, int32, int64"
+        )
+
+
+# gather
+
+
+def _gather_parts(dims, axis, batch_dims):
+    """How many batches, axes between the batch and `axis` (multiplied), and elements of `axis` there are."""
+    axis = axis % len(dims)
+    return math.prod(dims[:batch_dims]), math.prod(dims[batch_dims:axis]), dims[axis]
+
+
+def _flat_rows(indices, batches, between, size):
+    """For each (batch, position between, index) the row in the array whose axes up to the gathered one are flattened."""
+    count = indices.size // batches if batches else 0
+    start = np.arange(batches * between).reshape(batches, between, 1) * size
+    return (start + indices.reshape(batches, 1, count)).ravel()
 
 
 def _gather_kernel(params, indices, *, axis=0, batch_dims=0):
     check_indices("gather", indices, params.shape[axis])
     if not batch_dims:
-        return np.take(params, indices, axis)
-    # Batch axes are indexed by their own positions, which broadcast along the rest of the indices.
-    grids = [
-        np.arange(n).reshape((1,) * i + (n,) + (1,) * (indices.ndim - i - 1)) for i, n in enumerate(indices.shape[:batch_dims])
-    ]
-    if indices.shape[:batch_dims] != params.shape[:batch_dims]:
+        return params.take(indices, axis)
+    axis %= params.ndim
+    if indices.shape[:batch_dims] != params.shape[:batch_dims] or batch_dims > axis:
         raise ValueError(indices.shape)
-    between = params.ndim and axis - batch_dims
-    moved = np.moveaxis(params, axis, batch_dims)
-    taken = moved[(*grids, indices)]
-    # The axes between the batch and `axis` come before those of the indices.
-    source = range(indices.ndim, indices.ndim + between)
-    return np.moveaxis(taken, source, range(batch_dims, batch_dims + between)) if between else taken
+    batches, between, size = _gather_parts(params.shape, axis, batch_dims)
+    after = params.shape[axis + 1 :]
+    rows = params.reshape((batches * between * size, *after)).take(_flat_rows(indices, batches, between, size), 0)
+    return rows.reshape(params.shape[:axis] + indices.shape[batch_dims:] + after)
 
 
 def _gather_infer(params, indices, *, axis=0, batch_dims=0):
+    refuse_index_dtype("gather", indices)
     if params.shape is None or indices.shape is None:
         return Spec(None, params.dtype)
     rank = len(params.shape)
+    if not rank:
+        raise invalid("gather", "params must be at least 1 dimensional")
     if not -rank <= axis < rank:
-        raise invalid("gather", f"Expected axis in the range [-{rank}, {rank}), but got {axis}")
-    if batch_dims > min(axis, len(indices.shape)) or batch_dims < 0:
-        raise invalid("gather", f"batch_dims ({batch_dims}) must be at most axis ({axis}) and the rank of indices")
-    for n, m in zip(params.shape[:batch_dims], indices.shape[:batch_dims], strict=True):
+        raise invalid(
+            "gather", f"Shape must be at least rank {axis + 1 if axis >= 0 else -axis} but is rank {rank}: "
+            f"Expected axis in the range [-{rank}, {rank}), but got {axis}"
+        )
+    axis %= rank
+    most = min(axis, len(indices.shape))
+    if not 0 <= batch_dims <= most:
+        raise invalid("gather", f"Expected batch_dims in the range [0, {most}], but got {batch_dims}")
+    for i, (n, m) in enumerate(zip(params.shape[:batch_dims], indices.shape[:batch_dims], strict=True)):
         if None not in (n, m) and n != m:
-            raise invalid("gather", f"batch dimensions differ: params {list(params.shape)}, indices {list(indices.shape)}")
+            raise invalid("gather", f"params.shape[{i}]: {n} should be equal to indices.shape[{i}]: {m}")
     return Spec(params.shape[:axis] + indices.shape[batch_dims:] + params.shape[axis + 1 :], params.dtype)
 
 
 def _gather_vjp(g, indices, params_shape, *, axis=0, batch_dims=0):
     if axis == 0 and batch_dims == 0:
-        rows = _listed_dims(params_shape)
-        values = P.reshape(g, shape=(-1 if 0 not in _static(rows[1:]) else _count(indices), *rows[1:]))
-        return IndexedSlices(values, P.reshape(indices, shape=(-1,)), _as_tensor(params_shape))
+        inner = dims_of(g)[rank_of(indices) :]
+        count = math.prod(indices.dims) if None not in indices.dims else P.prod(P.shape(indices), axis=None)
+        values = P.reshape(g, shape=(count, *inner))
+        return IndexedSlices(values, P.reshape(indices, shape=(-1,)), as_vector(params_shape))
     return P.gather_grad(g, indices, shape=params_shape, axis=axis, batch_dims=batch_dims)
 
 
-def _static(dims):
-    return [n for n in dims if isinstance(n, int)]
-
-
-def _count(indices):
-    return int(np.prod(indices.dims))
-
-
-def _listed_dims(shape):
-    return shape if isinstance(shape, tuple) else P.unstack(shape, axis=0, num=shape.dims[0])
-
-
-def _as_tensor(shape):
+def as_vector(shape):
+    """A shape residual as an int32 vector."""
     return wrap(np.array(shape, np.int32)) if isinstance(shape, tuple) else shape
+
+
+def in_one_batch(inputs, batched):
+    """The inputs, each given the batch axis where it has none."""
+    size = next(dims_of(x)[0] for x, b in zip(inputs, batched, strict=True) if b)
+    return [
+        x if b else P.broadcast_to(P.expand_dims(x, axis=(0,)), shape=(size, *dims_of(x)))
+        for x, b in zip(inputs, batched, strict=True)
+    ]
 
 
 def _gather_batch(op, inputs, batched, attrs):
     axis, batch_dims = attrs.get("axis", 0), attrs.get("batch_dims", 0)
     params, indices = inputs
+    axis = axis if axis >= 0 else axis + len(params.dims) - batched[0]
     if batched == (True, False) and not batch_dims:
         return op(params, indices, axis=axis + 1, batch_dims=0)
     if batched == (False, True) and not batch_dims and axis == 0:
         return op(params, indices, axis=0, batch_dims=0)
-    size = next(x.dims[0] for x, b in zip(inputs, batched, strict=True) if b)
-    params, indices = [
-        x if b else P.broadcast_to(P.expand_dims(x, axis=(0,)), shape=(size, *x.dims)) for x, b in zip(inputs, batched, strict=True)
+    return op(*in_one_batch(inputs, batched), axis=axis + 1, batch_dims=batch_dims + 1)
+
+
+def _gather_samples():
+    matrix, cube = sample(3, 5), sample(2, 3, 5)
+    pairs = np.array([[0, 2], [1, 1]], np.int32)
+    return [
+        ((matrix, np.array([2, 0, 2], np.int32)), {"axis": 0, "batch_dims": 0}),
+        ((matrix, np.int32(1)), {"axis": 0, "batch_dims": 0}),
+        ((matrix, pairs), {"axis": 1, "batch_dims": 0}),
+        ((cube, pairs), {"axis": 1, "batch_dims": 1}),
+        ((cube, pairs), {"axis": -1, "batch_dims": 1}),
     ]
-    return op(params, indices, axis=axis + 1, batch_dims=batch_dims + 1)
 
 
 gather = Primitive(
@@ -96,16 +152,23 @@ gather = Primitive(
     jvp=(lambda t, indices, *, axis=0, batch_dims=0: P.gather(t, indices, axis=axis, batch_dims=batch_dims), None),
     batch=_gather_batch,
     uniform=False,
+    samples=_gather_samples,
 )
 
 
 def _gather_grad_kernel(g, indices, *, shape, axis, batch_dims):
     """Add each gathered cotangent back where it was taken from."""
-    result = np.zeros(shape, g.dtype)
-    flat = np.arange(result.size).reshape(shape)
-    where = _gather_kernel(flat, indices, axis=axis, batch_dims=batch_dims)
-    np.add.at(result.reshape(-1), where.ravel(), g.ravel())
-    return result
+    batches, between, size = _gather_parts(shape, axis, batch_dims)
+    after = math.prod(shape[axis % len(shape) + 1 :])
+    rows = _flat_rows(indices, batches, between, size)
+    return add_rows(rows, g.reshape(rows.size, after), batches * between * size).reshape(shape)
+
+
+def _gather_grad_batch(op, inputs, batched, attrs):
+    shape, axis = attrs["shape"], attrs["axis"]
+    g, indices = in_one_batch(inputs, batched)
+    axis = axis + 1 if axis >= 0 else axis
+    return op(g, indices, shape=(dims_of(g)[0], *shape), axis=axis, batch_dims=attrs["batch_dims"] + 1)
 
 
 gather_grad = Primitive(
@@ -114,65 +177,143 @@ gather_grad = Primitive(
     lambda g, indices, *, shape, axis, batch_dims: Spec(known_dims(shape), g.dtype),
     vjp=(lambda g, indices, *, axis, batch_dims: P.gather(g, indices, axis=axis, batch_dims=batch_dims), None),
     jvp=(
-        lambda t, indices, *, shape, axis, batch_dims: P.gather_grad(
-            t, indices, shape=shape, axis=axis, batch_dims=batch_dims
-        ),
+        lambda t, indices, *, shape, axis, batch_dims: P.gather_grad(t, indices, shape=shape, axis=axis, batch_dims=batch_dims),
         None,
     ),
+    batch=_gather_grad_batch,
     uniform=False,
+    samples=lambda: [
+        ((_gather_kernel(x, indices, **attrs), indices), {"shape": x.shape, **attrs}) for (x, indices), attrs in _gather_samples()
+    ],
 )
 
 
-def _segment_sum_kernel(data, ids, *, num):
-    if ids.shape != data.shape[: ids.ndim]:
-        raise ValueError(ids.shape)
-    check_upper("unsorted_segment_sum", ids, num)
-    result = np.zeros((num, *data.shape[ids.ndim :]), data.dtype)
-    if ids.size and ids.min() < 0:  # negative ids are dropped
-        keep = ids >= 0
-        data, ids = data[keep], ids[keep]
-    np.add.at(result, ids, data)
-    return result
+def add_rows(rows, data, count):
+    """The [count, width] array to whose row `rows[i]` each `data[i]` was added; half floats add up in float32."""
+    wide = np.float32 if data.dtype.itemsize == 2 and data.dtype.kind not in "iu" else data.dtype
+    result = np.zeros((count, data.shape[1]), wide)
+    accumulate(np.add, result, rows, data.astype(wide, copy=False))
+    return result.astype(data.dtype, copy=False)
 
 
-def check_upper(name, ids, num):
-    """Raise where a segment id is not below `num`."""
-    if ids.size and ids.max() >= num:
-        raise invalid(name, f"segment_ids: {ids.max()} is not in [0, {num})")
+# gather_nd: the last axis of the indices holds coordinates
 
 
-def _segment_infer(data, ids, *, num):
-    rows = num if isinstance(num, (int, np.integer)) else None
-    if data.shape is None or ids.shape is None:
-        return Spec(None, data.dtype)
-    if any(None not in (n, m) and n != m for n, m in zip(data.shape, ids.shape, strict=False)) or len(ids.shape) > len(data.shape):
-        raise invalid("unsorted_segment_sum", f"data.shape = {list(data.shape)} does not start with segment_ids.shape = {list(ids.shape)}")
-    return Spec((rows, *data.shape[len(ids.shape) :]), data.dtype)
+def linear_rows(name, indices, dims, batch_dims, what, drop=False):
+    """Coordinates as rows of the array of shape `dims` whose leading axes are flattened.
+
+    Args:
+        indices: [*batch, ..., k] integers: coordinates into the k axes behind the batch.
+        drop: whether wrong coordinates give -1 instead of raising.
+
+    Returns:
+        int64 rows of shape [*batch, ...].
+    """
+    if not indices.ndim or indices.dtype.kind not in "iu" or indices.shape[:batch_dims] != dims[:batch_dims]:
+        raise ValueError(indices.shape)
+    depth = indices.shape[-1]
+    sizes = dims[batch_dims : batch_dims + depth]
+    if len(sizes) < depth:
+        raise ValueError(sizes)
+    rows = wrong = None
+    for i, size in enumerate(sizes):
+        part = indices[..., i]
+        if outside(part, size):
+            bad = (part < 0) | (part >= size)
+            wrong = bad if wrong is None else wrong | bad
+        rows = part.astype(np.int64) if rows is None else rows * size + part
+    if rows is None:
+        rows = np.zeros(indices.shape[:-1], np.int64)
+    if wrong is not None and not drop:
+        first = tuple(np.argwhere(np.atleast_1d(wrong))[0])
+        at, coordinates = (first, indices[first]) if np.ndim(wrong) else ((0,), indices)
+        raise invalid(
+            name, f"indices[{','.join(map(str, at))}] = {coordinates.tolist()} does not index into {what} {listed(dims)}"
+        )
+    if batch_dims:
+        start = np.arange(math.prod(dims[:batch_dims])) * math.prod(sizes)
+        rows = rows + start.reshape(dims[:batch_dims] + (1,) * (rows.ndim - batch_dims))
+    if wrong is not None:
+        rows = np.where(wrong, -1, rows)
+    return rows
 
 
-def _segment_sum_vjp(g, ids):
-    """Rows of dropped (negative) ids get nothing."""
-    zero = P.zeros_like(ids)
-    rows = P.gather(g, P.maximum(ids, zero), axis=0, batch_dims=0)
-    kept = P.greater_equal(ids, zero)
-    extra = len(rows.dims) - len(ids.dims)
-    kept = P.expand_dims(kept, axis=tuple(range(-extra, 0))) if extra else kept
-    return P.where(kept, rows, P.zeros_like(rows))
+def check_coordinates(name, params, indices, batch_dims=0):
+    """The depth of coordinates (specs) into `params`, None where it is unknown; raises where they cannot fit."""
+    refuse_index_dtype(name, indices)
+    if indices.shape is None:
+        return None
+    if len(indices.shape) <= batch_dims:
+        raise invalid(name, f"indices must be at least a vector, got shape {listed(indices.shape)} (batch_dims={batch_dims})")
+    for i, (n, m) in enumerate(zip(params.shape[:batch_dims], indices.shape[:batch_dims], strict=True) if params.shape else ()):
+        if None not in (n, m) and n != m:
+            raise invalid(name, f"params.shape[{i}]: {n} should be equal to indices.shape[{i}]: {m}")
+    depth = indices.shape[-1]
+    if depth is not None and params.shape is not None and depth > len(params.shape) - batch_dims:
+        raise invalid(
+            name, f"index innermost dimension length must be <= params rank; saw: {depth} vs. {len(params.shape) - batch_dims}"
+        )
+    return depth
 
 
-unsorted_segment_sum = Primitive(
-    "unsorted_segment_sum",
-    _segment_sum_kernel,
-    _segment_infer,
-    vjp=(_segment_sum_vjp, None),
-    jvp=(lambda t, ids, *, num: P.unsorted_segment_sum(t, ids, num=num), None),
+def _gather_nd_kernel(params, indices, *, batch_dims=0, drop=False):
+    rows = linear_rows("gather_nd", indices, params.shape, batch_dims, "param shape", drop)
+    rest = params.shape[batch_dims + indices.shape[-1] :]
+    flat = params.reshape((math.prod(params.shape[: batch_dims + indices.shape[-1]]), *rest))
+    if drop and rows.size and rows.min() < 0:
+        taken = np.zeros(rows.shape + rest, params.dtype)
+        taken[rows >= 0] = flat[rows[rows >= 0]]
+        return taken
+    return flat.take(rows, 0)
+
+
+def _gather_nd_infer(params, indices, *, batch_dims=0, drop=False):
+    depth = check_coordinates("gather_nd", params, indices, batch_dims)
+    if params.shape is None or depth is None:
+        return Spec(None, params.dtype)
+    return Spec(indices.shape[:-1] + params.shape[batch_dims + depth :], params.dtype)
+
+
+def _gather_nd_vjp(g, indices, params_shape, *, batch_dims=0, drop=False):
+    if indices.dims is not None and len(indices.dims) == 2 and indices.dims[1] == 1 and not batch_dims and not drop:
+        return IndexedSlices(g, P.squeeze(indices, axis=(1,)), as_vector(params_shape))
+    return P.scatter_nd(indices, g, shape=params_shape, batch_dims=batch_dims, drop=drop)
+
+
+def batch_coordinates(op, inputs, batched, attrs):
+    """Batch rule of ops on coordinates: one more batch axis."""
+    attrs = {**attrs, "batch_dims": attrs.get("batch_dims", 0) + 1}
+    inputs = in_one_batch(inputs, batched)
+    if "shape" in attrs:
+        attrs["shape"] = (dims_of(inputs[0])[0], *attrs["shape"])
+    return op(*inputs, **attrs)
+
+
+def coordinate_samples():
+    """(params, indices, batch_dims) for the ops on coordinates."""
+    return [
+        (sample(3, 5), np.array([[2, 1], [0, 2]], np.int32), 0),
+        (sample(3, 5), np.array([[2], [0]], np.int32), 0),
+        (sample(2, 3, 5), np.array([[[2, 1]], [[0, 2]]], np.int32), 1),
+        (sample(3, 5), np.array([1, 2], np.int64), 0),
+    ]
+
+
+gather_nd = Primitive(
+    "gather_nd",
+    _gather_nd_kernel,
+    _gather_nd_infer,
+    vjp=(_gather_nd_vjp, None),
+    jvp=(lambda t, indices, *, batch_dims=0, drop=False: P.gather_nd(t, indices, batch_dims=batch_dims, drop=drop), None),
+    batch=batch_coordinates,
     uniform=False,
+    samples=lambda: [((x, i), {"batch_dims": b}) for x, i, b in coordinate_samples()],
 )
 
 
 def _slices_to_dense(slices):
-    shape = slices.dense_shape
-    rows = P.unstack(shape, axis=0, num=shape.dims[0])[0]
+    rows = slices.dense_shape
+    rows = P.strided_slice(rows, key=(0,))
     count = int(rows._value) if type(rows) is Tensor else rows
     return P.unsorted_segment_sum(slices.values, slices.indices, num=count)
 
@@ -180,4 +321,12 @@ def _slices_to_dense(slices):
 IndexedSlices.to_dense = staticmethod(_slices_to_dense)
 IndexedSlices.concat = staticmethod(lambda parts: P.concat(*parts, axis=0))
 
-__all__ = ["gather", "gather_grad", "unsorted_segment_sum"]
+
+def _convert_slices(value, dtype=None, name=None, as_ref=False):
+    """`IndexedSlices` as a tensor, wherever one is expected."""
+    if value.dense_shape is None:
+        raise ValueError(f"Tensor conversion requested for IndexedSlices without dense_shape: {value!r}")
+    return value.dense()
+
+
+register_tensor_conversion_function(IndexedSlices, _convert_slices)

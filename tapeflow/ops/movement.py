@@ -1,16 +1,19 @@
-"""Ops that move elements and compute nothing: reshape, transpose, broadcast, slices, concatenation, padding."""
+"""Ops that move elements and compute nothing: reshape, transpose, broadcast; and the constants that they move."""
 
 import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import as_dtype, int32, string
+from tapeflow.base.dtypes import as_dtype, bool_, int32, string
 from tapeflow.base.errors import invalid
-from tapeflow.base.shape import num_elements
+from tapeflow.base.shape import compatible, merge, num_elements
 from tapeflow.core.convert import known_dims
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.record import shape_of
 from tapeflow.core.tensor import Spec, Tensor
+from tapeflow.ops.family import NUMBERS, REALS, sample
+
+whole = np.s_[:]  # this package's `slice` is a primitive
 
 
 def movement(name, kernel, infer, **rules):
@@ -18,12 +21,52 @@ def movement(name, kernel, infer, **rules):
     return Primitive(name, kernel, infer, lower="movement", jvp=rules.pop("jvp", "linear"), **rules)
 
 
+def listed(dims):
+    """A shape as TensorFlow's messages write it: `[2,?]`."""
+    return "<unknown>" if dims is None else "[" + ",".join("?" if not isinstance(n, int) else str(n) for n in dims) + "]"
+
+
+def rank_of(x):
+    """The number of dimensions.
+
+    Raises:
+        ValueError: it is not known while tracing.
+    """
+    if x.dims is None:
+        raise ValueError(f"The rank of {x!r} must be known here, but it is not. tf.ensure_shape sets it.")
+    return len(x.dims)
+
+
+def dims_of(x):
+    """The dimensions as a tuple: ints where they are known, symbolic scalars where not. The rank must be known."""
+    dims = x.dims
+    rank_of(x)
+    if None not in dims:
+        return dims
+    parts = P.unstack(P.shape(x), axis=0, num=len(dims))
+    return tuple([part if n is None else n for n, part in zip(dims, parts, strict=True)])
+
+
+def batch_size(x):
+    """The length of the batch axis: an int, or a symbolic scalar."""
+    return x.dims[0] if x.dims[0] is not None else dims_of(x)[0]
+
+
+def shifted(op, inputs, batched, attrs):
+    """Batch rule where `axis` (a tuple or an int) just moves behind the batch axis."""
+    axis = attrs["axis"]
+    moved = tuple(i + 1 if i >= 0 else i for i in axis) if isinstance(axis, tuple) else axis + 1 if axis >= 0 else axis
+    return op(*inputs, **{**attrs, "axis": moved})
+
+
 # shape: the one op that asks a tensor for its dimensions while tracing
+
 
 shape = Primitive(
     "shape",
     lambda x, *, dtype=int32: np.array(x.shape, dtype.numpy_dtype),
     lambda x, *, dtype=int32: Spec((None if x.shape is None else len(x.shape),), dtype),
+    samples=lambda: [((sample(2, 3),), {}), ((sample(),), {})],
 )
 
 
@@ -37,17 +80,21 @@ def _reshape_infer(x, *, shape):
     total = num_elements(x.shape)
     fixed = [n for n in dims if n is not None and n != -1]
     if dims.count(-1) > 1:
-        raise invalid("reshape", f"Only one input size may be -1, not both, in the shape {list(dims)}")
-    if any(n < 0 for n in fixed):
-        raise invalid("reshape", f"Size {next(n for n in fixed if n < 0)} must be non-negative, in the shape {list(dims)}")
+        first = dims.index(-1)
+        raise invalid("reshape", f"Only one input size may be -1, not both {first} and {dims.index(-1, first + 1)}: {listed(dims)}")
+    for i, n in enumerate(dims):
+        if n is not None and n < -1:
+            raise invalid("reshape", f"Size {i} must be non-negative, not {n}")
     if total is None or None in dims:
         return Spec(tuple(None if n == -1 else n for n in dims), x.dtype)
     size = math.prod(fixed)
-    if (-1 in dims and (size == 0 or total % size)) or (-1 not in dims and size != total):
+    if -1 in dims and size == 0:
+        raise invalid("reshape", f"reshape cannot infer the missing input size of {listed(dims)} where another size is zero")
+    if (-1 in dims and total % size) or (-1 not in dims and size != total):
         raise invalid(
             "reshape",
-            f"Input to reshape is a tensor with {total} values (shape {list(x.shape)}), but the requested shape "
-            f"{list(dims)} {'requires a multiple of' if -1 in dims else 'has'} {size}",
+            f"Input to reshape is a tensor with {total} values, but the requested shape "
+            f"{'requires a multiple of' if -1 in dims else 'has'} {size}: {listed(x.shape)} to {listed(dims)}",
         )
     return Spec(tuple(total // size if n == -1 else n for n in dims), x.dtype)
 
@@ -57,21 +104,33 @@ def _reshape_batch(op, inputs, batched, attrs):
     return op(x, shape=(batch_size(x), *attrs["shape"]))
 
 
-def batch_size(x):
-    """The length of the batch axis: an int, or a symbolic scalar."""
-    return x.dims[0] if x.dims[0] is not None else P.unstack(shape_of(x), axis=0, num=len(x.dims))[0]
+def _reshaped_back(g, x_shape):
+    return P.reshape(g, shape=x_shape)
+
+
+def _reshape_kernel(x, *, shape):
+    if shape and min(shape) < -1:  # NumPy takes any negative size for -1
+        raise ValueError(shape)
+    return x.reshape(shape)
 
 
 reshape = movement(
     "reshape",
-    lambda x, *, shape: x.reshape(shape),
+    _reshape_kernel,
     _reshape_infer,
-    vjp=(lambda g, x_shape: P.reshape(g, shape=x_shape),),
+    vjp=(_reshaped_back,),
     batch=_reshape_batch,
+    samples=lambda: [((sample(2, 3),), {"shape": (3, -1)}), ((sample(),), {"shape": (1, 1)}), ((sample(1),), {"shape": ()})],
 )
 
 
 def _expand_kernel(x, *, axis):
+    if len(axis) == 1:
+        (i,) = axis
+        dims = x.shape
+        i = i + len(dims) + 1 if i < 0 else i
+        if 0 <= i <= len(dims):
+            return x.reshape((*dims[:i], 1, *dims[i:]))
     return np.expand_dims(x, axis)
 
 
@@ -81,25 +140,19 @@ def _expand_infer(x, *, axis):
     rank = len(x.shape) + len(axis)
     for i in axis:
         if not -rank <= i < rank:
-            raise invalid("expand_dims", f"Tried to expand dim index {i} for tensor with {len(x.shape)} dimensions")
+            raise invalid("expand_dims", f"Tried to expand dim index {i} for tensor with {len(x.shape)} dimensions.")
     new = {i % rank for i in axis}
     old = iter(x.shape)
     return Spec(tuple(1 if i in new else next(old) for i in range(rank)), x.dtype)
-
-
-def _shifted(op, inputs, batched, attrs):
-    """Batch rule where `axis` (tuple or int) just moves behind the batch axis."""
-    axis = attrs["axis"]
-    moved = tuple(i + 1 if i >= 0 else i for i in axis) if isinstance(axis, tuple) else axis + 1 if axis >= 0 else axis
-    return op(*inputs, **{**attrs, "axis": moved})
 
 
 expand_dims = movement(
     "expand_dims",
     _expand_kernel,
     _expand_infer,
-    vjp=(lambda g, x_shape: P.reshape(g, shape=x_shape),),
-    batch=_shifted,
+    vjp=(_reshaped_back,),
+    batch=shifted,
+    samples=lambda: [((sample(2, 3),), {"axis": axis}) for axis in [(0,), (1,), (-1,), (0, 2)]] + [((sample(),), {"axis": (0,)})],
 )
 
 
@@ -109,7 +162,7 @@ def _squeeze_infer(x, *, axis):
     rank = len(x.shape)
     for i in axis or ():
         if not -rank <= i < rank:
-            raise invalid("squeeze", f"Tried to squeeze dim index {i} for tensor with {rank} dimensions")
+            raise invalid("squeeze", f"Tried to squeeze dim index {i} for tensor with {rank} dimensions.")
         if x.shape[i] not in (1, None):
             raise invalid("squeeze", f"Can not squeeze dim[{i}], expected a dimension of 1, got {x.shape[i]}")
     if axis is None:
@@ -128,10 +181,11 @@ def _squeeze_batch(op, inputs, batched, attrs):
 
 squeeze = movement(
     "squeeze",
-    lambda x, *, axis: np.squeeze(x, axis),
+    lambda x, *, axis: x.squeeze(axis),
     _squeeze_infer,
-    vjp=(lambda g, x_shape: P.reshape(g, shape=x_shape),),
+    vjp=(_reshaped_back,),
     batch=_squeeze_batch,
+    samples=lambda: [((sample(2, 1, 3, 1),), {"axis": axis}) for axis in [None, (1,), (-1, 1)]],
 )
 
 
@@ -139,19 +193,39 @@ squeeze = movement(
 
 
 def _transpose_infer(x, *, perm):
+    if isinstance(perm, Tensor):
+        return Spec(known_dims(perm) if x.shape is None else (None,) * len(x.shape), x.dtype)
     if x.shape is None:
         return Spec((None,) * len(perm), x.dtype)
-    if sorted(perm) != list(range(len(x.shape))):
-        raise invalid("transpose", f"perm {list(perm)} is not a permutation of the {len(x.shape)} axes of shape {x.shape}")
+    rank = len(x.shape)
+    if len(perm) != rank:
+        raise invalid("transpose", f"transpose expects a vector of size {rank}. But input(1) is a vector of size {len(perm)}")
+    for i in perm:
+        if not -rank <= i < rank:
+            raise invalid("transpose", f"{i} is out of range [0 .. {rank})")
+    counted = [i % rank for i in perm]
+    for i in range(rank):
+        if i not in counted:
+            raise invalid("transpose", f"{i} is missing from {{{','.join(map(str, perm))}}}.")
     return Spec(tuple(x.shape[i] for i in perm), x.dtype)
+
+
+def _transpose_vjp(g, *, perm):
+    if isinstance(perm, Tensor):
+        return P.transpose(g, perm=P.argsort(perm, axis=-1, descending=False))
+    back = [0] * len(perm)
+    for i, n in enumerate(perm):
+        back[n] = i
+    return P.transpose(g, perm=tuple(back))
 
 
 transpose = movement(
     "transpose",
-    lambda x, *, perm: np.transpose(x, perm),
+    lambda x, *, perm: x.transpose(perm),
     _transpose_infer,
-    vjp=(lambda g, *, perm: P.transpose(g, perm=tuple(np.argsort(perm).tolist())),),
-    batch=lambda op, inputs, batched, attrs: op(inputs[0], perm=(0, *[i + 1 for i in attrs["perm"]])),
+    vjp=(_transpose_vjp,),
+    batch=lambda op, inputs, batched, attrs: op(inputs[0], perm=(0, *[i + 1 if i >= 0 else i for i in attrs["perm"]])),
+    samples=lambda: [((sample(2, 3, 5),), {"perm": perm}) for perm in [(2, 0, 1), (0, 2, 1), (0, -1, 1)]] + [((sample(),), {"perm": ()})],
 )
 
 
@@ -160,16 +234,28 @@ transpose = movement(
 
 def _broadcast_infer(x, *, shape):
     dims = known_dims(shape)
+    for n in dims or ():
+        if n is not None and n < 0:
+            raise invalid("broadcast_to", f"Dimension {n} must be >= 0")
     if dims is None or x.shape is None:
         return Spec(dims, x.dtype)
-    if len(x.shape) > len(dims) or any(
-        n not in (1, None) and m not in (n, None) for n, m in zip(x.shape[::-1], dims[::-1], strict=False)
-    ):
-        raise invalid("broadcast_to", f"Incompatible shapes: {list(x.shape)} cannot be broadcast to {list(dims)}")
+    if len(x.shape) > len(dims):
+        raise invalid("broadcast_to", f"Rank of input ({len(x.shape)}) must be no greater than rank of output shape ({len(dims)}).")
+    if any(None not in (n, m) and n not in (1, m) for n, m in zip(x.shape[::-1], dims[::-1], strict=False)):
+        raise invalid("broadcast_to", f"Incompatible shapes: {listed(x.shape)} vs. {listed(dims)}")
     return Spec(dims, x.dtype)
 
 
-def _line_up(x, rank):
+def _broadcast_kernel(x, *, shape):
+    # Copying a small array costs less than NumPy's view, and contiguous arrays are quicker to compute with.
+    if math.prod(shape) > 4096 or x.ndim > len(shape):
+        return np.broadcast_to(x, shape)
+    result = np.empty(shape, x.dtype)
+    result[...] = x
+    return result
+
+
+def line_up(x, rank):
     """`x` of a batch with ones behind the batch axis until each example has `rank` dimensions."""
     missing = rank - (len(x.dims) - 1)
     return P.expand_dims(x, axis=tuple(range(1, missing + 1))) if missing > 0 else x
@@ -177,15 +263,16 @@ def _line_up(x, rank):
 
 def _broadcast_batch(op, inputs, batched, attrs):
     (x,) = inputs
-    return op(_line_up(x, len(attrs["shape"])), shape=(batch_size(x), *attrs["shape"]))
+    return op(line_up(x, len(attrs["shape"])), shape=(batch_size(x), *attrs["shape"]))
 
 
 broadcast_to = movement(
     "broadcast_to",
-    lambda x, *, shape: np.broadcast_to(x, shape),
+    _broadcast_kernel,
     _broadcast_infer,
     vjp=(lambda g, x_shape: P.sum_to(g, shape=x_shape),),
     batch=_broadcast_batch,
+    samples=lambda: [((sample(*dims),), {"shape": (2, 3, 5)}) for dims in [(3, 1), (2, 1, 5), (), (5,)]],
 )
 
 
@@ -194,9 +281,7 @@ def _sum_to_kernel(x, *, shape):
     if x.shape == shape:
         return x
     extra = x.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1
-    )
+    axes = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1])
     wide = x.astype(np.float32) if x.dtype.itemsize == 2 and x.dtype.kind not in "iu" else x
     return np.add.reduce(wide, axis=axes, dtype=wide.dtype).astype(x.dtype, copy=False).reshape(shape)
 
@@ -214,348 +299,143 @@ sum_to = movement(
     lambda x, *, shape: Spec(known_dims(shape), x.dtype),
     vjp=(lambda g, x_shape: P.broadcast_to(g, shape=x_shape),),
     batch=_sum_to_batch,
+    samples=lambda: [((sample(2, 3, 5),), {"shape": dims}) for dims in [(3, 1), (2, 1, 5), (), (2, 3, 5)]],
 )
 
 
-# fill: a constant of a shape; constant: a value that is known while tracing
+# fill: a constant of a shape; constant: a value that is known while tracing; range: numbers in order
 
 
 def _fill_kernel(*, shape, value, dtype):
-    if not shape and dtype is not string:
+    if dtype is string:
+        return np.full(shape, value or b"", object)
+    if not shape:
         return dtype.type(value)
-    return np.full(shape, value, dtype.numpy_dtype)
+    if not value:
+        return np.zeros(shape, dtype.numpy_dtype)
+    result = np.empty(shape, dtype.numpy_dtype)
+    result.fill(value)
+    return result
 
 
 def _fill_infer(*, shape, value, dtype):
     dims = known_dims(shape)
-    if dims is not None and any(n is not None and n < 0 for n in dims):
-        raise invalid("fill", f"Dimensions must be >= 0, got {list(dims)}")
+    for n in dims or ():
+        if n is not None and n < 0:
+            raise invalid("fill", f"Dimension {n} must be >= 0")
     return Spec(dims, dtype)
 
 
-fill = Primitive("fill", _fill_kernel, _fill_infer, lower="movement", parameters=())
+fill = Primitive(
+    "fill",
+    _fill_kernel,
+    _fill_infer,
+    lower="movement",
+    parameters=(),
+    samples=lambda: [((), {"shape": dims, "value": 2.5, "dtype": as_dtype("float64")}) for dims in [(2, 3), (), (0, 3)]],
+)
 constant = Primitive(
     "constant",
     lambda *, value, dtype=int32: np.array(value, as_dtype(dtype).numpy_dtype),
     lambda *, value, dtype=int32: Spec(np.shape(value), as_dtype(dtype)),
     parameters=(),
+    samples=lambda: [((), {"value": (2, 3, 5)})],
 )
 
 
-# concat, stack, unstack, split
+def _range_kernel(start, limit, delta):
+    for name, x in (("start", start), ("limit", limit), ("delta", delta)):
+        if x.shape:
+            raise invalid("range", f"{name} must be a scalar, not shape {listed(x.shape)}")
+    if delta == 0:
+        raise invalid("range", f"Requires delta != 0: {delta}")
+    if (delta > 0 and start > limit) or (delta < 0 and start < limit):
+        sign, order = (">", "<=") if delta > 0 else ("<", ">=")
+        raise invalid("range", f"Requires start {order} limit when delta {sign} 0: {start}/{limit}")
+    if start.dtype.kind in "iu":
+        return np.arange(start, limit, delta, start.dtype)
+    count = math.ceil(abs((float(limit) - float(start)) / float(delta)))
+    return (start + np.arange(count).astype(start.dtype) * delta).astype(start.dtype)
 
 
-def _concat_infer(*xs, axis):
-    known = [x for x in xs if x.shape is not None]
-    if not known:
-        return Spec(None, xs[0].dtype)
-    rank = len(known[0].shape)
-    if any(len(x.shape) != rank for x in known):
-        raise invalid("concat", f"Ranks of all input tensors should match: {[list(x.shape) for x in known]}")
-    if not -rank <= axis < rank:
-        raise invalid("concat", f"Expected concatenating dimensions in the range [-{rank}, {rank}), but got {axis}")
-    axis %= rank
-    dims = []
-    for i in range(rank):
-        sizes = [x.shape[i] for x in known]
-        if i == axis:
-            dims.append(None if None in sizes or len(known) < len(xs) else sum(sizes))
-            continue
-        fixed = {n for n in sizes if n is not None}
-        if len(fixed) > 1:
-            raise invalid("concat", f"Dimension {i} in both shapes must be equal: {[list(x.shape) for x in known]}")
-        dims.append(fixed.pop() if fixed else None)
-    return Spec(tuple(dims), xs[0].dtype)
-
-
-def _concat_vjp(g, wanted, shapes, *, axis):
-    axis %= len(g.dims)
-    sizes = tuple(s[axis] if isinstance(s, tuple) else P.unstack(s, axis=0, num=s.dims[0])[axis] for s in shapes)
-    return P.split(g, sizes=sizes, axis=axis)
-
-
-def _all_batched(op, inputs, batched, attrs):
-    """Give every input the batch axis, then shift `axis`."""
-    size = next(batch_size(x) for x, b in zip(inputs, batched, strict=True) if b)
-    inputs = [
-        x if b else P.broadcast_to(P.expand_dims(x, axis=(0,)), shape=(size, *_dims(x)))
-        for x, b in zip(inputs, batched, strict=True)
-    ]
-    return _shifted(op, inputs, batched, attrs)
-
-
-def _dims(x):
-    shape = shape_of(x)
-    return shape if isinstance(shape, tuple) else P.unstack(shape, axis=0, num=len(x.dims))
-
-
-concat = movement(
-    "concat",
-    lambda *xs, axis: np.concatenate(xs, axis),
-    _concat_infer,
-    vjp=_concat_vjp,
-    batch=_all_batched,
+range_ = Primitive(
+    "range",
+    _range_kernel,
+    lambda start, limit, delta: Spec((None,), start.dtype),
+    accepts=REALS,
+    samples=lambda: [((np.float64(0.5), np.float64(4.0), np.float64(0.75)), {}), ((np.int32(7), np.int32(2), np.int32(-2)), {})],
 )
 
 
-def _stack_infer(*xs, axis):
-    dims = xs[0].shape
-    for x in xs:
-        if x.shape is not None and dims is not None:
-            if len(dims) != len(x.shape) or any(None not in (n, m) and n != m for n, m in zip(dims, x.shape, strict=True)):
-                raise invalid("stack", f"Shapes of all inputs must match: {list(dims)} != {list(x.shape)}")
-            dims = tuple(m if n is None else n for n, m in zip(dims, x.shape, strict=True))
-        else:
-            dims = dims or x.shape
-    if dims is None:
-        return Spec(None, xs[0].dtype)
-    rank = len(dims) + 1
-    if not -rank <= axis < rank:
-        raise invalid("stack", f"axis = {axis} not in [-{rank}, {rank})")
-    axis %= rank
-    return Spec((*dims[:axis], len(xs), *dims[axis:]), xs[0].dtype)
+# ensure_shape, bitcast
 
 
-stack = movement(
-    "stack",
-    lambda *xs, axis: np.stack(xs, axis),
-    _stack_infer,
-    vjp=lambda g, wanted, shapes, *, axis: P.unstack(g, axis=axis, num=len(shapes)),
-    batch=_all_batched,
-)
-
-
-def _unstack_infer(x, *, axis, num):
-    if x.shape is None:
-        return (Spec(None, x.dtype),) * num
-    rank = len(x.shape)
-    if not -rank <= axis < rank:
-        raise invalid("unstack", f"axis = {axis} not in [-{rank}, {rank})")
-    axis %= rank
-    if x.shape[axis] not in (None, num):
-        raise invalid("unstack", f"num = {num} differs from the size {x.shape[axis]} of axis {axis} of shape {list(x.shape)}")
-    return (Spec(x.shape[:axis] + x.shape[axis + 1 :], x.dtype),) * num
-
-
-def _unstack_kernel(x, *, axis, num):
-    if x.shape[axis] != num:
-        raise ValueError(num)
-    return tuple(np.moveaxis(x, axis, 0))
-
-
-unstack = movement(
-    "unstack",
-    _unstack_kernel,
-    _unstack_infer,
-    vjp=(lambda gs, *, axis: P.stack(*gs, axis=axis),),
-    batch=_shifted,
-    multiple=True,
-)
-
-
-def _split_infer(x, *, sizes, axis):
-    if x.shape is None:
-        return (Spec(None, x.dtype),) * len(sizes)
-    rank = len(x.shape)
-    if not -rank <= axis < rank:
-        raise invalid("split", f"axis = {axis} not in [-{rank}, {rank})")
-    axis %= rank
-    known = known_dims(sizes)
-    if None not in known and x.shape[axis] is not None and sum(known) != x.shape[axis]:
-        raise invalid("split", f"the sizes {list(known)} do not add up to the size {x.shape[axis]} of axis {axis}")
-    return tuple(Spec((*x.shape[:axis], n, *x.shape[axis + 1 :]), x.dtype) for n in known)
-
-
-def _split_kernel(x, *, sizes, axis):
-    if min(sizes, default=0) < 0 or sum(sizes) != x.shape[axis]:
-        raise ValueError(sizes)
-    return tuple(np.split(x, np.cumsum(sizes[:-1]), axis)) if len(sizes) > 1 else (x,)
-
-
-split = movement(
-    "split",
-    _split_kernel,
-    _split_infer,
-    vjp=(lambda gs, *, axis: P.concat(*gs, axis=axis),),
-    batch=_shifted,
-    multiple=True,
-)
-
-
-# reverse, pad
-
-
-def _reverse_infer(x, *, axis):
-    if x.shape is not None and any(not -len(x.shape) <= i < len(x.shape) for i in axis):
-        raise invalid("reverse", f"axes {list(axis)} are out of the range of the {len(x.shape)} axes")
+def _ensured_kernel(x, *, shape):
+    if not compatible(x.shape, shape):
+        raise _not_ensured(x, shape)
     return x
 
 
-reverse = movement(
-    "reverse",
-    lambda x, *, axis: np.flip(x, axis),
-    _reverse_infer,
-    vjp=(lambda g, *, axis: P.reverse(g, axis=axis),),
-    batch=_shifted,
-)
+def _not_ensured(x, shape):
+    return invalid("ensure_shape", f"Shape of tensor input {listed(x.shape)} is not compatible with expected shape {listed(shape)}.")
 
 
-def _pad_infer(x, *, paddings, value=0):
-    if x.shape is None:
-        return Spec((None,) * len(paddings), x.dtype)
-    if len(paddings) != len(x.shape):
-        raise invalid("pad", f"paddings has {len(paddings)} rows, the input {len(x.shape)} dimensions")
-    if any(isinstance(n, int) and n < 0 for row in paddings for n in row):
-        raise invalid("pad", f"Paddings must be non-negative: {[list(row) for row in paddings]}")
-    return Spec(
-        tuple(
-            None if n is None or any(isinstance(m, Tensor) for m in row) else n + row[0] + row[1]
-            for n, row in zip(x.shape, paddings, strict=True)
-        ),
-        x.dtype,
-    )
+def _ensured_infer(x, *, shape):
+    try:
+        return Spec(merge(x.shape, shape), x.dtype)
+    except ValueError:
+        raise _not_ensured(x, shape) from None
 
 
-def _pad_vjp(g, x_shape, *, paddings, value=0):
-    begin = tuple(row[0] for row in paddings)
-    size = x_shape if isinstance(x_shape, tuple) else P.unstack(x_shape, axis=0, num=len(paddings))
-    return P.slice(g, begin=begin, size=tuple(size))
-
-
-def _pad_kernel(x, *, paddings, value=0):
-    return np.pad(x, paddings, constant_values=b"" if x.dtype == object and value == 0 else value)
-
-
-pad = movement(
-    "pad",
-    _pad_kernel,
-    _pad_infer,
-    vjp=(_pad_vjp,),
-    jvp=(lambda t, *, paddings: P.pad(t, paddings=paddings),),
-    batch=lambda op, inputs, batched, attrs: op(inputs[0], **{**attrs, "paddings": ((0, 0), *attrs["paddings"])}),
-)
-
-
-# slice (begin, size) and strided_slice (Python's own indexing, without arrays)
-
-
-def _slice_infer(x, *, begin, size):
-    if x.shape is None:
-        return Spec((None,) * len(size), x.dtype)
-    if not len(begin) == len(size) == len(x.shape):
-        raise invalid("slice", f"begin {list(begin)} and size {list(size)} must have the {len(x.shape)} entries of the shape")
-    dims = []
-    for i, (b, s, n) in enumerate(zip(begin, size, x.shape, strict=True)):
-        if isinstance(s, Tensor) or (s == -1 and (n is None or isinstance(b, Tensor))):
-            dims.append(None)
-            continue
-        s = n - b if s == -1 else s
-        if not isinstance(b, Tensor) and n is not None and (b < 0 or s < 0 or b + s > n):
-            raise invalid("slice", f"Expected size[{i}] in [0, {n - b}], but got {s} (begin[{i}] is {b}, the size {n})")
-        dims.append(s)
-    return Spec(tuple(dims), x.dtype)
-
-
-def _slice_kernel(x, *, begin, size):
-    if len(begin) != x.ndim or len(size) != x.ndim:
-        raise ValueError(begin)
-    ends = [n if s == -1 else b + s for b, s, n in zip(begin, size, x.shape, strict=True)]
-    if any(b < 0 or e < b or e > n for b, e, n in zip(begin, ends, x.shape, strict=True)):
-        raise ValueError(size)
-    return x[tuple(map(slice_of, begin, ends))]
-
-
-def slice_of(begin, end):
-    """`begin:end` as a slice object (this file's `slice` is a primitive)."""
-    return _slice_type(begin, end)
-
-
-_slice_type = type(np.s_[0:1])
-
-
-def _slice_vjp(g, x_shape, *, begin, size):
-    dims = x_shape if isinstance(x_shape, tuple) else P.unstack(x_shape, axis=0, num=len(begin))
-    kept = shape_of(g)
-    kept = kept if isinstance(kept, tuple) else P.unstack(kept, axis=0, num=len(begin))
-    return P.pad(g, paddings=tuple((b, n - b - k) for b, n, k in zip(begin, dims, kept, strict=True)))
-
-
-slice = movement(
-    "slice",
-    _slice_kernel,
-    _slice_infer,
-    vjp=(_slice_vjp,),
-    batch=lambda op, inputs, batched, attrs: op(inputs[0], begin=(0, *attrs["begin"]), size=(-1, *attrs["size"])),
-)
-
-
-def _resolve(key):
-    """A key of plain data (see `strided_slice`) as what NumPy indexes with."""
-    return tuple(_slice_type(*part) if isinstance(part, tuple) else part for part in key)
-
-
-def _strided_infer(x, *, key):
-    if x.shape is None:
-        return Spec(None, x.dtype)
-    dims, axis = [], 0
-    rank = len(x.shape)
-    used = builtin_sum(1 for part in key if part is not None and part is not Ellipsis)
-    if used > rank:
-        raise invalid("strided_slice", f"Index out of range using input dim {rank}; input has only {rank} dims")
-    for part in key:
-        if part is None:
-            dims.append(1)
-        elif part is Ellipsis:
-            dims += x.shape[axis : axis + rank - used]
-            axis += rank - used
-        elif isinstance(part, tuple):
-            if part[2] == 0:
-                raise invalid("strided_slice", "strides must be non-zero")
-            symbolic = x.shape[axis] is None or any(isinstance(n, Tensor) for n in part)
-            whole = part == (None, None, None)
-            dims.append(x.shape[axis] if whole else None if symbolic else len(range(*_slice_type(*part).indices(x.shape[axis]))))
-            axis += 1
-        else:
-            n = x.shape[axis]
-            if isinstance(part, int) and n is not None and not -n <= part < n:
-                raise invalid("strided_slice", f"slice index {part} of dimension {axis} out of bounds (size {n})")
-            axis += 1
-    return Spec((*dims, *x.shape[axis:]), x.dtype)
-
-
-builtin_sum = sum
-
-
-def _strided_batch(op, inputs, batched, attrs):
-    return op(inputs[0], key=((None, None, None), *attrs["key"]))
-
-
-def _strided_vjp(g, x_shape, *, key):
-    return P.strided_slice_grad(g, shape=x_shape, key=key)
-
-
-# The key is a tuple of ints, (start, stop, step) tuples, None for a new axis, and Ellipsis.
-strided_slice = movement(
-    "strided_slice",
-    lambda x, *, key: x[_resolve(key)],
-    _strided_infer,
-    vjp=(_strided_vjp,),
-    batch=_strided_batch,
-)
-
-
-def _strided_grad_kernel(g, *, shape, key):
-    result = np.zeros(shape, g.dtype)
-    result[_resolve(key)] = g
-    return result
-
-
-strided_slice_grad = movement(
-    "strided_slice_grad",
-    _strided_grad_kernel,
-    lambda g, *, shape, key: Spec(known_dims(shape), g.dtype),
-    vjp=(lambda g, *, key: P.strided_slice(g, key=key),),
+ensure_shape = movement(
+    "ensure_shape",
+    _ensured_kernel,
+    _ensured_infer,
+    vjp=(lambda g: g,),
     batch=lambda op, inputs, batched, attrs: op(
-        inputs[0], shape=(batch_size(inputs[0]), *attrs["shape"]), key=((None, None, None), *attrs["key"])
+        inputs[0], shape=None if attrs["shape"] is None else (inputs[0].dims[0], *attrs["shape"])
     ),
+    samples=lambda: [((sample(2, 3),), {"shape": dims}) for dims in [(None, 3), (2, 3), None]],
 )
+
+
+def _bitcast_kernel(x, *, dtype):
+    target = dtype.numpy_dtype
+    small, large = sorted((x.dtype.itemsize, target.itemsize))
+    x = np.ascontiguousarray(x).reshape(x.shape)
+    if target.itemsize < x.dtype.itemsize:
+        return x.reshape(-1).view(target).reshape(*x.shape, large // small)
+    if small == large:
+        return x.view(target)
+    if not x.ndim or x.shape[-1] != large // small:
+        raise ValueError(x.shape)
+    return x.reshape(-1).view(target).reshape(x.shape[:-1])
+
+
+def _bitcast_infer(x, *, dtype):
+    if not dtype.bit & _CASTABLE:
+        raise invalid("bitcast", f"Value for attr 'type' of {dtype.name} is not in the list of allowed values: numeric dtypes")
+    ratio = (x.dtype.size or 1) / dtype.size
+    if x.shape is None or ratio == 1:
+        return Spec(x.shape, dtype)
+    if ratio > 1:
+        return Spec((*x.shape, int(ratio)), dtype)
+    if not x.shape or x.shape[-1] not in (int(1 / ratio), None):
+        raise invalid(
+            "bitcast", f"Cannot bitcast from {x.dtype.name}{listed(x.shape)} to {dtype.name}: the last axis must be {int(1 / ratio)}"
+        )
+    return Spec(x.shape[:-1], dtype)
+
+
+_CASTABLE = sum(dtype.bit for dtype in NUMBERS)
+bitcast = Primitive(
+    "bitcast",
+    _bitcast_kernel,
+    _bitcast_infer,
+    batch=lambda op, inputs, batched, attrs: op(*inputs, **attrs),
+    lower="movement",
+    accepts=NUMBERS | {bool_},
+    samples=lambda: [((sample(2, 2),), {"dtype": as_dtype(name)}) for name in ["int64", "uint8", "complex128"]],
+)
+
+__all__ = ["batch_size", "dims_of", "line_up", "listed", "movement", "rank_of", "shape_of", "shifted"]

@@ -1,5 +1,6 @@
 """Shuffles and draws from categories, in the order in which TensorFlow's CPU kernels read their Philox stream."""
 
+import functools
 import math
 import os
 
@@ -8,6 +9,7 @@ import numpy as np
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.ops.random_bits import philox_blocks, stream_ints, units64
 
+_FEW_ROWS = 4096  # up to which one swap after the other is faster
 _STARTUP_CYCLES = 100_000  # Eigen's model of the cost of threads, in processor cycles
 _THREAD_CYCLES = 100_000
 _TASK_CYCLES = 40_000
@@ -21,13 +23,38 @@ def words(key, counter, n):
 
 def permutation(n, key, counter):
     """The order in which `shuffle` takes `n` rows: an int64 array [n], by Fisher and Yates from the front."""
+    steps = np.arange(max(n - 1, 0))
+    partners = steps + words(key, counter, steps.size) % (n - steps).astype(np.uint32)
+    if n > _FEW_ROWS:
+        return _swapped(n, partners)
     order = list(range(n))
-    if n > 1:
-        steps = words(key, counter, n - 1) % np.arange(n, 1, -1, dtype=np.uint32)
-        # One after another, because each swap depends on those before; 60 ns each.
-        for i, j in enumerate((steps + np.arange(n - 1)).tolist()):
-            order[i], order[j] = order[j], order[i]
+    for i, j in enumerate(partners.tolist()):
+        order[i], order[j] = order[j], order[i]
     return np.array(order, np.int64)
+
+
+def _swapped(n, partners):
+    """Swaps i and `partners[i]` >= i for each i in turn: those together, in rounds, that no earlier swap concerns.
+
+    Shun, Gu, Blelloch, Fineman, Gibbons, "Sequential random permutation, list contraction and tree contraction are
+    highly parallel", 2015: about log(n) rounds, which are 10 times faster than one swap after the other.
+    """
+    order = np.arange(n)
+    first = np.full(n, n)  # the first of the waiting swaps whose partner an element is
+    waiting = np.arange(0)
+    started, most = 0, max(n // 8, _FEW_ROWS)
+    while waiting.size or started < partners.size:
+        stop = min(started + most - waiting.size, partners.size)
+        waiting = np.concatenate([waiting, np.arange(started, stop)])
+        started = stop
+        there = partners[waiting]
+        first[there[::-1]] = waiting[::-1]  # of several values for one element, the last stays
+        free = (first[waiting] >= waiting) & (first[there] == waiting)
+        first[there] = n
+        i, j = waiting[free], there[free]
+        order[i], order[j] = order[j], order[i]
+        waiting = waiting[~free]
+    return order
 
 
 def shuffle(value, key, counter):
@@ -83,6 +110,8 @@ def _found(logits, units):
         weights = np.where(finite, np.exp(logits - largest), 0.0)
     cumulative = np.cumsum(weights, axis=1)
     targets = units * cumulative[:, -1:]
+    if units.shape[1] == 1:
+        return np.sum(cumulative <= targets, axis=1, keepdims=True)
     rows = zip(cumulative, targets, strict=True)
     return np.stack([np.searchsorted(row, target, side="right") for row, target in rows])
 
@@ -110,3 +139,85 @@ def rows_per_task(total, cost, threads=None):
         if coarser_busy + 0.01 >= busy:
             size, busy = coarser, max(busy, coarser_busy)
     return size
+
+
+# One index of a permutation at a time: the block cipher Simon (Beaulieu et al., "The Simon and Speck families of
+# lightweight block ciphers", 2013) on blocks as small as max_index allows, repeated until it stays in range.
+
+_SIMON_CONSTANT = 0xFFFFFFFC
+_SIMON_SEQUENCE = 0x7369F885192C0EF5
+_FIRST_KEY = 498247692
+_FEW_INDICES = 1 << 14
+
+
+def index_shuffle(index, seed, max_index, *, rounds=4):
+    """Where `index` goes in the permutation of 0, ..., `max_index` that `seed` stands for.
+
+    Args:
+        index: integers from 0 to `max_index`: a scalar or [n].
+        seed: two integers, or [n, 2].
+        max_index: an integer, or [n].
+        rounds: how often the cipher mixes: an even number from 4 on.
+
+    Returns:
+        Integers of `index`'s dtype: a scalar if all arguments are for one index, else [n].
+    """
+    index, seed, max_index = np.asarray(index), np.asarray(seed), np.asarray(max_index)
+    if rounds < 4 or rounds % 2:
+        raise InvalidArgumentError(None, None, f"index_shuffle: rounds must be an even number >= 4, got {rounds}.")
+    if seed.ndim == 1 and max_index.ndim == 0:
+        return _shuffled(index, seed, int(max_index), rounds)
+    n = max(part.shape[0] for part, rank in ((index, 0), (seed, 1), (max_index, 0)) if part.ndim > rank)
+    index, max_index = np.broadcast_to(index, n), np.broadcast_to(max_index, n)
+    rows = zip(index, np.broadcast_to(seed, (n, 2)), max_index.tolist(), strict=True)
+    return np.array([_shuffled(i, pair, most, rounds) for i, pair, most in rows], index.dtype)
+
+
+def _shuffled(index, seed, max_index, rounds):
+    if index.size and int(index.max()) > max_index:
+        raise InvalidArgumentError(None, None, f"index_shuffle: index {index.max()} is beyond max_index {max_index}.")
+    # The logarithm in float64, as in the kernel, which takes no notice of a few bits beyond 2**53.
+    width = max(16, math.ceil(math.log2(max(max_index, 1))) + 1) // 2
+    keys = _simon_keys((_FIRST_KEY, *seed.tolist()), rounds, width)
+    if max_index < _FEW_INDICES:
+        return _few_places(keys, max_index)[index].astype(index.dtype)
+    out = index.astype(np.uint64).reshape(-1)
+    outside = np.arange(out.size)
+    while outside.size:
+        out[outside] = _simon(out[outside], keys, width)
+        outside = outside[out[outside] > max_index]
+    return out.reshape(index.shape).astype(index.dtype)
+
+
+@functools.lru_cache(maxsize=16)
+def _few_places(keys, max_index):
+    """All places at once, because from the smallest block, of 16 bits, few steps lead back into a small range."""
+    step = _simon(np.arange(1 << 16, dtype=np.uint64), keys, 8).astype(np.intp)
+    while (step[: max_index + 1] > max_index).any():
+        step = np.where(step <= max_index, step, step[step])  # twice as many steps each time
+    return step[: max_index + 1]
+
+
+def _simon_keys(key, rounds, width):
+    mask = (1 << width) - 1
+    keys = [word & mask for word in key]
+    for i in range(3, rounds):
+        last = keys[-1] << width | keys[-1]  # twice over: a shift of it is a rotation
+        bit = (_SIMON_SEQUENCE & mask) >> (i - 3) & 1
+        keys.append((_SIMON_CONSTANT ^ bit ^ keys[-3] ^ last >> 3 ^ last >> 4) & mask)
+    return tuple(np.uint64(word) for word in keys)
+
+
+def _simon(blocks, keys, width):
+    half, mask = np.uint64(width), np.uint64((1 << width) - 1)
+    one, two, eight = (np.uint64(step) for step in (1, 2, 8))
+
+    def mixed(x):
+        twice = x << half | x
+        return (twice >> (half - one) & twice >> (half - eight) ^ twice >> (half - two)) & mask
+
+    left, right = blocks >> half, blocks & mask
+    for i in range(0, len(keys), 2):
+        left ^= mixed(right) ^ keys[i]
+        right ^= mixed(left) ^ keys[i + 1]
+    return left << half | right

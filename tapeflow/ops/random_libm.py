@@ -3,7 +3,7 @@
 TensorFlow's kernels call `logf` and `sincosf`. glibc computes them in double precision with short polynomials
 (ARM optimized routines, since glibc 2.27), and rounds once; so does this module, in NumPy. All 2**23 inputs that
 a uniform float32 sample can feed to either were compared with glibc 2.36: every result has the same bits.
-In double precision NumPy's `sin` and `cos` are the C library's; its `log` is not where the processor has wide vectors, so
+In double precision NumPy's `sin` and `cos` are the C library's. Its `log` is not, where the processor has wide vectors:
 the C library's is called through `math`.
 """
 

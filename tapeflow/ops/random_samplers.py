@@ -11,7 +11,7 @@ import numpy as np
 
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.ops import random_libm
-from tapeflow.ops.random_bits import normals32, normals64, philox_blocks, stream_ints, units32, units64
+from tapeflow.ops.random_bits import normals64, philox_blocks, stream_ints, units64
 
 _RESERVED = 256  # blocks from the start of one output's piece of the stream to that of the next
 _RESERVED_GEOMETRIC = 42
@@ -63,9 +63,8 @@ def _sample(shape, key, counter, parameters, draw):
     wide = parameters[0].shape
     shape = tuple(int(length) for length in shape)
     if shape[len(shape) - len(wide) :] != wide:
-        raise InvalidArgumentError(
-            None, None, f"Shape passed in must end with broadcasted shape: {list(shape)} does not end with {list(wide)}."
-        )
+        message = f"Shape passed in must end with broadcasted shape: {list(shape)} does not end with {list(wide)}."
+        raise InvalidArgumentError(None, None, message)
     flat = [parameter.reshape(-1) for parameter in parameters]
     size = math.prod(shape)
     each = size // max(flat[0].size, 1)
@@ -212,7 +211,7 @@ _STIRLING_TAIL = np.array(
 def binomial(shape, key, counter, counts, probs, *, dtype=np.int32):
     """Binomial samples of `dtype`; `counts` and `probs` together have the last dimensions of `shape`.
 
-    0 where `counts` or `probs` is not positive; NaN (for integers, any value) where either is NaN or counts are infinite.
+    0 where `counts` or `probs` is not positive; NaN, or any integer, where one is NaN or `counts` is infinite.
     """
     counts, probs = np.asarray(counts), np.asarray(probs)
     out = _sample(shape, key, counter, (counts, probs), _draw_binomial)

@@ -5,15 +5,14 @@ is uint64 [1], the counter uint64 [1]. Numbers of 64 bits take a block each. For
 go to neighbours along one axis: the first axis of even length or, if all are odd, the longest, whose last block then
 gives one word only. A scalar takes the first word of a block.
 
-Integers, uniform numbers, and float64 normals up to the last bit of `log`, `sin` and `cos`, are XLA's. XLA's other normals
-differ in the last places, because it has its own polynomials for float32 and rounds every step to float16.
+Integers and uniform numbers are XLA's. Normals agree with XLA's to a few units in the last place, because XLA has its
+own polynomials; in float16, for which it rounds every step, to two or three digits.
 """
 
 import math
 
 import numpy as np
 
-_WORD = np.uint32(0xFFFFFFFF)
 _PARITY = np.uint32(0x1BD11BDA)
 _ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)
 _TRUNCATE = 2.0
@@ -52,7 +51,8 @@ def threefry_blocks(key, counter, n):
             np.bitwise_or(left, right, y)
             y ^= x
         x += keys[(step + 1) % 3]
-        y += keys[(step + 2) % 3] + np.uint32(step + 1) & _WORD
+        y += keys[(step + 2) % 3]
+        y += np.uint32(step + 1)
     return np.stack([x, y])
 
 
@@ -69,7 +69,7 @@ def _split_axis(shape):
 def _paired(first, second, shape, axis):
     """Lays two arrays of `shape`, halved along `axis` (rounded up), out as neighbours along it."""
     whole = np.stack([first, second], axis=axis + 1)
-    whole = whole.reshape(*shape[:axis], -1, *shape[axis + 1 :])
+    whole = whole.reshape(*shape[:axis], 2 * first.shape[axis], *shape[axis + 1 :])
     return whole[(slice(None),) * axis + (slice(shape[axis]),)]
 
 
@@ -108,7 +108,7 @@ def _units(shape, key, counter, dtype):
 def _rounded(values, dtype):
     """Values in `dtype`; for bfloat16, which XLA computes in float32, by cutting off the lower half of each."""
     if dtype.itemsize == 2 and dtype != np.float16:
-        return (np.ascontiguousarray(values, np.float32).view(np.uint32) >> np.uint32(16)).astype(np.uint16).view(dtype)
+        return (np.asarray(values, np.float32).view(np.uint32) >> np.uint32(16)).astype(np.uint16).view(dtype)
     return values.astype(dtype)
 
 
@@ -124,14 +124,13 @@ def uniform_full_int(shape, key, counter, *, dtype):
 
 
 def normal(shape, key, counter, *, dtype):
-    """Standard normal numbers by Box and Muller, from uniform numbers that are neighbours along the split axis."""
+    """Standard normal numbers by Box and Muller, from uniform numbers in pairs, a new axis after the split one."""
     shape = tuple(int(length) for length in shape)
     wide = shape or (1,)
     axis = _split_axis(wide)
     half = _half_shape(wide, axis)
-    even = tuple(2 * length if i == axis else length for i, length in enumerate(half))
-    units = _units(even, key, counter, dtype)
-    u, v = np.moveaxis(units.reshape(*half[: axis + 1], 2, *half[axis + 1 :]), axis + 1, 0)
+    pairs = _units((*half[: axis + 1], 2, *half[axis + 1 :]), key, counter, dtype)
+    u, v = np.moveaxis(pairs, axis + 1, 0)
     radius, angle = np.sqrt(-2 * np.log(np.maximum(u, u.dtype.type(1e-7)))), v * u.dtype.type(2 * math.pi)
     values = _paired(radius * np.sin(angle), radius * np.cos(angle), wide, axis)
     return _rounded(values.reshape(shape), dtype)

@@ -39,7 +39,7 @@ def parameterized_truncated_normal(shape, key, counter, means, stddevs, minvals,
     """
     key, counter = stream_ints(key, counter)
     parameters = np.broadcast_arrays(*map(np.asarray, (means, stddevs, minvals, maxvals)))
-    dtype, wide = parameters[0].dtype, parameters[0].shape
+    dtype, wide = np.result_type(*parameters), parameters[0].shape
     shape = tuple(int(length) for length in shape)
     if shape[len(shape) - len(wide) :] != wide:
         raise InvalidArgumentError(None, None, "Shape passed in must end with broadcasted shape.")
@@ -49,7 +49,7 @@ def parameterized_truncated_normal(shape, key, counter, means, stddevs, minvals,
     out = np.empty(size, dtype)
     if not size:
         return out.reshape(shape)
-    proposals = [_proposal(*row) for row in zip(*(p.reshape(-1) for p in parameters), strict=True)]
+    proposals = [_proposal(*row) for row in zip(*(p.astype(dtype).reshape(-1) for p in parameters), strict=True)]
     each = size // len(proposals)
     in_block = 2 if dtype == np.float64 else 4
     task = rows_per_task(size, _CYCLES[dtype], threads)
@@ -115,11 +115,12 @@ def _proposal(mean, stddev, low, high):
     if low == -np.inf or high < mean:
         low, high, stddev = high, low, -stddev
     real = mean.dtype.type
-    # The bounds of the standard normal: turned about, if need be, so that the lower is finite, and positive if both can be.
+    # The bounds for the standard normal, turned about if need be: so the lower is finite, and positive if both can be.
     a, b = (low - mean) / stddev, (high - mean) / stddev
     root = np.sqrt(a * a + real(4))
     with np.errstate(all="ignore"):
         cutoff = real(2) * np.exp(real(0.5) + a * (a - root) / real(4)) / (a + root)
+
     def normals(words):
         z = (normals64 if real is np.float64 else normals32)(words).astype(real, copy=False)
         return z, (z >= a) & (z <= b)

@@ -5,13 +5,13 @@ import math
 import ml_dtypes
 import numpy as np
 
-from tapeflow.base.dtypes import bool_, float64
+from tapeflow.base.dtypes import bool_, float64, int32
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import normalize_axes
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.record import shape_of
 from tapeflow.core.tensor import Spec
-from tapeflow.ops.family import NUMBERS, REALS
+from tapeflow.ops.family import FLOATS, NUMBERS, REALS, sample
 
 
 def reduced_dims(name, dims, axis, keepdims):
@@ -25,10 +25,14 @@ def reduced_dims(name, dims, axis, keepdims):
 
 
 def _axes(name, axis, rank):
-    try:
-        return normalize_axes(axis, rank)
-    except ValueError as error:
-        raise invalid(name, f"Invalid reduction dimension: {error}") from None
+    found = []
+    for i in axis:
+        if not -rank <= i < rank:
+            raise invalid(name, f"Invalid reduction dimension ({i} for input with {rank} dimension(s))")
+        if i % rank in found:
+            raise invalid(name, f"Invalid reduction arguments: Axes contains duplicate dimension: {i % rank}")
+        found.append(i % rank)
+    return found
 
 
 def spread(g, shape, axis, keepdims):
@@ -37,14 +41,13 @@ def spread(g, shape, axis, keepdims):
 
 
 def _kept(g, shape, axis, keepdims):
-    """`g` with the reduced axes put back as ones."""
-    if keepdims:
+    """`g` with the reduced axes put back as ones, or as it is where it broadcasts so anyhow."""
+    if keepdims or axis is None:
         return g
-    rank = len(shape) if isinstance(shape, tuple) else shape.dims[0]
-    axes = range(rank) if axis is None else normalize_axes(axis, rank)
     if isinstance(shape, tuple):
+        axes = normalize_axes(axis, len(shape))
         return P.reshape(g, shape=tuple(1 if i in axes else n for i, n in enumerate(shape)))
-    return P.expand_dims(g, axis=tuple(sorted(axes)))
+    return P.expand_dims(g, axis=axis)
 
 
 def batch_reduce(op, inputs, batched, attrs):
@@ -55,7 +58,7 @@ def batch_reduce(op, inputs, batched, attrs):
     return op(x, **{**attrs, "axis": tuple(i + 1 for i in axis)})
 
 
-def reduction(name, function, *, vjp=None, jvp=None, accepts=NUMBERS, result=None):
+def reduction(name, function, *, vjp=None, jvp=None, accepts=NUMBERS, result=None, samples=None):
     """Register a reduction `function(x, axis=, keepdims=)`; its attrs are `axis` (a tuple or None) and `keepdims`."""
 
     def kernel(x, *, axis=None, keepdims=False):
@@ -65,35 +68,39 @@ def reduction(name, function, *, vjp=None, jvp=None, accepts=NUMBERS, result=Non
         return Spec(reduced_dims(name, x.shape, axis, keepdims), result or x.dtype)
 
     return Primitive(
-        name, kernel, infer, vjp=vjp, jvp=jvp, batch=batch_reduce, lower="reduce", accepts=accepts
+        name, kernel, infer, vjp=vjp, jvp=jvp, batch=batch_reduce, lower="reduce", accepts=accepts, samples=samples
     )
+
+
+def _is_half(dtype):
+    return dtype.itemsize == 2 and dtype.kind not in "iu"
 
 
 def _narrow(function):
     """NumPy widens small integers when it sums; TensorFlow keeps the dtype. Half floats accumulate in float32."""
 
     def narrowed(x, axis, keepdims):
-        if x.dtype.itemsize == 2 and x.dtype.kind not in "iu":
+        if _is_half(x.dtype):
             return function(x.astype(np.float32), axis=axis, keepdims=keepdims).astype(x.dtype)
         return function(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
 
     return narrowed
 
 
-_total = _narrow(np.add.reduce)
-
-
 def _mean(x, axis, keepdims):
-    total = _total(x, axis, keepdims)
-    count = x.size if axis is None else math.prod(x.shape[i] for i in axis)
+    """The mean; of integers rounded toward zero, and 0 where there are none."""
+    count = x.size if axis is None else math.prod([x.shape[i] for i in axis])
     if x.dtype.kind in "iu":
-        if not count:
-            raise invalid("mean", "Integer division by zero")
-        return (np.sign(total) * (np.abs(total) // count)).astype(x.dtype)
-    return (total / np.asarray(count, total.dtype)).astype(x.dtype)
+        total = np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=np.int64 if x.dtype.kind == "i" else np.uint64)
+        return (np.sign(total) * (np.abs(total) // np.maximum(count, 1).astype(total.dtype))).astype(x.dtype)
+    total = np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=np.float32 if _is_half(x.dtype) else x.dtype)
+    return (total / total.dtype.type(count)).astype(x.dtype)
 
 
 def _mean_vjp(g, x_shape, *, axis=None, keepdims=False):
+    if x_shape.__class__ is tuple:  # divide before spreading: the fewest elements
+        count = math.prod(x_shape if axis is None else [x_shape[i] for i in axis])
+        return spread(g / float(count), x_shape, axis, keepdims)
     return P.truediv(spread(g, x_shape, axis, keepdims), P.cast(_count(x_shape, axis), dtype=g._dtype))
 
 
@@ -135,7 +142,7 @@ def _empty_extreme(function, lowest):
 
 sum = reduction(
     "sum",
-    _total,
+    _narrow(np.add.reduce),
     vjp=(lambda g, x_shape, *, axis=None, keepdims=False: spread(g, x_shape, axis, keepdims),),
     jvp="linear",
 )
@@ -148,21 +155,23 @@ any = reduction("any", np.logical_or.reduce, accepts={bool_}, result=bool_)
 
 def _prod_vjp(g, x, *, axis=None, keepdims=False):
     """Each factor's cotangent is the product of all the others: no division, so zeros are no trouble."""
-    rank = len(x.dims)
-    axes = tuple(range(rank)) if axis is None else tuple(sorted(normalize_axes(axis, rank)))
-    others = tuple(i for i in range(rank) if i not in axes)
-    order = others + axes
-    shape = shape_of(x)
-    if not isinstance(shape, tuple):
-        raise invalid("prod", f"the gradient of a product needs a known shape, got {x.shape}")
-    moved = P.transpose(x, perm=order)
-    flat = P.reshape(moved, shape=(*[shape[i] for i in others], math.prod(shape[i] for i in axes)))
-    last = len(others)
-    left = P.cumprod(flat, axis=last, exclusive=True, reverse=False)
-    right = P.cumprod(flat, axis=last, exclusive=True, reverse=True)
-    back = tuple(np.argsort(order).tolist())
-    rest = P.transpose(P.reshape(left * right, shape=moved.dims), perm=back)
-    return P.conj(rest) * _kept(g, shape, axis, keepdims) if x._dtype.is_complex else rest * _kept(g, shape, axis, keepdims)
+    if x.dims is None and axis is None:
+        others = P.reshape(_product_of_others(P.reshape(x, shape=(-1,)), (0,)), shape=shape_of(x))
+    elif x.dims is None:
+        raise invalid("prod", f"the gradient of a product over axis {axis} needs a known rank, got the shape {x.shape}")
+    else:
+        others = _product_of_others(x, normalize_axes(axis, len(x.dims)))
+    return (P.conj(others) if x._dtype.is_complex else others) * _kept(g, shape_of(x), axis, keepdims)
+
+
+def _product_of_others(x, axes):
+    """For each element the product of all others that share a reduction over `axes` with it."""
+    if not axes:
+        return P.ones_like(x)
+    *rest, last = axes
+    before = P.cumprod(x, axis=last, exclusive=True, reverse=False)
+    others = before * P.cumprod(x, axis=last, exclusive=True, reverse=True)
+    return others * _product_of_others(P.prod(x, axis=(last,), keepdims=True), rest) if rest else others
 
 
 prod = reduction("prod", _narrow(np.multiply.reduce), vjp=(_prod_vjp,))
@@ -187,7 +196,8 @@ def _scan(function, identity):
 
 def _scan_infer(x, *, axis, exclusive=False, reverse=False):
     if x.shape is not None and not -len(x.shape) <= axis < len(x.shape):
-        raise invalid("cumsum", f"Expected scan axis in the range [-{len(x.shape)}, {len(x.shape)}), but got {axis}")
+        rank = len(x.shape)
+        raise invalid("cumsum", f"ScanOp: Expected scan axis in the range [{-rank}, {rank}), but got {axis}")
     return x
 
 
@@ -197,9 +207,41 @@ def _batch_scan(op, inputs, batched, attrs):
 
 
 def _cumprod_vjp(g, x, out, *, axis, exclusive=False, reverse=False):
-    """The cotangent sum g_j out_j over later j, divided by x; zeros of x make nan, as in TensorFlow."""
-    total = P.cumsum(g * (P.conj(out) if x._dtype.is_complex else out), axis=axis, exclusive=exclusive, reverse=not reverse)
-    return total / (P.conj(x) if x._dtype.is_complex else x)
+    """The sum of g_j out_j over the later j, divided by x: by 1 at the first zero, which is also taken for 1 in out.
+
+    TensorFlow gives 0 wherever x is 0, although the products up to the next zero do grow with the first.
+    """
+    out, conj_x = (P.conj(out), P.conj(x)) if x._dtype.is_complex else (out, x)
+
+    def later(products):
+        return P.cumsum(g * products, axis=axis, exclusive=exclusive, reverse=not reverse)
+
+    is_zero = P.equal(x, P.zeros_like(x))
+    before = P.cumsum(P.cast(is_zero, dtype=int32), axis=axis, exclusive=True, reverse=reverse)
+    first = P.logical_and(is_zero, P.equal(before, P.zeros_like(before)))
+    skipping = P.cumprod(P.where(first, P.ones_like(x), conj_x), axis=axis, exclusive=exclusive, reverse=reverse)
+    return P.where(first, later(skipping), P.div_no_nan(later(out), conj_x))
+
+
+def _logaddexp_scan(x, axis, dtype):
+    """Sums of exponentials of what came before, in logarithms; in float64, as rounding errors accumulate."""
+    return np.logaddexp.accumulate(x, axis=axis, dtype=np.float64)
+
+
+def _logsumexp_vjp(g, x, out, *, axis, exclusive=False, reverse=False):
+    """exp(x) times the sum of g exp(-out) over the later elements, each sign of g in logarithms so that nothing overflows."""
+
+    def part(g):
+        safe = P.where(P.greater(g, P.zeros_like(g)), g, P.zeros_like(g))
+        scaled = P.where(P.is_finite(out), P.log(safe) - out, P.log(P.zeros_like(g)))
+        return P.exp(P.cumulative_logsumexp(scaled, axis=axis, exclusive=exclusive, reverse=not reverse) + x)
+
+    return part(g) - part(-g)
+
+
+def _scan_samples():
+    flags = [{"exclusive": exclusive, "reverse": reverse} for exclusive in (False, True) for reverse in (False, True)]
+    return [((sample(2, 3, 5),), {"axis": axis, **flag}) for axis, flag in zip((0, 1, -1, -2), flags, strict=True)]
 
 
 cumsum = Primitive(
@@ -210,7 +252,24 @@ cumsum = Primitive(
     jvp="linear",
     batch=_batch_scan,
     accepts=NUMBERS,
+    samples=_scan_samples,
 )
 cumprod = Primitive(
-    "cumprod", _scan(np.cumprod, 1), _scan_infer, vjp=(_cumprod_vjp,), batch=_batch_scan, accepts=NUMBERS
+    "cumprod",
+    _scan(np.cumprod, 1),
+    _scan_infer,
+    vjp=(_cumprod_vjp,),
+    batch=_batch_scan,
+    accepts=NUMBERS,
+    samples=_scan_samples,
+)
+cumulative_logsumexp = Primitive(
+    "cumulative_logsumexp",
+    _scan(_logaddexp_scan, -np.inf),
+    _scan_infer,
+    vjp=(_logsumexp_vjp,),
+    batch=_batch_scan,
+    accepts=FLOATS,
+    # Exclusive scans begin with -inf, which differences cannot see through.
+    samples=lambda: [entry for entry in _scan_samples() if not entry[1]["exclusive"]],
 )

@@ -1,0 +1,55 @@
+"""`tf.__internal__`: what Keras takes from there."""
+
+from tapeflow.api.export import EXPORTS, export, export_value
+from tapeflow.core.state import tracing
+from tapeflow.core.tensor import Tensor
+
+
+@export("__internal__.types.Tensor")
+class TensorType:
+    """A base class for what is to count as a tensor without being a `tf.Tensor`: `tf.is_tensor` is true of it."""
+
+
+export_value(Tensor, "__internal__.EagerTensor")
+
+
+class CompositeTensor:
+    """A base class for structures of tensors that act as one value; each has a `_type_spec`."""
+
+
+export_value(CompositeTensor, "__internal__.CompositeTensor")
+
+
+@export("__internal__.smart_cond.smart_cond")
+def smart_cond(pred, true_fn=None, false_fn=None, name=None):
+    """`true_fn()` or `false_fn()` where `pred` is known, else `tf.cond`."""
+    known = pred if isinstance(pred, (bool, int)) else EXPORTS["get_static_value"](pred)
+    if known is None:
+        return EXPORTS["cond"](pred, true_fn, false_fn)
+    return true_fn() if known else false_fn()
+
+
+@export("__internal__.decorator.unwrap")
+def unwrap(maybe_decorated):
+    """The decorators around a function, outermost first, and the function."""
+    layers = []
+    while hasattr(maybe_decorated, "__wrapped__"):
+        layers.append(maybe_decorated)
+        maybe_decorated = maybe_decorated.__wrapped__
+    return layers, maybe_decorated
+
+
+@export("__internal__.eager_context.eager_mode")
+def eager_mode():
+    """A context in which ops run eagerly."""
+
+
+    return tracing(None)
+
+
+@export("__internal__.eager_context.get_config")
+def get_config():
+    """No configuration."""
+    return None
+
+

@@ -1,0 +1,103 @@
+"""The names inside TensorFlow, outside its public API, that Keras and other libraries import; all of them are listed here."""
+
+import sys
+import types
+
+from tapeflow.api.export import EXPORTS
+from tapeflow.core.tensor import Tensor
+from tapeflow.data.dataset import Dataset
+
+# Libraries tell TensorFlow's classes by the name and the module of the class, which must be TensorFlow's.
+CLASS_NAMES = {
+    Tensor: ("tensorflow.python.framework.ops", "Tensor"),
+    Dataset: ("tensorflow.python.data.ops.dataset_ops", "DatasetV2"),
+}
+EXPORTED_CLASS_NAMES = {
+    "RaggedTensor": ("tensorflow.python.ops.ragged.ragged_tensor", "RaggedTensor"),
+    "SparseTensor": ("tensorflow.python.framework.sparse_tensor", "SparseTensor"),
+}
+
+
+class ListWrapper(list):
+    """The class of lists that TensorFlow tracks; tapeflow keeps lists as they are, so there is no instance of it."""
+
+
+class _DictWrapper(dict):
+    """The class of dicts that TensorFlow tracks; tapeflow keeps dicts as they are, so there is no instance of it."""
+
+
+class _Context:
+    """The eager context of this process, as far as libraries ask it."""
+
+    def clear_kernel_cache(self):
+        """Nothing: there is no cache of kernels."""
+
+    def async_wait(self):
+        """Nothing: ops are done when they return."""
+
+    def executing_eagerly(self):
+        """Whether ops run at once."""
+        return EXPORTS["executing_eagerly"]()
+
+
+_context = _Context()
+
+
+def _no_sparse_csr(*args, **kwargs):
+    raise NotImplementedError("Sparse CSR matrices are not supported.")
+
+
+def _dynamic_update_slice(operand, update, start_indices):
+    """`operand` with `update` written at `start_indices`, which are moved so that it fits."""
+    tf = sys.modules["tapeflow"]
+    operand, update = tf.convert_to_tensor(operand), tf.convert_to_tensor(update)
+    limit = tf.shape(operand) - tf.shape(update)
+    begin = tf.clip_by_value(tf.cast(tf.convert_to_tensor(start_indices), tf.int32), 0, limit)
+    grid = tf.stack(tf.meshgrid(*[tf.range(n) for n in update.shape], indexing="ij"), axis=-1)
+    return tf.tensor_scatter_nd_update(operand, grid + begin, update)
+
+
+def _flag(value):
+    def switch():
+        _flags["determinism"] = value
+
+    return switch
+
+
+_flags = {"determinism": True}
+
+
+def _modules(tf):
+    """Module names below `tensorflow` and what stands in them."""
+    return {
+        "python.eager.context": {"context": lambda: _context, "async_wait": _context.async_wait, "executing_eagerly": _context.executing_eagerly},
+        "python.trackable.data_structures": {"ListWrapper": ListWrapper, "_DictWrapper": _DictWrapper},
+        "python.ops.linalg.sparse.sparse_csr_matrix_ops": {"__getattr__": lambda name: _no_sparse_csr},
+        "python.ops.math_ops": {"is_nan": lambda x, name=None: tf.math.is_nan(x, name)},
+        "python.framework.config": {"enable_op_determinism": _flag(True), "disable_op_determinism": _flag(False)},
+        "python.framework.tensor_util": {"constant_value": lambda x: tf.get_static_value(x)},
+        "compiler.tf2xla.python.xla": {"dynamic_update_slice": _dynamic_update_slice},
+        "experimental.dtensor": {},
+    }
+
+
+def install(tf):
+    """Make the internal modules importable below tapeflow, and give our classes the names that libraries look for."""
+    for name, names in _modules(tf).items():
+        parent, path = tf, "tapeflow"
+        for part in name.split("."):
+            path = f"{path}.{part}"
+            module = sys.modules.get(path)
+            if module is None:
+                module = sys.modules[path] = types.ModuleType(path, "Internal names of TensorFlow that libraries import.")
+                module.__path__ = []
+            if not hasattr(parent, part):
+                setattr(parent, part, module)
+            parent = module
+        for key, value in names.items():
+            setattr(parent, key, value)
+    for cls, (module, name) in CLASS_NAMES.items():
+        cls.__module__, cls.__name__ = module, name
+    for exported, (module, name) in EXPORTED_CLASS_NAMES.items():
+        if exported in EXPORTS:
+            EXPORTS[exported].__module__, EXPORTS[exported].__name__ = module, name

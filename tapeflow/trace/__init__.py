@@ -1,0 +1,1 @@
+"""Tracing: Python functions run once over symbolic tensors, into graphs."""
