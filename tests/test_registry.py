@@ -12,6 +12,9 @@ from tapeflow.core.record import Rule
 UNCHECKED = {
     "read_variable": "reads a variable: tests/test_variable.py",
     "update_variable": "writes a variable: tests/test_variable.py",
+    "assign_slice": "changes a variable: tests/array/test_variable_parts.py",
+    "scatter_variable": "changes a variable: tests/array/test_variable_parts.py",
+    "count_up_to": "changes a variable: tests/array/test_variable_parts.py",
 }
 
 

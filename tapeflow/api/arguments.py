@@ -1,4 +1,4 @@
-"""What public functions do alike with their arguments: one dtype for several tensors, axes, vectors and tables of integers."""
+"""What public functions do alike with their arguments: one dtype for several tensors; axes, vectors and tables."""
 
 import numbers
 
@@ -11,7 +11,7 @@ from tapeflow.core.tensor import Tensor
 
 
 def matching(values):
-    """Tensors of `values`; Python and NumPy values take the dtype of the first tensor among them, or of the first value.
+    """Tensors of `values`: Python and NumPy values take the dtype of the first tensor, or of the first value.
 
     Tensors of another dtype stay as they are: the op says what is wrong with them.
     """
@@ -22,7 +22,10 @@ def matching(values):
         return values
     found = [x for x in values if isinstance(x, Tensor) or hasattr(x, "__tf_tensor__")]
     dtype = convert_to_tensor(found[0] if found else values[0])._dtype if values else None
-    converted = [convert_to_tensor(x) if isinstance(x, Tensor) or hasattr(x, "__tf_tensor__") else _plain(x, dtype) for x in values]
+    converted = [
+        convert_to_tensor(x) if isinstance(x, Tensor) or hasattr(x, "__tf_tensor__") else _plain(x, dtype)
+        for x in values
+    ]
     return converted
 
 
@@ -44,7 +47,9 @@ def axis_number(axis, name="axis"):
     if axis.__class__ is int:
         return axis
     if axis is None:
-        raise ValueError(f"Attempt to convert a value ({axis}) with an unsupported type ({type(axis)}) to a Tensor: `{name}`.")
+        raise ValueError(
+            f"Attempt to convert a value ({axis}) with an unsupported type ({type(axis)}) to a Tensor: `{name}`."
+        )
     if isinstance(axis, numbers.Integral):
         return int(axis)
     if isinstance(axis, (numbers.Number, str)):
@@ -111,7 +116,9 @@ def table(value, op, name, rows=None):
     else:
         x = convert_to_tensor(value)
         if not x._dtype.is_integer:
-            raise invalid(op, f"Value for attr 'T{name}' of {x._dtype.c_name} is not in the list of allowed values: int32, int64")
+            raise invalid(
+                op, f"Value for attr 'T{name}' of {x._dtype.c_name} is not in the list of allowed values: int32, int64"
+            )
         rows = rows if x.dims is None or x.dims[:1] in ((), (None,)) else x.dims[0]
         if rows is None or (x.dims is not None and (len(x.dims) != 2 or x.dims[1] not in (columns, None))):
             raise invalid(op, f"{name} must be a matrix with {columns} columns: {list(x.dims or ())}")

@@ -13,10 +13,13 @@ from tapeflow.core.tensor import Tensor, wrap
 from tapeflow.ops.movement import dims_of, rank_of
 
 
-def _image_dims(op, x, block_size, data_format):
-    """(batch, height, width, depth) of a batch of images, and the order of axes that leads from `data_format` to NHWC."""
+def _to_nhwc(op, x, block_size, data_format):
+    """The order of axes that leads to NHWC (None where `data_format` is that); raises for what is no image batch."""
     if data_format not in ("NHWC", "NCHW"):
-        raise invalid(op, f"Value for attr 'data_format' of \"{data_format}\" is not in the list of allowed values: \"NHWC\", \"NCHW\"")
+        raise invalid(
+            op,
+            f'Value for attr \'data_format\' of "{data_format}" is not in the list of allowed values: "NHWC", "NCHW"',
+        )
     if block_size < 2:
         raise invalid(op, f"Value for attr 'block_size' of {block_size} must be at least minimum 2")
     if x.dims is not None and len(x.dims) != 4:
@@ -40,7 +43,7 @@ def space_to_depth(input, block_size, data_format="NHWC", name=None):
         [[[[0, 1, 2, 3]]]]
     """
     x = convert_to_tensor(input)
-    order = _image_dims("space_to_depth", x, block_size, data_format)
+    order = _to_nhwc("space_to_depth", x, block_size, data_format)
     if order:
         return P.transpose(space_to_depth(P.transpose(x, perm=order), block_size), perm=(0, 3, 1, 2))
     x = of_rank(x, 4)
@@ -48,7 +51,8 @@ def space_to_depth(input, block_size, data_format="NHWC", name=None):
     for n in (height, width):
         if n.__class__ is int and n % block_size:
             raise invalid(
-                "space_to_depth", f"Image width {width} and height {height} should be divisible by block_size: {block_size}"
+                "space_to_depth",
+                f"Image width {width} and height {height} should be divisible by block_size: {block_size}",
             )
     rows, columns = height // block_size, width // block_size
     x = P.reshape(x, shape=(batch, rows, block_size, columns, block_size, depth))
@@ -69,7 +73,7 @@ def depth_to_space(input, block_size, data_format="NHWC", name=None):
         TensorShape([1, 2, 2, 1])
     """
     x = convert_to_tensor(input)
-    order = _image_dims("depth_to_space", x, block_size, data_format)
+    order = _to_nhwc("depth_to_space", x, block_size, data_format)
     if order:
         return P.transpose(depth_to_space(P.transpose(x, perm=order), block_size), perm=(0, 3, 1, 2))
     x = of_rank(x, 4)
@@ -214,7 +218,9 @@ def _patches(op, x, sizes, strides, rates, padding):
     """Patches of the axes between the batch and the depth, flattened into the depth."""
     spatial = len(x.dims) - 2
     if padding not in ("SAME", "VALID"):
-        raise invalid(op, f"Value for attr 'padding' of \"{padding}\" is not in the list of allowed values: \"SAME\", \"VALID\"")
+        raise invalid(
+            op, f'Value for attr \'padding\' of "{padding}" is not in the list of allowed values: "SAME", "VALID"'
+        )
     batch, *dims, depth = dims_of(x)
     grids = [_patch_grid(*row, padding == "SAME") for row in zip(dims, sizes, strides, rates, strict=True)]
     if any(n.__class__ is not int or n for _, *row in grids for n in row):
@@ -255,13 +261,17 @@ def extract_patches(images, sizes, strides, rates, padding, name=None):
     Example:
         >>> import tapeflow as tf
         >>> images = tf.reshape(tf.range(9), [1, 3, 3, 1])
-        >>> tf.image.extract_patches(images, [1, 2, 2, 1], [1, 1, 1, 1], [1, 1, 1, 1], "VALID")[0, 0, 0].numpy().tolist()
+        >>> ones = [1, 1, 1, 1]
+        >>> tf.image.extract_patches(images, [1, 2, 2, 1], ones, ones, "VALID")[0, 0, 0].numpy().tolist()
         [0, 1, 3, 4]
     """
     x = of_rank(convert_to_tensor(images), 4)
     if len(x.dims) != 4:
         raise invalid("extract_patches", f"input must be 4-dimensional{list(x.dims)}")
-    parts = [_spatial("extract_patches", what, v, 4) for what, v in (("ksizes", sizes), ("strides", strides), ("rates", rates))]
+    parts = [
+        _spatial("extract_patches", what, v, 4)
+        for what, v in (("ksizes", sizes), ("strides", strides), ("rates", rates))
+    ]
     return _patches("extract_patches", x, *parts, padding)
 
 
@@ -277,7 +287,9 @@ def extract_volume_patches(input, ksizes, strides, padding, name=None):
     x = of_rank(convert_to_tensor(input), 5)
     if len(x.dims) != 5:
         raise invalid("extract_volume_patches", f"input must be 5-dimensional{list(x.dims)}")
-    sizes, strides = [_spatial("extract_volume_patches", what, v, 5) for what, v in (("ksizes", ksizes), ("strides", strides))]
+    sizes, strides = [
+        _spatial("extract_volume_patches", what, v, 5) for what, v in (("ksizes", ksizes), ("strides", strides))
+    ]
     return _patches("extract_volume_patches", x, sizes, strides, (1, 1, 1), padding)
 
 
@@ -321,6 +333,8 @@ def tensor_diag_part(input, name=None):
         raise invalid("tensor_diag_part", f"The rank of the tensor should be even and positive, got shape {list(dims)}")
     for i in range(half):
         if x.dims[i] != x.dims[half + i] and None not in (x.dims[i], x.dims[half + i]):
-            raise invalid("tensor_diag_part", f"Invalid shape {list(dims)}: dimensions {i} and {half + i} do not match.")
+            raise invalid(
+                "tensor_diag_part", f"Invalid shape {list(dims)}: dimensions {i} and {half + i} do not match."
+            )
     count = math.prod(dims[:half])
     return P.reshape(P.strided_slice(P.reshape(x, shape=(-1,)), key=((None, None, count + 1),)), shape=dims[:half])

@@ -6,7 +6,7 @@ from tapeflow.api.arguments import axis_number, matching
 from tapeflow.api.export import export
 from tapeflow.base.dtypes import bool_, int32
 from tapeflow.base.errors import NotFoundError, invalid
-from tapeflow.core.convert import convert_to_tensor, static_dims
+from tapeflow.core.convert import convert_to_tensor, static_dims, static_value
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
 from tapeflow.ops.movement import dims_of, rank_of
@@ -81,7 +81,9 @@ def gather(params, indices, validate_indices=None, axis=None, batch_dims=0, name
 def _drops(policy):
     """Whether a `bad_indices_policy` leaves wrong indices out, rather than raising."""
     if policy not in ("", "DEFAULT", "ERROR", "IGNORE"):
-        raise NotFoundError(None, None, f"bad_indices_policy must be '', 'DEFAULT', 'ERROR' or 'IGNORE', got {policy!r}")
+        raise NotFoundError(
+            None, None, f"bad_indices_policy must be '', 'DEFAULT', 'ERROR' or 'IGNORE', got {policy!r}"
+        )
     return policy == "IGNORE"
 
 
@@ -212,9 +214,14 @@ def dynamic_partition(data, partitions, num_partitions, name=None):
         >>> [x.numpy().tolist() for x in tf.dynamic_partition([10, 20, 30], [1, 0, 1], 2)]
         [[20], [10, 30]]
     """
-    data, partitions = convert_to_tensor(data), convert_to_tensor(partitions, int32 if isinstance(partitions, list) else None)
+    data, partitions = (
+        convert_to_tensor(data),
+        convert_to_tensor(partitions, int32 if isinstance(partitions, list) else None),
+    )
     if num_partitions < 1:
-        raise invalid("dynamic_partition", f"Value for attr 'num_partitions' of {num_partitions} must be at least minimum 1")
+        raise invalid(
+            "dynamic_partition", f"Value for attr 'num_partitions' of {num_partitions} must be at least minimum 1"
+        )
     return list(P.dynamic_partition(data, partitions, num=num_partitions))
 
 
@@ -239,7 +246,10 @@ def dynamic_stitch(indices, data, name=None):
     for m, (at, x) in enumerate(zip(places, parts, strict=True)):
         rank_of(at), rank_of(x)  # they must be known
         if x.dims[: len(at.dims)] != at.dims and None not in (*x.dims, *at.dims):
-            raise invalid("dynamic_stitch", f"data[{m}].shape = {list(x.dims)} does not start with indices[{m}].shape = {list(at.dims)}")
+            raise invalid(
+                "dynamic_stitch",
+                f"data[{m}].shape = {list(x.dims)} does not start with indices[{m}].shape = {list(at.dims)}",
+            )
         rest = x.dims[len(at.dims) :]
         inner = rest if inner is None else inner
         if rest != inner and None not in (*rest, *inner):
@@ -251,7 +261,11 @@ def dynamic_stitch(indices, data, name=None):
     flat = [P.reshape(at, shape=(-1,)) for at in places]
     rows = [P.reshape(x, shape=(_count(at), *dims_of(x)[len(at.dims) :])) for at, x in zip(places, parts, strict=True)]
     joined = [x[0] if len(x) == 1 else P.concat(*x, axis=0) for x in (flat, rows)]
-    return P.stitch(*joined)
+    stitched = P.stitch(*joined)
+    known = static_value(joined[0])
+    if stitched.__class__ is Tensor or known is None:
+        return stitched
+    return P.ensure_shape(stitched, shape=(int(known.max(initial=-1)) + 1, *stitched.dims[1:]))
 
 
 def _count(at):

@@ -9,7 +9,7 @@ from tapeflow.api.export import export
 from tapeflow.base import nest
 from tapeflow.base.dtypes import as_dtype, bool_, float32, float64, int32, int64, string
 from tapeflow.base.errors import invalid
-from tapeflow.core.convert import convert_to_tensor, operand, static_dims
+from tapeflow.core.convert import convert_to_tensor, operand, static_dims, static_value
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor, wrap
 from tapeflow.ops.movement import dims_of, rank_of
@@ -17,7 +17,9 @@ from tapeflow.ops.movement import dims_of, rank_of
 
 def _shape(shape):
     """A shape argument of a maker of constants."""
-    if isinstance(shape, (float, str)) or (isinstance(shape, (list, tuple)) and any(isinstance(n, (float, str)) for n in shape)):
+    if isinstance(shape, (float, str)) or (
+        isinstance(shape, (list, tuple)) and any(isinstance(n, (float, str)) for n in shape)
+    ):
         raise TypeError(f"Cannot convert {shape!r} to EagerTensor of dtype int32")
     return static_dims(shape)
 
@@ -106,7 +108,9 @@ def ones_like(input, dtype=None, name=None, layout=None):
     x = convert_to_tensor(input)
     dtype = x._dtype if dtype is None else as_dtype(dtype)
     if dtype is string:
-        raise invalid("ones_like", "Value for attr 'T' of string is not in the list of allowed values: numbers and bool")
+        raise invalid(
+            "ones_like", "Value for attr 'T' of string is not in the list of allowed values: numbers and bool"
+        )
     return P.ones_like(x) if dtype is x._dtype else P.fill(shape=_like(x), value=1, dtype=dtype)
 
 
@@ -170,7 +174,11 @@ def range(start, limit=None, delta=1, dtype=None, name="range"):
             if x._dtype is string or x._dtype is bool_ or x._dtype.is_complex:
                 raise TypeError(f"tf.range takes real numbers, got dtype {x._dtype.name}: {x!r}")
         dtype = max([x._dtype for x in parts], key=lambda d: _RANGE_ORDER.get(d, 4))
-    return P.range(*[x if x._dtype is dtype else P.cast(x, dtype=dtype) for x in parts])
+    parts = [x if x._dtype is dtype else P.cast(x, dtype=dtype) for x in parts]
+    known = [static_value(x) for x in parts]
+    if any(value is None for value in known):
+        return P.range(*parts)
+    return P.range(*[wrap(value) for value in known])
 
 
 @export("linspace")
@@ -214,7 +222,9 @@ def linspace(start, stop, num, name=None, axis=0):
         gaps = P.cast(P.maximum(num - 1, operand(1, num)), dtype=start._dtype)
     steps = P.reshape(steps, shape=(-1, *(1,) * (len(start.dims) - axis)))
     between = first + (last - first) / gaps * steps
-    return P.strided_slice(P.concat(first, between, last, axis=axis), key=(*((None, None, None),) * axis, (None, num, None)))
+    return P.strided_slice(
+        P.concat(first, between, last, axis=axis), key=(*((None, None, None),) * axis, (None, num, None))
+    )
 
 
 @export("identity")
@@ -226,7 +236,11 @@ def identity(input, name=None):
         >>> tf.identity(3.0)
         <tf.Tensor: shape=(), dtype=float32, numpy=3.0>
     """
-    if input.__class__ is not Tensor and getattr(input, "_type_spec", None) is not None and not hasattr(input, "__tf_tensor__"):
+    if (
+        input.__class__ is not Tensor
+        and getattr(input, "_type_spec", None) is not None
+        and not hasattr(input, "__tf_tensor__")
+    ):
         return nest.map_structure(lambda x: P.identity(convert_to_tensor(x)), input, expand_composites=True)
     return P.identity(convert_to_tensor(input))
 
@@ -286,7 +300,10 @@ def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None
     """
     x = convert_to_tensor(indices, int32 if indices.__class__ is list and not indices else None)
     if not x._dtype.is_integer:
-        raise invalid("one_hot", f"Value for attr 'TI' of {x._dtype.c_name} is not in the list of allowed values: uint8, int8, int32, int64")
+        raise invalid(
+            "one_hot",
+            f"Value for attr 'TI' of {x._dtype.c_name} is not in the list of allowed values: uint8, int8, int32, int64",
+        )
     depth = whole_number(depth, "depth")
     if depth.__class__ is int and depth < 0:
         raise invalid("one_hot", f"depth must be non-negative, got: {depth}")
@@ -315,7 +332,9 @@ def _on_off(on_value, off_value, dtype):
     found = [x._dtype for x in given if x is not None]
     if len(found) == 2 and found[0] is not found[1]:
         raise TypeError(f"dtype {found[0]} of on_value does not match dtype {found[1]} of off_value")
-    on, off = [convert_to_tensor(default, found[0]) if x is None else x for x, default in zip(given, (1, 0), strict=True)]
+    on, off = [
+        convert_to_tensor(default, found[0]) if x is None else x for x, default in zip(given, (1, 0), strict=True)
+    ]
     return P.stop_gradient(on), P.stop_gradient(off), found[0]
 
 

@@ -56,7 +56,7 @@ def argsort(values, axis=-1, direction="ASCENDING", stable=False, name=None):
 
 @export("math.top_k", "nn.top_k")
 def top_k(input, k=1, sorted=True, index_type=int32, name=None):
-    """The `k` largest elements along the last axis, largest first, and their indices; of equal ones the first comes first.
+    """The `k` largest elements along the last axis, largest first, and their indices; equal ones keep their order.
 
     Args:
         sorted: False allows any order; they are sorted all the same.
@@ -80,7 +80,11 @@ def top_k(input, k=1, sorted=True, index_type=int32, name=None):
 def _arg_extreme(op, input, axis, output_type):
     dtype = as_dtype(output_type)
     if not dtype.is_integer:
-        raise invalid(op.name, f"Value for attr 'output_type' of {dtype.c_name} is not in the list of allowed values: int16, uint16, int32, int64")
+        raise invalid(
+            op.name,
+            f"Value for attr 'output_type' of {dtype.c_name} is not in the list of allowed values: "
+            "int16, uint16, int32, int64",
+        )
     return op(convert_to_tensor(input), axis=0 if axis is None else axis_number(axis), dtype=dtype)
 
 
@@ -165,7 +169,9 @@ def searchsorted(sorted_sequence, values, side="left", out_type=int32, name=None
     """
     if side not in ("left", "right"):
         raise ValueError(f"Argument `side` must be either 'right' or 'left'. Received: `side` = '{side}'.")
-    return P.searchsorted(convert_to_tensor(sorted_sequence), convert_to_tensor(values), side=side, dtype=as_dtype(out_type))
+    return P.searchsorted(
+        convert_to_tensor(sorted_sequence), convert_to_tensor(values), side=side, dtype=as_dtype(out_type)
+    )
 
 
 @export("unravel_index")
@@ -210,7 +216,9 @@ def histogram_fixed_width_bins(values, value_range, nbins=100, dtype=int32, name
     x, low, high = [P.cast(part, dtype=wide) for part in (x, low, high)]
     bins = P.cast(convert_to_tensor(count), dtype=wide)
     places = (x - low) / (high - low) * bins
-    places = P.minimum(P.maximum(places, P.zeros_like(bins)), bins - operand(1, bins))  # before the cast: it may not fit
+    places = P.minimum(
+        P.maximum(places, P.zeros_like(bins)), bins - operand(1, bins)
+    )  # before the cast: it may not fit
     return P.cast(places, dtype=as_dtype(dtype))
 
 
@@ -230,7 +238,10 @@ def histogram_fixed_width(values, value_range, nbins=100, dtype=int32, name=None
     value_range = convert_to_tensor(value_range, values._dtype)
     ends = static_value(value_range)
     if ends is not None and not ends[0] < ends[1]:
-        raise invalid("histogram_fixed_width", f"value_range should satisfy value_range[0] < value_range[1], but got '{ends.tolist()}'")
+        raise invalid(
+            "histogram_fixed_width",
+            f"value_range should satisfy value_range[0] < value_range[1], but got '{ends.tolist()}'",
+        )
     places = histogram_fixed_width_bins(values, value_range, nbins)
     ones = P.cast(P.ones_like(places), dtype=as_dtype(dtype))
     return P.unsorted_segment_sum(ones, places, num=whole_number(nbins, "nbins"))

@@ -38,7 +38,7 @@ def reverse(tensor, axis, name=None):
 
 @export("reverse_sequence")
 def reverse_sequence(input, seq_lengths, seq_axis=None, batch_axis=None, name=None):
-    """For each example along `batch_axis` the first `seq_lengths[i]` elements along `seq_axis` reversed, the rest as it is.
+    """For each example i along `batch_axis` the first `seq_lengths[i]` elements along `seq_axis` reversed.
 
     Raises:
         InvalidArgumentError: a length beyond the axis, or not one for each example.
@@ -61,8 +61,14 @@ def reverse_sequence(input, seq_lengths, seq_axis=None, batch_axis=None, name=No
         raise invalid("reverse_sequence", f"batch_dim == seq_dim == {seq_axis}")
     dims = dims_of(x)
     count, length = dims[batch_axis], dims[seq_axis]
-    if lengths.dims is not None and None not in (*lengths.dims, x.dims[batch_axis]) and lengths.dims != (x.dims[batch_axis],):
-        raise invalid("reverse_sequence", f"Length of seq_lengths != input.dims({batch_axis}), ({lengths.dims} vs. {count})")
+    if (
+        lengths.dims is not None
+        and None not in (*lengths.dims, x.dims[batch_axis])
+        and lengths.dims != (x.dims[batch_axis],)
+    ):
+        raise invalid(
+            "reverse_sequence", f"Length of seq_lengths != input.dims({batch_axis}), ({lengths.dims} vs. {count})"
+        )
     lengths = P.in_range(lengths, low=0, high=length + 1, message=f"seq_lens > input.dims({seq_axis}), or negative")
     place = P.range(*[P.cast(convert_to_tensor(n), dtype=lengths._dtype) for n in (0, length, 1)])
     ends = P.expand_dims(lengths, axis=(1,))
@@ -117,13 +123,20 @@ def pad(tensor, paddings, mode="CONSTANT", constant_values=0, name=None):
     x = convert_to_tensor(tensor)
     kind = mode.upper()
     if kind not in ("CONSTANT", "REFLECT", "SYMMETRIC"):
-        raise ValueError(f'Value of argument `mode` expected to be one of "CONSTANT", "REFLECT", or "SYMMETRIC". Received `mode` = {mode}')
+        raise ValueError(
+            'Value of argument `mode` expected to be one of "CONSTANT", "REFLECT", or "SYMMETRIC". '
+            f"Received `mode` = {mode}"
+        )
     rows = table(paddings, "pad", "paddings", None if x.dims is None else len(x.dims))
     if kind != "CONSTANT":
         return _mirror(x, rows, kind == "REFLECT")
     if constant_values.__class__ is int and constant_values == 0:
         return P.pad(x, paddings=rows)
-    value = convert_to_tensor(constant_values, x._dtype) if not isinstance(constant_values, (int, float)) else matching([x, constant_values])[1]
+    value = (
+        convert_to_tensor(constant_values, x._dtype)
+        if not isinstance(constant_values, (int, float))
+        else matching([x, constant_values])[1]
+    )
     return P.pad(x, paddings=rows, value=value._value if value.__class__ is Tensor else value)
 
 
@@ -216,8 +229,8 @@ def strided_slice(
     if not len(begin) == len(end) == len(strides):
         raise invalid(
             "strided_slice",
-            f"Expected begin, end, and strides to be 1D equal size tensors, but got shapes [{len(begin)}], [{len(end)}], and "
-            f"[{len(strides)}] instead.",
+            "Expected begin, end, and strides to be 1D equal size tensors, but got shapes "
+            f"[{len(begin)}], [{len(end)}], and [{len(strides)}] instead.",
         )
     key = []
     for i, (b, e, s) in enumerate(zip(begin, end, strides, strict=True)):

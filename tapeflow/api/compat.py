@@ -143,4 +143,6 @@ def enable_v2_behavior(*args, **kwargs):
 @export("compat.v1.disable_eager_execution", "compat.v1.disable_v2_behavior")
 def disable_v2_behavior():
     """Raise: there is no TensorFlow 1 mode."""
-    raise NotImplementedError("tapeflow has no TensorFlow 1 mode: write functions, and tf.function where a graph is wanted.")
+    raise NotImplementedError(
+        "tapeflow has no TensorFlow 1 mode: write functions, and tf.function where a graph is wanted."
+    )

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from tapeflow.api.export import export, export_value
+from tapeflow.base.errors import UnimplementedError
 
 
 class PhysicalDevice(NamedTuple):
@@ -31,7 +32,9 @@ CPU = PhysicalDevice("/physical_device:CPU:0", "CPU")
 
 export_value(PhysicalDevice, "config.PhysicalDevice")
 export_value(LogicalDevice, "config.LogicalDevice")
-export_value(LogicalDeviceConfiguration, "config.LogicalDeviceConfiguration", "config.experimental.VirtualDeviceConfiguration")
+export_value(
+    LogicalDeviceConfiguration, "config.LogicalDeviceConfiguration", "config.experimental.VirtualDeviceConfiguration"
+)
 
 
 class Settings:
@@ -300,7 +303,10 @@ def set_device_policy(device_policy):
         ValueError: another word.
     """
     if device_policy not in ("silent", "silent_for_int32", "explicit", "warn", None):
-        raise ValueError(f"Invalid argument `device_policy`: {device_policy!r}: it is silent, silent_for_int32, explicit, warn or None.")
+        raise ValueError(
+            f"Invalid argument `device_policy`: {device_policy!r}. It is silent, silent_for_int32, explicit, warn or "
+            "None."
+        )
     settings.device_policy = device_policy or "silent"
 
 
@@ -319,6 +325,27 @@ def set_synchronous_execution(enable):
 @export("config.experimental.enable_mlir_bridge", "config.experimental.disable_mlir_bridge")
 def mlir_bridge():
     """Nothing: there is no MLIR here."""
+
+
+@export("config.experimental_connect_to_cluster")
+def experimental_connect_to_cluster(
+    cluster_spec_or_resolver,
+    job_name="localhost",
+    task_index=0,
+    protocol=None,
+    make_master_device_default=True,
+    cluster_device_filters=None,
+):
+    """Raise: a program runs on one machine."""
+    raise UnimplementedError(
+        None, None, f"tapeflow computes on one machine and cannot connect to {cluster_spec_or_resolver!r}."
+    )
+
+
+@export("config.experimental_connect_to_host")
+def experimental_connect_to_host(remote_host=None, job_name="worker"):
+    """Raise: a program runs on one machine."""
+    raise UnimplementedError(None, None, f"tapeflow computes on one machine and cannot connect to {remote_host!r}.")
 
 
 @export("debugging.set_log_device_placement")

@@ -53,7 +53,9 @@ def cond(pred, true_fn=None, false_fn=None, name=None):
 
         return control.cond(pred, true_fn, false_fn)
     if pred is None:
-        raise ValueError("Attempt to convert a value (None) with an unsupported type (<class 'NoneType'>) to a Tensor: `pred`.")
+        raise ValueError(
+            "Attempt to convert a value (None) with an unsupported type (<class 'NoneType'>) to a Tensor: `pred`."
+        )
     return true_fn() if pred else false_fn()
 
 
@@ -180,7 +182,9 @@ def _branch_list(branch_fns):
     keys = sorted(key for key, _ in entries)
     if keys != list(range(len(keys))):
         found = ",".join(map(str, keys))
-        raise ValueError(f"branch indices (keys) must form contiguous range of [0 to {len(keys)}) but found {{{found}}}")
+        raise ValueError(
+            f"branch indices (keys) must form contiguous range of [0 to {len(keys)}) but found {{{found}}}"
+        )
     return [function for _, function in sorted(entries, key=lambda entry: entry[0])]
 
 
@@ -261,5 +265,3 @@ def _loop_result(x):
     if hasattr(x, "_type_spec"):
         return x
     return convert_to_tensor(x)
-
-

@@ -8,7 +8,7 @@ import numpy as np
 from tapeflow.api.export import export
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.core.convert import convert_to_tensor
-from tapeflow.core.primitive import P, PRIMITIVES
+from tapeflow.core.primitive import PRIMITIVES, P
 from tapeflow.core.tensor import Tensor
 
 # Assertions on values. Eagerly they are told at once; while tracing they become a node that tells at run time.
@@ -38,7 +38,9 @@ def Assert(condition, data, summarize=None, name=None):
         _assert_later(condition, data, summarize)
     elif not condition:
         shown = [_listed(x, summarize) if isinstance(x, Tensor) else _shown(x, summarize) for x in data]
-        raise InvalidArgumentError(None, None, f"Expected '{condition!s}' to be true. Summarized data: " + "\n".join(shown))
+        raise InvalidArgumentError(
+            None, None, f"Expected '{condition!s}' to be true. Summarized data: " + "\n".join(shown)
+        )
 
 
 def _assert_later(condition, data, summarize):
@@ -213,7 +215,11 @@ def assert_near(x, y, rtol=None, atol=None, message=None, summarize=None, name=N
     held = P.all(P.less_equal(abs(x - y), atol + rtol * abs(y)))
     head = f"{message}.  " if message else ""
     told = [f"{n} (shape={t.shape} dtype={t.dtype.name}) = " for n, t in (("x", x), ("y", y))]
-    Assert(held, [head, f"x and y not equal to tolerance rtol = {rtol!s}, atol = {atol!s}", told[0], x, told[1], y], summarize)
+    Assert(
+        held,
+        [head, f"x and y not equal to tolerance rtol = {rtol!s}, atol = {atol!s}", told[0], x, told[1], y],
+        summarize,
+    )
 
 
 @export("debugging.assert_all_finite")
@@ -254,14 +260,17 @@ def _checked(op, kernel):
 def _not_finite(op, number, out, values):
     out = np.asarray(out)
     counts = {"NaN": np.isnan(out), "Inf": np.isinf(out)}
-    told = "\n".join(f"  # of {kind} elements: {np.count_nonzero(mask)}" for kind, mask in counts.items() if np.any(mask))
+    told = "\n".join(
+        f"  # of {kind} elements: {np.count_nonzero(mask)}" for kind, mask in counts.items() if np.any(mask)
+    )
     inputs = "\n".join(f"         {i}: {value}" for i, value in enumerate(values))
     kinds = " and ".join(kind for kind, mask in counts.items() if np.any(mask))
     return InvalidArgumentError(
         None,
         None,
-        f'\n\n!!! Detected Infinity or NaN in output {number} of eagerly-executing op "{op.name}" !!!\n  dtype: {out.dtype}\n'
-        f"  shape: {out.shape}\n{told}\n\n  Input tensors ({len(values)}):\n{inputs}\n\n : Tensor had {kinds} values [Op:{op.name}]",
+        f'\n\n!!! Detected Infinity or NaN in output {number} of eagerly-executing op "{op.name}" !!!\n'
+        f"  dtype: {out.dtype}\n  shape: {out.shape}\n{told}\n\n  Input tensors ({len(values)}):\n{inputs}\n\n"
+        f" : Tensor had {kinds} values [Op:{op.name}]",
     )
 
 
@@ -270,7 +279,7 @@ _unchecked: dict = {}
 
 @export("debugging.enable_check_numerics")
 def enable_check_numerics(stack_height_limit=30, path_length_limit=50):
-    """From now on raise InvalidArgumentError where an op gives NaN or an infinity; ops that only move elements are left out.
+    """From now on raise InvalidArgumentError where an op gives NaN or an infinity; moving elements is not checked.
 
     Example:
         >>> import tapeflow as tf
@@ -320,5 +329,3 @@ def disable_traceback_filtering():
     """Remember that tracebacks should be whole."""
     global _filtering
     _filtering = False
-
-

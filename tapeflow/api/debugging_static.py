@@ -44,7 +44,9 @@ def assert_integer(x, message=None, name=None):
 def assert_type(tensor, tf_type, message=None, name=None):
     """Raise TypeError unless `tensor` has dtype `tf_type`."""
     wanted = as_dtype(tf_type)
-    dtype = tensor.dtype if hasattr(tensor, "dtype") and hasattr(tensor, "_type_spec") else convert_to_tensor(tensor).dtype
+    dtype = (
+        tensor.dtype if hasattr(tensor, "dtype") and hasattr(tensor, "_type_spec") else convert_to_tensor(tensor).dtype
+    )
     if dtype is not wanted:
         raise TypeError(f"{_prefix(message)}tensor must be of type {wanted!r}; got {dtype!r}")
 
@@ -75,7 +77,10 @@ def assert_same_float_dtype(tensors=None, dtype=None):
 @export("debugging.assert_proper_iterable")
 def assert_proper_iterable(values):
     """Raise TypeError unless `values` is iterable, and neither a tensor, an array nor a string."""
-    if isinstance(values, (Tensor, Variable, np.ndarray, bytes, str)) or getattr(values, "_type_spec", None) is not None:
+    if (
+        isinstance(values, (Tensor, Variable, np.ndarray, bytes, str))
+        or getattr(values, "_type_spec", None) is not None
+    ):
         raise TypeError(f'Expected argument "values" to be a "proper" iterable.  Found: {type(values)}')
     if not isinstance(values, Iterable):
         raise TypeError(f'Expected argument "values" to be iterable.  Found: {type(values)}')
@@ -146,7 +151,11 @@ def assert_scalar(tensor, message=None, name=None):
     """Raise ValueError unless `tensor` has no dimension."""
     shape = convert_to_tensor(tensor).shape
     if shape.rank != 0:
-        what = "Expected scalar shape, saw unknown shape" if shape.rank is None else f"Expected scalar shape, saw shape: {shape}"
+        what = (
+            "Expected scalar shape, saw unknown shape"
+            if shape.rank is None
+            else f"Expected scalar shape, saw shape: {shape}"
+        )
         raise ValueError(f"{_prefix(message)}{what}.")
 
 
@@ -158,8 +167,8 @@ def assert_shapes(shapes, data=None, summarize=None, message=None, name=None):
     """Raise ValueError unless tensors have the shapes that are written down for them.
 
     Args:
-        shapes: a list of (tensor, shape). A shape is a sequence of sizes; a string in it names a size that must be the same
-            wherever the name stands, None or `"."` allows any size, and `...` or `"*"` at its beginning any axes.
+        shapes: a list of (tensor, shape). A shape is a sequence of sizes; a string in it names a size that must be the
+            same wherever the name stands, None or `"."` allows any size, and `...` or `"*"` at its beginning any axes.
         message: what to say first.
 
     Raises:
@@ -171,8 +180,8 @@ def assert_shapes(shapes, data=None, summarize=None, message=None, name=None):
         >>> tf.debugging.assert_shapes([(x, ("N", "K")), (w, ("K", "M"))])
         Traceback (most recent call last):
         ...
-        ValueError: Specified by tensor shape=(2, 3) dtype=float32 dimension 1.  Tensor shape=(4, 5) dtype=float32 dimension 0 must
-        have size 3.  Received size 4, shape (4, 5)
+        ValueError: Specified by tensor shape=(2, 3) dtype=float32 dimension 1.  Tensor shape=(4, 5) dtype=float32
+        dimension 0 must have size 3.  Received size 4, shape (4, 5)
     """
     sizes = {}
     for tensor, symbols in shapes.items() if isinstance(shapes, dict) else shapes:
@@ -193,15 +202,15 @@ def _symbols(symbols, told, message):
     """The sizes asked for, without `...` at the beginning, and whether it was there."""
     if not isinstance(symbols, Iterable):
         raise ValueError(
-            f"{_prefix(message)}Tensor {told}.  Specified shape must be an iterable.  An iterable has the attribute `__iter__` or "
-            f"`__getitem__`.  Received specified shape: {symbols}"
+            f"{_prefix(message)}Tensor {told}.  Specified shape must be an iterable.  An iterable has the attribute "
+            f"`__iter__` or `__getitem__`.  Received specified shape: {symbols}"
         )
     symbols = list(symbols)
     for index, symbol in enumerate(symbols):
         if index and _is_rest(symbol):
             raise ValueError(
-                f"{_prefix(message)}Tensor {told} specified shape index {index}.  Symbol `...` or `*` for a variable number of "
-                "unspecified dimensions is only allowed as the first entry"
+                f"{_prefix(message)}Tensor {told} specified shape index {index}.  Symbol `...` or `*` for a variable "
+                "number of unspecified dimensions is only allowed as the first entry"
             )
     open_ended = bool(symbols) and _is_rest(symbols[0])
     return symbols[open_ended:], open_ended
@@ -229,5 +238,3 @@ def _assert_sizes(tensor, symbols, open_ended, told, sizes, message):
                 f"{_prefix(message)}{source}.  Tensor {told} dimension {axis} must have size {wanted}.  "
                 f"Received size {size}, shape {tensor.shape}"
             )
-
-

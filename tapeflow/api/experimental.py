@@ -1,4 +1,4 @@
-"""`tf.experimental` in its smaller parts: DLPack, dtypes, execution modes; and libraries of C++ ops, which cannot be loaded."""
+"""`tf.experimental` in its smaller parts: DLPack, dtypes, execution modes, and libraries of C++ ops (refused)."""
 
 import contextlib
 import os
@@ -101,7 +101,9 @@ def _refuse(path, kind):
     if not os.path.exists(path):
         raise kind(f"{path}: cannot open shared object file: No such file or directory")
     raise UnimplementedError(
-        None, None, f"{path} cannot be loaded: it is compiled for TensorFlow's C++ interface. Write the op in Python instead."
+        None,
+        None,
+        f"{path} cannot be loaded: it is compiled for TensorFlow's C++ interface. Write the op in Python instead.",
     )
 
 

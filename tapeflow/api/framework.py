@@ -1,10 +1,12 @@
-"""The mode that ops run in (eager or traced), and the scopes around them: names, devices, control dependencies, creators."""
+"""The mode that ops run in (eager or traced), and the scopes around them: names, devices, dependencies, creators."""
 
 import contextlib
 import logging
+import threading
 
 from tapeflow.api.device import DeviceSpec
 from tapeflow.api.export import export, export_value
+from tapeflow.base import nest
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.graph import Node
@@ -58,8 +60,8 @@ def init_scope():
 class name_scope:
     """A context that puts `name/` before the names of variables and ops made in it.
 
-    A name that ends in `/` stands for itself, whatever scope is open; the empty name closes all scopes. The context's value
-    is the whole scope, with a `/` behind.
+    A name that ends in `/` stands for itself, whatever scope is open; the empty name closes all scopes. The context's
+    value is the whole scope, with a `/` behind.
 
     Raises:
         ValueError: the name is no string.
@@ -129,7 +131,9 @@ def device(device_name):
         raise ValueError(f"Expecting a string device name. Got {type(device_name)}({device_name})")
     spec = DeviceSpec.from_string(device_name) if isinstance(device_name, str) else device_name or DeviceSpec()
     if spec.job not in (None, "localhost") or spec.replica or spec.task:
-        raise InvalidArgumentError(None, None, f"{spec.to_string()} unknown device: only /job:localhost/replica:0/task:0 exists.")
+        raise InvalidArgumentError(
+            None, None, f"{spec.to_string()} unknown device: only /job:localhost/replica:0/task:0 exists."
+        )
     yield
 
 
@@ -173,7 +177,9 @@ def tuple_(tensors, control_inputs=None, name=None):
         >>> [None if x is None else int(x) for x in tf.tuple([tf.constant(1), None])]
         [1, None]
     """
-    return [None if x is None else x if isinstance(x, IndexedSlices) else P.identity(convert_to_tensor(x)) for x in tensors]
+    return [
+        None if x is None else x if isinstance(x, IndexedSlices) else P.identity(convert_to_tensor(x)) for x in tensors
+    ]
 
 
 @export("variable_creator_scope")
@@ -181,7 +187,8 @@ def tuple_(tensors, control_inputs=None, name=None):
 def variable_creator_scope(variable_creator):
     """A context in which `tf.Variable(...)` calls `variable_creator(next_creator, **arguments)`.
 
-    The creator may change the arguments, call `next_creator(**arguments)` or return something else; inner scopes come first.
+    The creator may change the arguments, call `next_creator(**arguments)` or return something else. Inner scopes come
+    first.
 
     Example:
         >>> import tapeflow as tf
@@ -216,3 +223,38 @@ def timestamp(name=None):
     """The seconds since the epoch, as a float64 scalar."""
     return P.timestamp()
 
+
+@export("AggregationMethod")
+class AggregationMethod:
+    """How gradients of one tensor are added up; they are added as they come, whichever is asked for."""
+
+    ADD_N = DEFAULT = 0
+    EXPERIMENTAL_TREE = 1
+    EXPERIMENTAL_ACCUMULATE_N = 2
+
+
+@export("CriticalSection")
+class CriticalSection:
+    """A section of code that one thread at a time executes.
+
+    Example:
+        >>> import tapeflow as tf
+        >>> section, v = tf.CriticalSection(), tf.Variable(1.0)
+        >>> float(section.execute(lambda: v.assign_add(2.0).value()))
+        3.0
+    """
+
+    def __init__(self, name=None, shared_name=None, critical_section_def=None, import_scope=None):
+        self.name = name or "critical_section"
+        self._lock = threading.RLock()
+
+    def execute(self, fn, exclusive_resource_access=True, name=None):
+        """`fn()`, as tensors, while no other thread is within the section.
+
+        Raises:
+            ValueError: `fn` is not callable.
+        """
+        if not callable(fn):
+            raise ValueError(f"fn must be callable, got {fn!r}.")
+        with self._lock:
+            return nest.map_structure(lambda x: x if x is None else convert_to_tensor(x), fn())

@@ -80,7 +80,12 @@ def _gradients(func, Tout, tensors, count):
             tape.watch(inputs)
             results = _call(func, inputs, Tout)
         found = tape.gradient(list(results), inputs, output_gradients=cotangents)
-        return tuple([(P.zeros_like(x) if g is None else convert_to_tensor(g))._value for g, x in zip(found, inputs, strict=True)])
+        return tuple(
+            [
+                (P.zeros_like(x) if g is None else convert_to_tensor(g))._value
+                for g, x in zip(found, inputs, strict=True)
+            ]
+        )
 
 
 @export("numpy_function")
@@ -102,7 +107,7 @@ def numpy_function(func=None, inp=None, Tout=None, stateful=True, name=None):
     if func is None:
         return _decorator(numpy_function, Tout)
     _check(func, inp, Tout)
-    if state.graph is None:
+    if state.scope is None:
         result = func(*[np.array(x) for x in inp])
         if isinstance(result, (list, tuple)):
             result = result[0] if len(result) == 1 else list(result)
@@ -129,13 +134,18 @@ def _check(func, inp, Tout):
     if not callable(func):
         raise ValueError(f"Expected func to be callable. Received func={func} of type {type(func)}.")
     if inp is None:
-        raise TypeError("Missing argument `inp`: the list of the function's arguments (leave `func` out to make a decorator).")
+        raise TypeError(
+            "Missing argument `inp`: the list of the function's arguments (leave `func` out to make a decorator)."
+        )
     if Tout is None:
         raise TypeError("Missing required argument: 'Tout', the dtype or spec of the result or a list of them.")
 
 
 def _dtypes(Tout):
-    return [t.dtype if isinstance(t, TypeSpec) else as_dtype(t) for t in (Tout if isinstance(Tout, (list, tuple)) else [Tout])]
+    return [
+        t.dtype if isinstance(t, TypeSpec) else as_dtype(t)
+        for t in (Tout if isinstance(Tout, (list, tuple)) else [Tout])
+    ]
 
 
 def _specs(Tout):

@@ -1,1 +1,18 @@
-"""Public names of images (`tf.image`)."""
+"""Public names of images (`tf.image`): each part is imported when a program first asks for one of its names."""
+
+from tapeflow.api.export import export_later
+
+PARTS = {
+    "geometry": "flip_left_right flip_up_down transpose rot90 crop_to_bounding_box pad_to_bounding_box central_crop "
+    "resize_with_crop_or_pad",
+    "resize": "ResizeMethod resize resize_with_pad crop_and_resize",
+    "color": "convert_image_dtype rgb_to_yuv yuv_to_rgb rgb_to_yiq yiq_to_rgb rgb_to_grayscale grayscale_to_rgb rgb_to_hsv "
+    "hsv_to_rgb adjust_brightness adjust_contrast adjust_saturation adjust_hue adjust_gamma per_image_standardization",
+    "quality": "psnr ssim ssim_multiscale total_variation image_gradients sobel_edges",
+}
+
+for _part, _names in PARTS.items():
+    export_later(f"tapeflow.api.image_{_part}", *[f"image.{name}" for name in _names.split()])
+export_later(
+    "tapeflow.api.image_resize", "raw_ops.ImageProjectiveTransformV2", "raw_ops.ImageProjectiveTransformV3"
+)

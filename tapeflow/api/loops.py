@@ -19,7 +19,8 @@ def _converted(fn, elems):
     leaves = nest.flatten(elems)
     if not leaves:
         raise ValueError(
-            f"elems must be a Tensor or (possibly nested) sequence of Tensors. Got {elems}, which does not contain any Tensors."
+            f"elems must be a Tensor or (possibly nested) sequence of Tensors. Got {elems}, which does not contain any "
+            "Tensors."
         )
     elems = nest.map_structure(lambda x: x if hasattr(x, "_type_spec") else convert_to_tensor(x), elems)
     for x in nest.flatten(elems):
@@ -36,15 +37,25 @@ def _rows(elems):
     """The length of the first axis, and for each index the nest of the rows there."""
     columns = []
     for x in nest.flatten(elems):
-        if isinstance(x, Tensor):
-            columns.append(P.unstack(x, axis=0, num=x.dims[0]) if x.dims[0] else ())
-        else:
-            columns.append([x[i] for i in range(int(x.shape[0]))])
+        columns.append(_column(x))
     counts = [len(column) for column in columns]
     for count in counts:
         if count != counts[0]:
-            raise ValueError(f"Dimensions {counts[0]} and {count} are not compatible: elems differ in their first axis.")
+            raise ValueError(
+                f"Dimensions {counts[0]} and {count} are not compatible: elems differ in their first axis."
+            )
     return counts[0], [nest.pack_sequence_as(elems, row) for row in zip(*columns, strict=True)]
+
+
+def _column(x):
+    """The rows of a tensor, an extension type or a ragged tensor."""
+    if isinstance(x, Tensor):
+        return P.unstack(x, axis=0, num=x.dims[0]) if x.dims[0] else ()
+    if hasattr(x, "_fields_"):
+        parts = [_column(part) for part in nest.flatten(x, expand_composites=True)]
+        spec = x._type_spec._unbatch()
+        return [nest.pack_sequence_as(spec, row, expand_composites=True) for row in zip(*parts, strict=True)]
+    return [x[i] for i in range(int(x.shape[0]))]
 
 
 def _check_parallel(parallel_iterations):
@@ -111,7 +122,8 @@ class _Column:
 
     def __init__(self, spec, infer_shape=True):
         self.composite = isinstance(spec, TypeSpec) and not isinstance(spec, TensorSpec)
-        self.dtype = spec.dtype if isinstance(spec, TypeSpec) else as_dtype(spec)
+        self.spec = spec
+        self.dtype = getattr(spec, "dtype", None) if isinstance(spec, TypeSpec) else as_dtype(spec)
         self.shape = spec.shape if isinstance(spec, TensorSpec) else TensorShape(None)
         self.infer_shape = infer_shape
         self.values = []
@@ -124,7 +136,9 @@ class _Column:
         tensor = value if isinstance(value, Tensor) else convert_to_tensor(value, dtype_hint=self.dtype)
         if tensor.dtype is not self.dtype:
             raise InvalidArgumentError(
-                None, None, f"TensorArray dtype is {self.dtype.name} but Op is trying to write dtype {tensor.dtype.name} "
+                None,
+                None,
+                f"TensorArray dtype is {self.dtype.name} but Op is trying to write dtype {tensor.dtype.name} ",
             )
         if self.infer_shape:
             if not self.shape.is_compatible_with(tensor.shape):
@@ -134,6 +148,11 @@ class _Column:
 
     def stacked(self):
         """All results along a new first axis."""
+        if self.composite and hasattr(self.spec, "_fields_"):
+            parts = zip(*[nest.flatten(value, expand_composites=True) for value in self.values], strict=True)
+            stacked = [P.stack(*part, axis=0) for part in parts]
+            spec = (self.values[0]._type_spec if self.values else self.spec)._batch(len(self.values))
+            return nest.pack_sequence_as(spec, stacked, expand_composites=True)
         if self.composite:
             return EXPORTS["ragged.stack"](self.values)
         if self.values:
@@ -262,5 +281,3 @@ def _append(columns, result):
     for column, leaf in zip(columns, nest.flatten(result), strict=True):
         column.append(leaf)
     return nest.pack_sequence_as(result, [column.values[-1] for column in columns])
-
-

@@ -40,7 +40,8 @@ class Module(AutoTrackable):
             name = WORD_START.sub("_", type(self).__name__).lower()
         elif not name.isidentifier():
             raise ValueError(
-                f"{name!r} is not a valid module name. Module names must be valid Python identifiers (e.g. a valid class name)."
+                f"{name!r} is not a valid module name. Module names must be valid Python identifiers "
+                "(e.g. a valid class name)."
             )
         self._name = name
         scope = get_current_name_scope()
@@ -76,7 +77,9 @@ class Module(AutoTrackable):
         """A tuple of the modules within this one, at any depth."""
         return tuple(self._flatten(predicate=_is_module))
 
-    def _flatten(self, recursive=True, predicate=None, attribute_traversal_key=None, with_path=False, expand_composites=False):
+    def _flatten(
+        self, recursive=True, predicate=None, attribute_traversal_key=None, with_path=False, expand_composites=False
+    ):
         """Yield the leaves of the attributes that satisfy `predicate`, each once.
 
         Args:
@@ -86,7 +89,9 @@ class Module(AutoTrackable):
             with_path: whether pairs (path, leaf) are given, then under every path.
             expand_composites: whether composites are taken apart.
         """
-        return _flatten(self, recursive, predicate or (lambda _: True), attribute_traversal_key, with_path, expand_composites)
+        return _flatten(
+            self, recursive, predicate or (lambda _: True), attribute_traversal_key, with_path, expand_composites
+        )
 
     @classmethod
     def with_name_scope(cls, method):

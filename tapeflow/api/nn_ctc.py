@@ -1,6 +1,7 @@
 """Connectionist temporal classification (`tf.nn.ctc_loss` and its decoders)."""
 
 from tapeflow.api.export import EXPORTS, export
+from tapeflow.api.nn_embedding import as_size
 from tapeflow.base.dtypes import int32, int64
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
@@ -54,8 +55,7 @@ def _dense_labels(labels):
         return labels.to_tensor(), labels.row_lengths()
     rows = P.strided_slice(convert_to_tensor(labels.indices), key=((None, None, None), 0))
     count = P.strided_slice(convert_to_tensor(labels.dense_shape), key=(0,))
-    count = int(count) if hasattr(count, "_value") else count
-    return EXPORTS["sparse.to_dense"](labels), P.unsorted_segment_sum(P.ones_like(rows), rows, num=count)
+    return EXPORTS["sparse.to_dense"](labels), P.unsorted_segment_sum(P.ones_like(rows), rows, num=as_size(count))
 
 
 def _decoded(parts):
@@ -163,5 +163,4 @@ def collapse_repeated(labels, seq_length, name=None):
     total = P.sum(counts, axis=(1,), keepdims=False)
     packed = P.sum(P.expand_dims(chosen, axis=(2,)) * P.cast(spots, dtype=labels._dtype), axis=(1,), keepdims=False)
     longest = P.max(total, axis=None, keepdims=False)
-    longest = int(longest) if hasattr(longest, "_value") else longest
-    return P.strided_slice(packed, key=((None, None, None), (0, longest, None))), P.cast(total, dtype=lengths._dtype)
+    return P.strided_slice(packed, key=((None, None, None), (0, as_size(longest), None))), P.cast(total, dtype=lengths._dtype)

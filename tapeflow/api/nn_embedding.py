@@ -84,7 +84,7 @@ def embedding_lookup_sparse(
     if combiner not in (None, "mean", "sqrtn", "sum"):
         raise ValueError(f"combiner must be one of 'mean', 'sqrtn' or 'sum', got {combiner}")
     last = P.strided_slice(rows, key=(-1,)) + 1 if rows.dims != (0,) else 0
-    return _combined(_table(params), rows, ids, weights, combiner or "mean", max_norm, _size(last))
+    return _combined(_table(params), rows, ids, weights, combiner or "mean", max_norm, as_size(last))
 
 
 def _places(sp_ids, sp_weights):
@@ -100,7 +100,7 @@ def _places(sp_ids, sp_weights):
     return rows, convert_to_tensor(sp_ids.values), None if sp_weights is None else convert_to_tensor(sp_weights.values)
 
 
-def _size(n):
+def as_size(n):
     """A count of rows for an attr: an int, or a symbolic scalar."""
     return int(n._value) if n.__class__ is Tensor else n
 
@@ -175,11 +175,11 @@ def safe_embedding_lookup_sparse(
     if weights is not None and combiner != "sum":
         keep = P.logical_and(keep, weights > 0)
     rows = P.where(keep, rows, -P.ones_like(rows))
-    result = _combined(table, rows, P.maximum(ids, P.zeros_like(ids)), weights, combiner, max_norm, _size(count))
+    result = _combined(table, rows, P.maximum(ids, P.zeros_like(ids)), weights, combiner, max_norm, as_size(count))
     if default_id is not None:
-        found = P.unsorted_segment_sum(P.cast(keep, dtype=ids._dtype), rows, num=_size(count)) > 0
+        found = P.unsorted_segment_sum(P.cast(keep, dtype=ids._dtype), rows, num=as_size(count)) > 0
         found = P.expand_dims(found, axis=tuple(range(1, len(result.dims))))
         result = P.where(found, result, P.gather(table, convert_to_tensor([default_id]), axis=0, batch_dims=0))
     if rank > 1:
-        result = P.reshape(result, shape=(*[_size(n) for n in sizes], *result.dims[1:]))
+        result = P.reshape(result, shape=(*[as_size(n) for n in sizes], *result.dims[1:]))
     return result

@@ -1,4 +1,4 @@
-"""`tf.print`, and tensors as text the way it shows them: `[[1 2 3]\\n [4 5 6]]`, with the middle of long axes left out."""
+"""`tf.print`, and tensors as text the way it shows them: `[[1 2 3]\\n [4 5 6]]`, without the middle of long axes."""
 
 import logging
 import pprint
@@ -122,8 +122,8 @@ def _writer(stream, end):
     if level is not None:
         return lambda text: stream(text)
     raise ValueError(
-        f"Unsupported output stream, logging level, or file. {stream!r}: supported streams are sys.stdout, sys.stderr, open "
-        "files, logging.info, logging.warning and logging.error. File needs to be in the form of 'file://<filepath>'."
+        f"Unsupported output stream, logging level, or file. {stream!r}: supported streams are sys.stdout, sys.stderr, "
+        "open files, logging.info, logging.warning and logging.error. File needs to be in the form of 'file://<filepath>'."
     )
 
 
@@ -155,7 +155,9 @@ def _axis_text(value, ends, depth, rank):
         if i is None:
             parts.append("...")
         else:
-            parts.append(element_text(value[i], True) if depth == rank - 1 else _axis_text(value[i], ends, depth + 1, rank))
+            parts.append(
+                element_text(value[i], True) if depth == rank - 1 else _axis_text(value[i], ends, depth + 1, rank)
+            )
     return "[" + separator.join(parts) + "]"
 
 

@@ -4,8 +4,7 @@ import numpy as np
 
 from tapeflow.api.export import export, export_value
 from tapeflow.base import nest
-from tapeflow.base.dtypes import string
-from tapeflow.core.convert import UNKNOWN, partial_value
+from tapeflow.core.convert import UNKNOWN, partial_value, static_value
 from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
@@ -62,16 +61,12 @@ def get_static_value(tensor, partial=False):
     if tensor.__class__ is Tensor:
         value = tensor._value
         return value.copy() if value.__class__ is np.ndarray and value.ndim else value[()]
-    value = partial_value(tensor)
+    value = static_value(tensor)
+    if value is not None:
+        return value if value.ndim else value[()]
+    value = partial_value(tensor) if partial else None
     if value is None:
         return None
-    if value.dtype != object or tensor._dtype is string:
-        return value if value.ndim else value[()]
-    unknown = [item is UNKNOWN for item in value.ravel()]
-    if not any(unknown):
-        return value.astype(tensor._dtype.numpy_dtype)[()]
-    if not partial:
-        return None
     result = np.empty(value.shape, object)
-    result.ravel()[:] = [None if gone else int(item) for gone, item in zip(unknown, value.ravel(), strict=True)]
+    result.ravel()[:] = [None if item is UNKNOWN else int(item) for item in value.ravel()]
     return result

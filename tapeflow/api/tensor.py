@@ -5,14 +5,23 @@ import numbers
 import numpy as np
 
 from tapeflow.api.export import export_value
+from tapeflow.api.tensor_text import (
+    Reference,
+    formatted,
+    repr_text,
+    str_text,
+    symbolic_formatted,
+    symbolic_repr_text,
+    symbolic_str_text,
+)
 from tapeflow.base.dtypes import bool_, float32, float64, int16, int32, int64, string
 from tapeflow.base.errors import InvalidArgumentError, OperatorNotAllowedInGraphError, invalid
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.convert import convert_to_tensor, operand
 from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.primitive import NO_ATTRS, P, bind
-from tapeflow.core.state import state
-from tapeflow.core.tensor import Tensor, ndarray, wrap
+from tapeflow.core.state import busy_threads, state
+from tapeflow.core.tensor import Tensor, ndarray, new_tensor, wrap
 from tapeflow.core.variable import Variable
 
 export_value(Tensor, "Tensor")
@@ -30,6 +39,7 @@ def _addend(value, like):
 
 def _binary(name):
     op = getattr(P, name)
+    kernel, accepts = op.kernel, op.accepts & ~string.bit  # a 0-d string needs `wrap`
     convert = _addend if name == "add" else operand
 
     def method(self, other):
@@ -37,6 +47,19 @@ def _binary(name):
             other = convert(other, self)
             if other is NotImplemented:
                 return other
+        # `bind`, unrolled for two eager tensors of one dtype while nothing records; whatever else is, is bind's.
+        if not busy_threads and self.__class__ is Tensor and other.__class__ is Tensor:
+            dtype = self._dtype
+            if other._dtype is dtype and accepts & dtype.bit:
+                try:
+                    value = kernel(self._value, other._value)
+                except Exception:
+                    return bind(op, (self, other), NO_ATTRS)
+                result = new_tensor(Tensor)
+                result._value = value
+                result._dtype = dtype
+                result._mark = None
+                return result
         return bind(op, (self, other), NO_ATTRS)
 
     def reflected(self, other):
@@ -140,6 +163,7 @@ def _hash(self):
     raise TypeError("Tensor is unhashable. Instead, use tensor.ref() as the key.")
 
 
+UNARY = {"__neg__", "__pos__", "__abs__", "__invert__"}
 OPERATORS = {
     "__neg__": lambda self: bind(P.neg, (self,), NO_ATTRS),
     "__pos__": lambda self: self,
@@ -173,7 +197,23 @@ def _index(self, key):
         return bind(P.strided_slice, (self,), {"key": (key,)})
     if _is_mask(key):
         return P.boolean_mask(self, convert_to_tensor(key))
-    return P.strided_slice(self, key=index_key(key))
+    key = index_key(key)
+    if state.scope is not state.graph:
+        self, key = _by_example(self, key)
+    return P.strided_slice(self, key=key)
+
+
+def _by_example(x, key):
+    """Indices that differ from one example of a `vectorized_map` to the next become gathers, and 0 in the key."""
+    parts = []
+    for i, part in enumerate(key):
+        if isinstance(part, Tensor) and not isinstance(part, SymbolicTensor):
+            behind = len([p for p in key[i:] if p is not None and p is not Ellipsis])
+            axis = len(x.dims) - behind if Ellipsis in key[:i] else len([p for p in key[:i] if p is not None])
+            at = part if x.dims[axis] is None else P.where(P.less(part, operand(0, part)), part + x.dims[axis], part)
+            x, part = P.gather(x, P.expand_dims(at, axis=(0,)), axis=axis, batch_dims=0), 0
+        parts.append(part)
+    return x, tuple(parts)
 
 
 def _is_mask(key):
@@ -300,42 +340,6 @@ def _as_index(self):
     return int(self._value)
 
 
-def _format(self, spec):
-    return format(_plain(self._value), spec)
-
-
-def _plain(value):
-    """The value as NumPy prints it: a 0-d string is its `bytes`."""
-    return value[()] if value.__class__ is ndarray and not value.ndim else value
-
-
-def numpy_text(value, is_repr=False):
-    """A value as tensors and variables print it; several lines start on a line of their own."""
-    value = _plain(value)
-    if is_repr:
-        text = repr(value.item() if isinstance(value, np.generic) else value)
-    else:
-        text = str(value)
-    return "\n" + text if "\n" in text else text
-
-
-def _repr(self):
-    return f"<tf.Tensor: shape={self.shape}, dtype={self._dtype.name}, numpy={numpy_text(self._value, True)}>"
-
-
-def _str(self):
-    return f"tf.Tensor({numpy_text(self._value)}, shape={self.shape}, dtype={self._dtype.name})"
-
-
-def _symbolic_repr(self):
-    return f"<tf.Tensor '{self.name}' shape={self.shape} dtype={self._dtype.name}>"
-
-
-def _symbolic_str(self):
-    shape = "" if self.dims is None else f", shape={self.shape}"
-    return f'Tensor("{self.name}"{shape}, dtype={self._dtype.name})'
-
-
 def _not_symbolic(name):
     """A property that symbolic tensors have not: `hasattr(x, "numpy")` is how libraries ask for a value."""
 
@@ -343,10 +347,6 @@ def _not_symbolic(name):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     return property(absent)
-
-
-def _symbolic_format(self, spec):
-    return format(str(self), spec)
 
 
 def _no_pickle(self, protocol=None):
@@ -390,30 +390,6 @@ def _consumers(self):
     raise NotImplementedError("Tensor.consumers is undefined when eager execution is enabled.")
 
 
-class Reference:
-    """A hashable stand-in for a tensor or variable, equal to the references of the same object."""
-
-    def __init__(self, wrapped):
-        self._wrapped = wrapped
-
-    def deref(self):
-        """The object itself."""
-        return self._wrapped
-
-    def __hash__(self):
-        return id(self._wrapped)
-
-    def __eq__(self, other):
-        if not isinstance(other, Reference):
-            if other is None:
-                return False
-            raise TypeError(f"Cannot compare wrapped object with unwrapped object: {self!r} with {other!r}. Use `.ref()` of both.")
-        return self._wrapped is other._wrapped
-
-    def __repr__(self):
-        return f"<Reference wrapping {self._wrapped!r}>"
-
-
 def _get_shape(self):
     """The `TensorShape`."""
     return self.shape
@@ -439,10 +415,10 @@ METHODS = {
     "__int__": _python_number(int),
     "__complex__": _python_number(complex),
     "__index__": _as_index,
-    "__format__": _format,
+    "__format__": formatted,
     "__hash__": _hash,
-    "__repr__": _repr,
-    "__str__": _str,
+    "__repr__": repr_text,
+    "__str__": str_text,
     "__buffer__": _buffer,
     "__bytes__": lambda self: np.asarray(self._value).tobytes(),
     "__dlpack__": _dlpack,
@@ -484,9 +460,9 @@ def _no_gpu():
 
 for _name, _method in {**OPERATORS, **METHODS}.items():
     setattr(Tensor, _name, _method)
-SymbolicTensor.__repr__ = _symbolic_repr
-SymbolicTensor.__str__ = _symbolic_str
-SymbolicTensor.__format__ = _symbolic_format
+SymbolicTensor.__repr__ = symbolic_repr_text
+SymbolicTensor.__str__ = symbolic_str_text
+SymbolicTensor.__format__ = symbolic_formatted
 SymbolicTensor.__reduce__ = SymbolicTensor.__reduce_ex__ = _no_pickle
 SymbolicTensor.numpy = _not_symbolic("numpy")
 SymbolicTensor._numpy = _not_symbolic("_numpy")

@@ -68,8 +68,8 @@ class ListStorage:
     def _zeros(self, index):
         if not self.element_shape.is_fully_defined():
             raise ValueError(
-                f"Cannot convert a partially known TensorShape {self.element_shape} to a Tensor: element {index} of the "
-                "TensorArray was never written, so that it would be zeros of an unknown shape. Give element_shape."
+                f"Cannot convert a partially known TensorShape {self.element_shape} to a Tensor: element {index} of "
+                "the TensorArray was never written, so that it would be zeros of an unknown shape. Give element_shape."
             )
         return P.fill(shape=tuple(self.element_shape.as_list()), value=0, dtype=self.dtype)
 
@@ -201,7 +201,9 @@ class TensorArray:
         tensor = value if isinstance(value, Tensor) else convert_to_tensor(value, dtype_hint=self._dtype)
         if tensor.dtype is not self._dtype:
             raise InvalidArgumentError(
-                None, None, f"TensorArray dtype is {self._dtype.name} but Op is trying to write dtype {tensor.dtype.name} "
+                None,
+                None,
+                f"TensorArray dtype is {self._dtype.name} but Op is trying to write dtype {tensor.dtype.name} ",
             )
         return tensor
 
@@ -241,7 +243,9 @@ class TensorArray:
             self._storage = tensor_list(self._dtype, value, self.element_shape, self._dynamic_size)
             return self
         if count > self._storage.size() and not self._dynamic_size:
-            raise ValueError(f"Cannot unstack {count} tensors into a TensorArray of static size {self._storage.size()} ")
+            raise ValueError(
+                f"Cannot unstack {count} tensors into a TensorArray of static size {self._storage.size()} "
+            )
         rows = P.unstack(value, axis=0, num=count) if count else ()
         self._storage.elements = [self._element(row) for row in rows]
         return self
@@ -273,7 +277,8 @@ class TensorArray:
                 None,
                 None,
                 "TensorArray's size is not equal to the size of lengths "
-                f"({self._storage.size()} vs. {len(lengths)}), and the TensorArray is not marked as dynamically resizeable.",
+                f"({self._storage.size()} vs. {len(lengths)}), and the TensorArray is not marked as dynamically "
+                "resizeable.",
             )
         self._storage.element_shape = TensorShape([None, *value.dims[1:]])  # the parts differ in length
         self._storage.elements = list(P.split(value, sizes=tuple(lengths), axis=0))
@@ -286,7 +291,8 @@ class TensorArray:
     def grad(self, source, flow=None, name=None):
         """Raise: gradients need nothing of the kind."""
         raise NotImplementedError(
-            "TensorArray.grad is not supported when executing eagerly: tf.GradientTape follows what is written and read."
+            "TensorArray.grad is not supported when executing eagerly: tf.GradientTape follows what is written and "
+            "read."
         )
 
     def close(self, name=None):

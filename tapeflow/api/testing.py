@@ -32,7 +32,7 @@ class TestCase(Assertions, unittest.TestCase):
         >>> case.assertAllEqual(tf.constant([1, 2]), [1, 3])
         Traceback (most recent call last):
         ...
-        AssertionError: 
+        AssertionError:
         Arrays are not equal
         not equal where = [1]
         not equal lhs = [2]
@@ -98,7 +98,13 @@ class TestCase(Assertions, unittest.TestCase):
         """A context whose value has `run`, which evaluates tensors: there are no sessions."""
         yield _Session(self)
 
-    cached_session = test_session = session
+    cached_session = session
+
+    def test_session(self, graph=None, config=None, use_gpu=True, force_gpu=False):
+        """`session`, whose old name makes it look like a test."""
+        if self.id().endswith(".test_session"):
+            self.skipTest("Not a test.")
+        return self.session()
 
     # Close
 
@@ -296,7 +302,9 @@ class TestCase(Assertions, unittest.TestCase):
             return low & (x < upper_bound if open_upper_bound else x <= upper_bound)
 
         brackets = "(["[not open_lower_bound], ")]"[not open_upper_bound]
-        self._assert_all(array, inside, f"Some elements are not in {brackets[0]}{lower_bound}, {upper_bound}{brackets[1]}")
+        self._assert_all(
+            array, inside, f"Some elements are not in {brackets[0]}{lower_bound}, {upper_bound}{brackets[1]}"
+        )
 
     def assertAllInSet(self, target, expected_set):
         """Fail unless every element is in the set."""

@@ -21,7 +21,9 @@ def main(argv=None):
 class Benchmark:
     """A base class for benchmarks, whose methods `benchmark...` a runner of the user's may call."""
 
-    def report_benchmark(self, iters=None, cpu_time=None, wall_time=None, throughput=None, extras=None, name=None, metrics=None):
+    def report_benchmark(
+        self, iters=None, cpu_time=None, wall_time=None, throughput=None, extras=None, name=None, metrics=None
+    ):
         """Print what was measured."""
         values = {"iters": iters, "wall_time": wall_time, "cpu_time": cpu_time, "throughput": throughput}
         told = ", ".join(f"{key}={value}" for key, value in values.items() if value is not None)
@@ -46,7 +48,9 @@ def benchmark_config():
     """None: there are no sessions to configure."""
 
 
-@export("test.is_built_with_cuda", "test.is_built_with_rocm", "test.is_built_with_gpu_support", "test.is_built_with_xla")
+@export(
+    "test.is_built_with_cuda", "test.is_built_with_rocm", "test.is_built_with_gpu_support", "test.is_built_with_xla"
+)
 def is_built_with():
     """False: tapeflow computes on the CPU, with its own compiler."""
     return False
@@ -108,5 +112,3 @@ def assert_equal_graph_def(expected, actual):
     """Raise AssertionError unless two graphs print alike."""
     if repr(expected) != repr(actual):
         raise AssertionError(f"The graphs differ:\n{expected!r}\n{actual!r}")
-
-

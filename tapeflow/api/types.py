@@ -1,4 +1,4 @@
-"""`tf.types.experimental`: the abstract classes by which programs name functions, their types and what is like a tensor."""
+"""`tf.types.experimental`: abstract classes by which programs name functions, their types and what is like a tensor."""
 
 import abc
 import inspect

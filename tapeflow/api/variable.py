@@ -3,7 +3,7 @@
 import functools
 
 from tapeflow.api.export import export_value
-from tapeflow.api.tensor import METHODS, OPERATORS, Reference, index_key
+from tapeflow.api.tensor import METHODS, OPERATORS, UNARY, Reference, index_key
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P, bind
 from tapeflow.core.slices import IndexedSlices
@@ -18,6 +18,8 @@ export_value(VariableSynchronization, "VariableSynchronization")
 def _on_value(name):
     """The tensor's operator applied to what the variable holds."""
     method = OPERATORS.get(name) or METHODS[name]
+    if name in OPERATORS and name not in UNARY:
+        return lambda self, other: method(self._read(), other._read() if isinstance(other, Variable) else other)
 
     def operator(self, *args):
         return method(self._read(), *[x._read() if isinstance(x, Variable) else x for x in args])
@@ -25,7 +27,17 @@ def _on_value(name):
     return operator
 
 
-for _name in [*OPERATORS, "__iter__", "__len__", "__bool__", "__float__", "__int__", "__complex__", "__index__", "__array__"]:
+for _name in [
+    *OPERATORS,
+    "__iter__",
+    "__len__",
+    "__bool__",
+    "__float__",
+    "__int__",
+    "__complex__",
+    "__index__",
+    "__array__",
+]:
     setattr(Variable, _name, _on_value(_name))
 
 

@@ -1,4 +1,4 @@
-"""Gradients given by the user: `custom_gradient`, and `recompute_grad` and `grad_pass_through`, which are made of it."""
+"""Gradients given by the user: `custom_gradient`, and what is made of it, `recompute_grad` and `grad_pass_through`."""
 
 import functools
 import inspect
@@ -12,7 +12,6 @@ from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.state import batching, recording, state
 from tapeflow.core.tensor import Tensor
-from tapeflow.core.variable import Variable
 
 
 class VariableWatcher:
@@ -189,8 +188,8 @@ class CustomGradient:
             result, gradient = self._function(*args, **kwargs)
         if not callable(gradient):
             raise TypeError(
-                f"A function under @tf.custom_gradient returns a pair (result, grad_fn), but the second is {gradient!r} of type "
-                f"{type(gradient).__name__!r}, which is not callable."
+                f"A function under @tf.custom_gradient returns a pair (result, grad_fn), but the second is {gradient!r} of "
+                f"type {type(gradient).__name__!r}, which is not callable."
             )
         given = nest.flatten((args, kwargs))
         variables = [v for v in watcher.variables.values() if all(v is not x for x in given)]
@@ -230,10 +229,10 @@ def custom_gradient(f=None):
     """A decorator that gives a function its own gradient.
 
     Args:
-        f: a function of tensors (and anything else) that returns `(result, grad_fn)`. `grad_fn(*cotangents)` takes one tensor
-            for each tensor of the result and returns a gradient, or None, for each tensor of the positional arguments. Where
-            `f` reads trainable variables, `grad_fn` must take `variables=`, and returns the gradients of the arguments and a
-            list with those of the variables.
+        f: a function of tensors (and anything else) that returns `(result, grad_fn)`. `grad_fn(*cotangents)` takes one
+            tensor for each tensor of the result and returns a gradient, or None, for each tensor of the positional
+            arguments. Where `f` reads trainable variables, `grad_fn` must take `variables=`, and returns the gradients of
+            the arguments and a list with those of the variables.
 
     Returns:
         A function like `f` that returns the result alone.
@@ -289,7 +288,10 @@ def recompute_grad(f):
                 tape.watch(variables)
                 again = f(*copies, **kwargs)
             grads = tape.gradient(
-                again, [*sources, *variables], output_gradients=cotangents, unconnected_gradients=UnconnectedGradients.ZERO
+                again,
+                [*sources, *variables],
+                output_gradients=cotangents,
+                unconnected_gradients=UnconnectedGradients.ZERO,
             )
             grads, variable_grads = grads[: len(sources)], grads[len(sources) :]
             return (grads, variable_grads) if variables else grads

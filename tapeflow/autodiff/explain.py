@@ -1,16 +1,14 @@
 """`GradientTape.explain`: why a gradient is None or zero, in words, from what the tape keeps of the program."""
 
-from collections import deque
-from typing import NamedTuple
+import numpy as np
 
+from tapeflow.autodiff.history import History, Step, ancestors, chain, path, reach, steps_of
 from tapeflow.core.backward import pull_back
 from tapeflow.core.primitive import P
 from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.state import Idle, paused, state
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
-
-LONGEST_PATH = 12
 
 # Why an op's derivative may be zero everywhere.
 ZERO_SLOPES = {
@@ -37,54 +35,6 @@ ZERO_SLOPES = {
     "strided_slice": "the elements picked are others",
     "slice": "the elements picked are others",
 }
-
-
-class History:
-    """What a tape keeps for `explain` beyond its records; empty unless lines are tracked or something goes wrong.
-
-    Attributes:
-        idle: ops on unwatched tensors, as (op, input marks, result marks, line); only while lines are tracked.
-        escapes: id(mark) -> (mark, line) of tensors whose value was handed to Python.
-        watches: id(mark) -> (the mark before, line) of watched tensors; only while lines are tracked.
-        outline: the steps of the records that a used tape has dropped, where some gradient was None.
-        lost: the ids of the marks of those sources whose gradient was None then.
-    """
-
-    __slots__ = ("escapes", "idle", "lost", "outline", "watches")
-
-    def __init__(self):
-        self.idle = []
-        self.escapes = {}
-        self.watches = {}
-        self.outline = None
-        self.lost = set()
-
-
-class Step(NamedTuple):
-    """One recorded op without its data."""
-
-    name: str
-    inputs: tuple  # the marks of the inputs
-    ruled: tuple  # for each input whether a rule carries the gradient to it
-    outputs: tuple
-    line: str
-
-    def __str__(self):
-        return f"{self.name} ({_short(self.line)})" if self.line else self.name
-
-
-def steps_of(records):
-    """The steps of some records."""
-    steps = []
-    for op, marks, saved, outs, _, attrs, line in records:
-        ruled = tuple([entry is not None for entry in saved]) if saved.__class__ is list else (saved is not None,) * len(marks)
-        inputs = tuple(marks) if line is None else line.origins
-        steps.append(Step(attrs.get("called", op.name), inputs, ruled, outs, line))
-    return steps
-
-
-def _short(line):
-    return line.rsplit("/", 1)[-1]
 
 
 def explain(tape, target, source):
@@ -116,7 +66,9 @@ class _Explanation:
     def lines(self):
         """The whole text."""
         if not self.tape._entered:
-            return ["The gradient is None: the tape never recorded. Compute the target within `with tf.GradientTape() as tape:`."]
+            return [
+                "The gradient is None: the tape never recorded. Compute the target within `with tf.GradientTape() as tape:`."
+            ]
         for find in (self.wrong_dtype, self.unwatched_source, self.used_up, self.connected, self.broken, self.apart):
             text = find()
             if text:
@@ -128,7 +80,7 @@ class _Explanation:
             if not x.dtype.is_trainable:
                 made = self.made_by(x)
                 return [
-                    f"The gradient is None: the {what} has dtype {x.dtype.name}, and only floats and complex numbers carry gradients.",
+                    f"The gradient is None: the {what} has dtype {x.dtype.name}; only floats and complex numbers carry one.",
                     *([f"It is a result of {made}."] if made else []),
                 ]
         return None
@@ -157,7 +109,11 @@ class _Explanation:
             text = [f"It was computed{by}, while the tape recorded, from tensors that are not watched."]
         else:
             text = ["It is a constant to the tape. Call tape.watch(source) inside the context, before its first use."]
-        same = [v for v, _ in self.tape._variables.values() if v.dtype is self.source.dtype and v._tensor.dims == self.source.dims]
+        same = [
+            v
+            for v, _ in self.tape._variables.values()
+            if v.dtype is self.source.dtype and v._tensor.dims == self.source.dims
+        ]
         if same:
             text.append(
                 f"The tape watches the variable {same[0].name!r} of this shape: was the source that variable once? "
@@ -167,7 +123,14 @@ class _Explanation:
 
     def idle_step(self, mark):
         """The unrecorded op, known while lines are tracked, that a mark is a result of."""
-        return next((Step(op.name, (), (), outs, line) for op, _, outs, line in self.history.idle if any(out is mark for out in outs)), None)
+        return next(
+            (
+                Step(op.name, (), (), outs, line)
+                for op, _, outs, line in self.history.idle
+                if any(out is mark for out in outs)
+            ),
+            None,
+        )
 
     def why_variable(self):
         v = self.source
@@ -176,7 +139,9 @@ class _Explanation:
         if not v.trainable:
             return [f"The variable {v.name!r} was made with trainable=False; tape.watch(v) watches it all the same."]
         if not self.tape._watch_accessed_variables:
-            return [f"The tape was made with watch_accessed_variables=False and {v.name!r} was not watched by tape.watch(v)."]
+            return [
+                f"The tape was made with watch_accessed_variables=False and {v.name!r} was not watched by tape.watch(v)."
+            ]
         return [f"The variable {v.name!r} was not read while the tape recorded.", *self.watched()]
 
     def watched(self):
@@ -200,18 +165,18 @@ class _Explanation:
     def connected(self):
         if any(mark is source for mark in self.targets for source in self.sources):
             return ["The gradient exists and is one: the target is the source itself."]
-        parents = _reach([id(mark) for mark in self.sources], self.steps, ruled=True)
+        parents = reach([id(mark) for mark in self.sources], self.steps, ruled=True)
         found = [mark for mark in self.targets if id(mark) in parents]
         if not found:
             return None
-        flow = _path(parents, id(found[0]))
-        text = [f"The gradient exists. It flows from the target through {_chain(flow)} to the source."]
+        flow = path(parents, id(found[0]))
+        text = [f"The gradient exists. It flows from the target through {chain(flow)} to the source."]
         if self.tape._records:
             return self.values(text, flow)
         if any(id(mark) in self.history.lost for mark in self.sources):
             return [
                 "The gradient is None: a gradient function on the way gave None.",
-                f"The way from the target to the source goes through {_chain(flow)}.",
+                f"The way from the target to the source goes through {chain(flow)}.",
             ]
         return [*text, "The tape has dropped its records; whether it is zero was not looked at."]
 
@@ -228,14 +193,14 @@ class _Explanation:
             return [
                 "The gradient is None: a gradient function on the way gave None.",
                 *[f"{step} gave None." for step in self.turning(cotangents, lambda g: g is None)[:3]],
-                f"The way from the target to the source goes through {_chain(flow)}.",
+                f"The way from the target to the source goes through {chain(flow)}.",
             ]
         if all(_is_zero(g) for g in found):
             culprits = self.turning(cotangents, _is_zero) or [flow[0]]
             return [
                 "The gradient exists but is all zeros.",
                 *[f"It becomes zero in {step}{_because(step)}." for step in culprits[:3]],
-                f"It flows from the target through {_chain(flow)} to the source.",
+                f"It flows from the target through {chain(flow)} to the source.",
             ]
         if any(not _is_finite(g) for g in found):
             culprits = self.turning(cotangents, lambda g: not _is_finite(g)) or [flow[0]]
@@ -244,7 +209,7 @@ class _Explanation:
 
     def turning(self, cotangents, bad):
         """The steps, last first, whose results have a good cotangent and an input on the way to the source a bad one."""
-        onward = _reach([id(mark) for mark in self.sources], self.steps, ruled=True)
+        onward = reach([id(mark) for mark in self.sources], self.steps, ruled=True)
         turning = []
         for step in reversed(self.steps):
             out = [cotangents[id(mark)] for mark in step.outputs if id(mark) in cotangents]
@@ -257,31 +222,44 @@ class _Explanation:
 
     def broken(self):
         """The target was computed from the source, but some step lets no gradient through."""
-        ruled = _reach([id(mark) for mark in self.sources], self.steps, ruled=True)
+        ruled = reach([id(mark) for mark in self.sources], self.steps, ruled=True)
         causes = []
         for step in self.steps:
             if any(id(out) in ruled for out in step.outputs):
                 continue
             if any(id(mark) in ruled for mark in step.inputs):
-                onward = _reach([id(out) for out in step.outputs], self.steps, ruled=False)
+                onward = reach([id(out) for out in step.outputs], self.steps, ruled=False)
                 if any(id(mark) in onward for mark in self.targets):
                     causes.append(_obstacle(step))
         if not causes:
             return None
-        return ["The gradient is None: it is lost on the way from the target to the source.", *dict.fromkeys(causes[:5])]
+        return [
+            "The gradient is None: it is lost on the way from the target to the source.",
+            *dict.fromkeys(causes[:5]),
+        ]
 
     def apart(self):
         """The target does not depend on the source by anything that the tape recorded."""
         head = "The gradient is None: the target does not depend on the source by anything that the tape recorded."
         text = self.tracked_break() or self.unrecorded() or self.other_sources()
-        spilled = _reach([id(mark) for mark in self.sources], self.steps, ruled=False)
+        spilled = reach([id(mark) for mark in self.sources], self.steps, ruled=False)
         for mark, line in self.history.escapes.values():
             if id(mark) in spilled:
-                which = "The source's value" if any(mark is own for own in self.sources) else "A value computed from the source"
-                text.append(f"{which} left the tape by numpy(){_at(line)}; what Python or NumPy makes of it is a constant.")
+                which = (
+                    "The source's value"
+                    if any(mark is own for own in self.sources)
+                    else "A value computed from the source"
+                )
+                text.append(
+                    f"{which} left the tape by numpy(){_at(line)}; what Python or NumPy makes of it is a constant."
+                )
         if state.lines or any(step.line for step in self.steps):
             return [head, *text]
-        return [head, *text, "Run it within tapeflow.autodiff.track_lines(), or with DEBUG=1, to see the lines of the program."]
+        return [
+            head,
+            *text,
+            "Run it within tapeflow.autodiff.track_lines(), or with DEBUG=1, to see the lines of the program.",
+        ]
 
     def unrecorded(self):
         """The target, or what it was computed from, was not recorded."""
@@ -289,42 +267,52 @@ class _Explanation:
             return None
         mark = self.targets[0] if self.targets else None
         if isinstance(self.target, Variable):
-            return [f"The target is the variable {self.target.name!r}: assigning to it is not recorded, a variable has no past."]
+            return [
+                f"The target is the variable {self.target.name!r}: assigning to it is not recorded, a variable has no past."
+            ]
         if mark is None or (mark.__class__ is Idle and self.tape.id not in mark.ids) or mark.watchers:
             return [
                 "The target was computed while the tape did not record (before or after its context, or in stop_recording), "
                 "or it is a constant."
             ]
-        watched_at = min([serial for leaf, serial in self.tape._leaves.values() if any(leaf is own for own in self.sources)], default=0)
+        watched_at = min(
+            [serial for leaf, serial in self.tape._leaves.values() if any(leaf is own for own in self.sources)],
+            default=0,
+        )
         if mark.__class__ is Idle and mark.serial < watched_at:
             return [
                 "The target, or what it comes from, was computed before the source was watched: "
                 "call tape.watch(source) before its first use."
             ]
         return [
-            "The target was computed, while the tape recorded, from unwatched tensors only: constants, values of NumPy, or what "
-            "was computed while the tape did not record."
+            "The target was computed, while the tape recorded, from unwatched tensors only: constants, values of NumPy, or "
+            "what was computed while the tape did not record."
         ]
 
     def other_sources(self):
         """The target depends on other watched tensors."""
         text = []
-        behind = _ancestors([id(mark) for mark in self.targets], self.steps)
+        behind = ancestors([id(mark) for mark in self.targets], self.steps)
         names = [v.name for v, marks in self.tape._variables.values() if any(id(mark) in behind for mark in marks)]
         if names:
             plural = "s" * (len(names) > 1)
-            text.append(f"It depends on the variable{plural} {', '.join(map(repr, names[:5]))}; what is assigned to one is not followed.")
+            text.append(
+                f"It depends on the variable{plural} {', '.join(map(repr, names[:5]))}; "
+                "what is assigned to one is not followed."
+            )
         made = self.made_by(self.source)
         if made is not None:
             text.append(
                 f"The source is the result of {made}, not what was watched, and the target was computed without it. "
                 "Was a name bound anew, as in `x = x * 2`? Keep the watched tensor under a name of its own."
             )
-        mixed = [str(step) for step in self.steps if None in step.inputs and any(id(out) in behind for out in step.outputs)]
+        mixed = [
+            str(step) for step in self.steps if None in step.inputs and any(id(out) in behind for out in step.outputs)
+        ]
         if mixed and self.target_watched_late():
             text.append(
-                f"Unwatched values went into {', '.join(mixed[:3])}: what was computed from the source before tape.watch(source) "
-                "counts as constant."
+                f"Unwatched values went into {', '.join(mixed[:3])}: what was computed from the source before "
+                "tape.watch(source) counts as constant."
             )
         made = self.made_by(self.target)
         if made is not None:
@@ -339,60 +327,19 @@ class _Explanation:
 
     def tracked_break(self):
         """While lines are tracked all ops are known: follow them from the source, watched or not, to the target."""
-        steps = [*self.steps, *[Step(op.name, ins, (False,) * len(ins), outs, line) for op, ins, outs, line in self.history.idle]]
+        steps = [
+            *self.steps,
+            *[Step(op.name, ins, (False,) * len(ins), outs, line) for op, ins, outs, line in self.history.idle],
+        ]
         starts = [id(mark) for mark in self.sources]
         watches = [self.history.watches[key] for key in starts if key in self.history.watches]
         starts += [id(before) for before, _ in watches if before is not None]
-        parents = _reach(starts, steps, ruled=False)
+        parents = reach(starts, steps, ruled=False)
         found = [mark for mark in self.targets if id(mark) in parents]
         if not found:
             return None
-        first = _path(parents, id(found[0]))[-1]
+        first = path(parents, id(found[0]))[-1]
         return [f"The source was used by {first} before it was watched{_at(watches[0][1] if watches else None)}."]
-
-
-def _reach(starts, steps, ruled):
-    """The ids of the marks that depend on `starts`, each with the (step, id of the mark before) by which it was reached."""
-    parents = dict.fromkeys(starts)
-    users = {}
-    for step in steps:
-        for mark, rule in zip(step.inputs, step.ruled, strict=True):
-            if mark is not None and (rule or not ruled):
-                users.setdefault(id(mark), []).append(step)
-    queue = deque(starts)
-    while queue:
-        key = queue.popleft()
-        for step in users.get(key, ()):
-            for out in step.outputs:
-                if id(out) not in parents and (out.watchers or not ruled):
-                    parents[id(out)] = (step, key)
-                    queue.append(id(out))
-    return parents
-
-
-def _ancestors(ends, steps):
-    """The ids of the marks that `ends` depend on."""
-    found = set(ends)
-    for step in reversed(steps):
-        if any(id(out) in found for out in step.outputs):
-            found.update([id(mark) for mark in step.inputs if mark is not None])
-    return found
-
-
-def _path(parents, key):
-    """The steps from a mark back to where the search started."""
-    steps = []
-    while parents[key] is not None:
-        step, key = parents[key]
-        steps.append(step)
-    return steps
-
-
-def _chain(steps):
-    if len(steps) > LONGEST_PATH:
-        half = LONGEST_PATH // 2
-        return f"{', '.join(map(str, steps[:half]))}, ... ({len(steps) - 2 * half} more) ..., {', '.join(map(str, steps[-half:]))}"
-    return ", ".join(map(str, steps))
 
 
 def _obstacle(step):
@@ -422,7 +369,7 @@ def _is_zero(g):
 
 def _is_finite(g):
     x = _value(g)
-    return x is None or x.__class__ is not Tensor or bool(((x._value - x._value) == 0).all())
+    return x is None or x.__class__ is not Tensor or bool(np.isfinite(x._value).all())
 
 
-__all__ = ["History", "explain", "steps_of"]
+__all__ = ["explain"]

@@ -2,7 +2,8 @@
 
 import weakref
 
-from tapeflow.autodiff.tape import GradientTape, UnconnectedGradients, handle_of, next_id, warn_once, watch_tensor
+from tapeflow.autodiff.arguments import handle_of
+from tapeflow.autodiff.tape import GradientTape, UnconnectedGradients, next_id, warn_once, watch_tensor
 from tapeflow.autodiff.vectorize import Batch, BatchTensor
 from tapeflow.base import nest
 from tapeflow.base.errors import InvalidArgumentError
@@ -45,8 +46,8 @@ class ForwardAccumulator:
         if len({id(primal) for primal in flat}) < len(flat):
             twice = next(primal for i, primal in enumerate(flat) if any(primal is other for other in flat[:i]))
             raise ValueError(
-                f"Tensor {twice!r} was specified as a primal multiple times. This may indicate an error. If it was intended, "
-                "please sum the corresponding tangents."
+                f"Tensor {twice!r} was specified as a primal multiple times. This may indicate an error. If it was "
+                "intended, please sum the corresponding tangents."
             )
         nest.map_structure(self._watch, primals, tangents)
 
@@ -58,7 +59,7 @@ class ForwardAccumulator:
 
     @classmethod
     def _batch_accumulator(cls, primals, tangents):
-        """An accumulator of several products at once: tangents, and what `jvp` gives, have one more axis before the others."""
+        """An accumulator of several products at once: tangents, and what `jvp` gives, have one more axis, the first."""
         self = cls.__new__(cls)
         self._clear()
         sizes = {convert_to_tensor(tangent).dims[0] for tangent in nest.flatten(tangents)}
@@ -89,7 +90,9 @@ class ForwardAccumulator:
     def _watch(self, primal, tangent):
         primal = handle_of(primal)
         if not isinstance(primal, (Tensor, Variable)):
-            raise ValueError(f"A primal must be a tensor or a variable, got {primal!r} of type {type(primal).__name__!r}.")
+            raise ValueError(
+                f"A primal must be a tensor or a variable, got {primal!r} of type {type(primal).__name__!r}."
+            )
         if not primal.dtype.is_floating:
             warn_once("The dtype of the watched primal must be floating (e.g. tf.float32), got %r", primal.dtype)
         tangent = convert_to_tensor(tangent, primal.dtype)
@@ -106,10 +109,10 @@ class ForwardAccumulator:
         mark = tensor._mark
         if mark is None or self.id not in mark.watchers:
             mark = watch_tensor(tensor, self.id)
-        key = id(tensor)
+        key, owner = id(tensor), weakref.ref(self)
 
         # The callback must not refer to this accumulator, nor to what it holds: that would be a cycle.
-        def forget(reference, owner=weakref.ref(self)):
+        def forget(reference):
             accumulator = owner()
             if accumulator is not None:
                 accumulator._tangents.pop(key, None)
@@ -164,21 +167,22 @@ class ForwardAccumulator:
         Raises:
             ValueError: something that is neither a tensor nor a variable.
         """
-        unconnected_gradients = UnconnectedGradients(unconnected_gradients)
+        zero = UnconnectedGradients(unconnected_gradients) is UnconnectedGradients.ZERO
+        return nest.map_structure(lambda x: self._jvp(handle_of(x), zero), primals)
 
-        def tangent_of(x):
-            x = handle_of(x)
-            if isinstance(x, IndexedSlices):
-                values = tangent_of(x.values)
-                return None if values is None else IndexedSlices(values, x.indices, x.dense_shape)
-            if not isinstance(x, (Tensor, Variable)):
-                raise ValueError(f"A jvp is of tensors or variables, got {x!r} of type {type(x).__name__!r}.")
-            tangent = self._variables.get(id(x), (x, None))[1] if isinstance(x, Variable) else self._tangent(x)
-            if tangent is None and unconnected_gradients is UnconnectedGradients.ZERO:
-                return P.zeros_like(convert_to_tensor(x))
-            return tangent.batch.stacked(tangent) if tangent.__class__ is BatchTensor and tangent.batch.everyone else tangent
-
-        return nest.map_structure(tangent_of, primals)
+    def _jvp(self, x, zero):
+        """The tangent of one tensor, variable or `IndexedSlices`; zeros for None where `zero`."""
+        if isinstance(x, IndexedSlices):
+            values = self._jvp(x.values, zero)
+            return None if values is None else IndexedSlices(values, x.indices, x.dense_shape)
+        if not isinstance(x, (Tensor, Variable)):
+            raise ValueError(f"A jvp is of tensors or variables, got {x!r} of type {type(x).__name__!r}.")
+        tangent = self._variables.get(id(x), (x, None))[1] if isinstance(x, Variable) else self._tangent(x)
+        if tangent is None and zero:
+            return P.zeros_like(convert_to_tensor(x))
+        return (
+            tangent.batch.stacked(tangent) if tangent.__class__ is BatchTensor and tangent.batch.everyone else tangent
+        )
 
 
 def _spread(tangent, primal):
@@ -186,7 +190,9 @@ def _spread(tangent, primal):
     try:
         return P.broadcast_to(tangent, shape=tuple(primal.shape.as_list()))
     except InvalidArgumentError:
-        raise ValueError(f"A tangent must have the shape of its primal: got {tangent.shape} for {primal.shape}.") from None
+        raise ValueError(
+            f"A tangent must have the shape of its primal: got {tangent.shape} for {primal.shape}."
+        ) from None
 
 
 def push_forward(op, inputs, outputs, tangents, attrs):

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from tapeflow.autodiff.tape import UnconnectedGradients, checked_source, handle_of
+from tapeflow.autodiff.arguments import checked_source, handle_of
+from tapeflow.autodiff.tape import UnconnectedGradients
 from tapeflow.autodiff.vectorize import Batch, BatchTensor
 from tapeflow.base import nest
 from tapeflow.core.convert import convert_to_tensor
@@ -72,7 +73,9 @@ def _target(target):
 
 def _known_dims(target, name):
     if target.dims is None or None in target.dims:
-        raise ValueError(f"{name} needs a target whose shape is known while the function is traced, got {target.shape}.")
+        raise ValueError(
+            f"{name} needs a target whose shape is known while the function is traced, got {target.shape}."
+        )
     return target.dims
 
 
@@ -80,8 +83,8 @@ def _check_loop(tape, name, use_pfor, parallel_iterations):
     if not use_pfor:
         if state.graph is None and not tape._persistent:
             raise RuntimeError(
-                f"GradientTape must be created with persistent=True to compute the {name} with eager execution enabled and with "
-                "experimental_use_pfor set to False."
+                f"GradientTape must be created with persistent=True to compute the {name} with eager execution enabled and "
+                "with experimental_use_pfor set to False."
             )
     elif parallel_iterations is not None and parallel_iterations <= 1:
         raise ValueError(
@@ -101,8 +104,11 @@ def _walk(tape, target, handles, seeds, use_pfor, parallel_iterations):
     if target._mark is None or not target._mark.watchers:
         return [None] * len(handles)
     if not use_pfor:
-        return _concatenated([_pulled(tape, target, handles, P.strided_slice(seeds, key=(i,)), None) for i in range(size)] or
-                             [_walk_batch(tape, target, handles, seeds)], size > 0)
+        return _concatenated(
+            [_pulled(tape, target, handles, P.strided_slice(seeds, key=(i,)), None) for i in range(size)]
+            or [_walk_batch(tape, target, handles, seeds)],
+            size > 0,
+        )
     step = size if parallel_iterations is None else min(parallel_iterations, size)
     parts = [
         _walk_batch(tape, target, handles, P.strided_slice(seeds, key=((start, start + step, None),)))

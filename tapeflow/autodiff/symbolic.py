@@ -2,8 +2,9 @@
 
 import math
 
+from tapeflow.autodiff.arguments import handle_of
 from tapeflow.autodiff.jacobian import one_hot
-from tapeflow.autodiff.tape import UnconnectedGradients, handle_of, total_of
+from tapeflow.autodiff.tape import UnconnectedGradients, total_of
 from tapeflow.autodiff.vectorize import Batch, BatchTensor
 from tapeflow.base import nest
 from tapeflow.base.dtypes import float32
@@ -86,7 +87,9 @@ def _checked(values, what):
     handles = [handle_of(x) for x in nest.flatten(_listed(values))]
     for x in handles:
         if not isinstance(x, (Tensor, Variable)):
-            raise TypeError(f"tf.gradients: `{what}` must be tensors or variables, got {x!r} of type {type(x).__name__!r}.")
+            raise TypeError(
+                f"tf.gradients: `{what}` must be tensors or variables, got {x!r} of type {type(x).__name__!r}."
+            )
     return handles
 
 
@@ -128,7 +131,9 @@ def gradients(
         TensorShape([])
     """
     if state.graph is None:
-        raise RuntimeError("tf.gradients is not supported when eager execution is enabled. Use tf.GradientTape instead.")
+        raise RuntimeError(
+            "tf.gradients is not supported when eager execution is enabled. Use tf.GradientTape instead."
+        )
     unconnected_gradients = UnconnectedGradients(unconnected_gradients)
     ys = [y._read() if isinstance(y, Variable) else y for y in _checked(ys, "ys")]
     xs = _checked(xs, "xs")

@@ -6,17 +6,15 @@ import itertools
 import logging
 import threading
 
-import numpy as np
-
-from tapeflow.autodiff import explain as explaining
+from tapeflow.autodiff.arguments import checked_source, flat_output_gradients, handle_of, seeds_of, targets_of
+from tapeflow.autodiff.history import History, steps_of
 from tapeflow.base import nest
-from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.core.backward import add_cotangents, pull_back
-from tapeflow.core.convert import convert_to_tensor, scalar
+from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.record import user_line
 from tapeflow.core.state import Mark, active_ids, next_serial, start, state, stop
-from tapeflow.core.tensor import Tensor, wrap
+from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 
 log = logging.getLogger("tapeflow")
@@ -50,6 +48,10 @@ def watch_tensor(tensor, recorder_id):
         mark = tensor._mark
         if mark is None or not mark.watchers:  # a mark that nothing watches may be that of several tensors
             mark = tensor._mark = Mark()
+            if len(ids) == 1:
+                mark.watchers = ids if ids[0] == recorder_id else (recorder_id,)
+                state.idle = None
+                return mark
         watchers = [i for i in mark.watchers if i in active_ids]
         if recorder_id not in watchers:
             watchers.append(recorder_id)
@@ -140,7 +142,7 @@ class GradientTape:
 
     def _remember(self):
         if self._history is None:
-            self._history = explaining.History()
+            self._history = History()
         return self._history
 
     def watch(self, tensor):
@@ -189,7 +191,7 @@ class GradientTape:
 
     def watched_variables(self):
         """The variables watched so far, in the order in which they were made."""
-        return tuple(sorted([variable for variable, _ in self._variables.values()], key=lambda variable: variable._serial))
+        return tuple(sorted([variable for variable, _ in self._variables.values()], key=lambda v: v._serial))
 
     @contextlib.contextmanager
     def stop_recording(self):
@@ -238,10 +240,10 @@ class GradientTape:
         if unconnected_gradients.__class__ is not UnconnectedGradients:
             unconnected_gradients = UnconnectedGradients(unconnected_gradients)
         self._check_use(sources)
-        targets = _targets(target)
+        targets = targets_of(target)
         flat_sources = nest.flatten(sources, expand_composites=True)
         handles = [checked_source(x) for x in flat_sources]
-        seeds = _seeds(targets, _flat_output_gradients(output_gradients, target, targets))
+        seeds = seeds_of(targets, flat_output_gradients(output_gradients, targets))
         gradients = self._pull_back(seeds, handles)
         self._finish(gradients, handles)
         if unconnected_gradients is UnconnectedGradients.ZERO:
@@ -254,7 +256,7 @@ class GradientTape:
         if self._spent:
             raise RuntimeError(
                 "A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians). "
-                + ("tf.GradientTape(persistent=True) may be asked more than once." if self._entered else "This one never recorded.")
+                + ("One with persistent=True may be asked again." if self._entered else "This one never recorded.")
             )
         if sources is None:
             raise TypeError("Argument `sources` must be a tensor, a variable or a nest of them, got None.")
@@ -272,7 +274,7 @@ class GradientTape:
             return
         for g in gradients:
             if g is None:
-                self._remember().outline = explaining.steps_of(self._records)
+                self._remember().outline = steps_of(self._records)
                 lost = [handle for g, handle in zip(gradients, handles, strict=True) if g is None]
                 self._history.lost = {id(mark) for handle in lost for mark in self._marks_of(handle)}
                 break
@@ -375,7 +377,9 @@ class GradientTape:
             >>> print(tape.explain(y, x).splitlines()[0])
             The gradient is None: the tape does not watch the source.
         """
-        return explaining.explain(self, handle_of(target), handle_of(source))
+        from tapeflow.autodiff.explain import explain
+
+        return explain(self, handle_of(target), handle_of(source))
 
     def _pull_back(self, seeds, handles):
         """The cotangent of each source (a tensor or `Variable`), None where nothing reaches it."""
@@ -400,87 +404,3 @@ def total_of(cotangents):
     for g in cotangents:
         total = g if total is None else add_cotangents(total, g)
     return total
-
-
-def handle_of(x):
-    """The tensor, or the variable behind what acts as one (Keras's variables do)."""
-    if isinstance(x, (Tensor, Variable)):
-        return x
-    return x.handle if getattr(x, "_should_act_as_resource_variable", None) is not None else x
-
-
-def checked_source(x):
-    """The tensor or variable of a source; raises where it is none."""
-    handle = handle_of(x)
-    if not isinstance(handle, (Tensor, Variable)):
-        raise (TypeError if x is None else ValueError)(
-            f"Passed in object {x!r} of type {type(x).__name__!r}, not tf.Tensor or tf.Variable or ExtensionType: "
-            "a gradient is taken with respect to these."
-        )
-    if not handle.dtype.is_trainable:
-        log.debug("The dtype of the source tensor must be floating (e.g. tf.float32), got %r: its gradient is None.", handle.dtype)
-    return handle
-
-
-def _targets(target):
-    targets = []
-    for x in nest.flatten(target, expand_composites=True):
-        handle = handle_of(x)
-        if not isinstance(handle, (Tensor, Variable)):
-            raise TypeError(
-                "Argument `target` should be a list or nested structure of Tensors, Variables or CompositeTensors to be "
-                f"differentiated, but received {x!r}."
-            )
-        tensor = handle._read() if isinstance(handle, Variable) else handle
-        if not tensor.dtype.is_trainable:
-            log.debug("The dtype of the target tensor must be floating (e.g. tf.float32), got %r: it has no gradient.", tensor.dtype)
-        targets.append(tensor)
-    return targets
-
-
-def _flat_output_gradients(output_gradients, target, targets):
-    if output_gradients is None:
-        return [None] * len(targets)
-    flat = nest.flatten(output_gradients, expand_composites=True)
-    if len(flat) != len(targets):
-        raise ValueError(f"output_gradients has {len(flat)} tensors, target has {len(targets)}.")
-    return flat
-
-
-def _seeds(targets, output_gradients):
-    """Pairs (mark, cotangent) of the targets that carry a gradient."""
-    seeds = []
-    for target, g in zip(targets, output_gradients, strict=True):
-        mark = target._mark
-        if mark is None or not mark.watchers:
-            continue
-        seeds.append((mark, _ones(target) if g is None else _seed(target, convert_to_tensor(g))))
-    return seeds
-
-
-def _ones(target):
-    """Ones like the target, but not computed from it: no tape has to record them."""
-    dims = target.dims
-    if dims == ():
-        return scalar(1, target._dtype)
-    known = dims is not None and None not in dims
-    return wrap(np.ones(dims, target._dtype.numpy_dtype)) if known else P.ones_like(target)
-
-
-def _seed(target, g):
-    """An output gradient of the target's shape and dtype."""
-    if g._dtype is not target._dtype:
-        raise InvalidArgumentError(
-            None,
-            None,
-            f"cannot compute the gradient as output_gradients was expected to be a {target._dtype.c_name} tensor, like its target, "
-            f"but is a {g._dtype.c_name} tensor; tf.cast changes its dtype.",
-        )
-    if g.dims == target.dims or g.shape.is_compatible_with(target.shape):
-        return g
-    try:
-        return P.broadcast_to(g, shape=target.dims)
-    except InvalidArgumentError:
-        raise InvalidArgumentError(
-            None, None, f"Incompatible shapes: an output gradient of shape {g.shape} for a target of shape {target.shape}."
-        ) from None

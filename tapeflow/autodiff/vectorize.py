@@ -14,7 +14,7 @@ from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P, bind, infer_specs, symbols_in
 from tapeflow.core.record import note
 from tapeflow.core.slices import IndexedSlices
-from tapeflow.core.state import batching, recording, state
+from tapeflow.core.state import batching, recording, settle, state
 from tapeflow.core.tensor import Spec, Tensor, wrap
 from tapeflow.core.variable import Variable
 
@@ -48,14 +48,16 @@ class BatchTensor(Tensor):
     @property
     def _value(self):
         raise NotImplementedError(
-            f"Cannot convert a tensor inside {self.batch.what} to a NumPy value: it stands for all {self.batch.size} examples at "
-            f"once ({self!r}), so there is no single value to read. Use tf functions, or tf.map_fn, which runs one by one."
+            f"Cannot convert a tensor inside {self.batch.what} to a NumPy value: it stands for all {self.batch.size} "
+            f"examples at once ({self!r}), so there is no single value to read. Use tf functions, or tf.map_fn, which runs "
+            "one by one."
         )
 
     def __bool__(self):
         raise OperatorNotAllowedInGraphError(
-            f"Using a symbolic `tf.Tensor` as a Python `bool` is not allowed inside {self.batch.what}: {self!r} stands for all "
-            f"{self.batch.size} examples, which may differ. Use tf.where or tf.cond, or tf.map_fn, which runs one by one."
+            f"Using a symbolic `tf.Tensor` as a Python `bool` is not allowed inside {self.batch.what}: {self!r} stands for "
+            f"all {self.batch.size} examples, which may differ. Use tf.where or tf.cond, or tf.map_fn, which runs one by "
+            "one."
         )
 
     def __float__(self):
@@ -96,8 +98,8 @@ class Batch:
         """Run `op` for all examples."""
         if self.closed:
             raise TypeError(
-                f"A tensor inside {self.what} is out of scope and cannot be used here: it stood for one of {self.size} examples "
-                "while the function ran. Return it from the function."
+                f"A tensor inside {self.what} is out of scope and cannot be used here: it stood for one of {self.size} "
+                "examples while the function ran. Return it from the function."
             )
         infer_specs(op, inputs, attrs)  # refuses what is wrong for one example, though a batch axis might make it fit
         batched = tuple([self.holds(x) for x in inputs])
@@ -134,7 +136,7 @@ class Batch:
                     yield
         finally:
             state.scope = scope
-            state.busy = bool(recorders) or scope is not None
+            settle()
 
     def _run(self, op, values, batched, attrs):
         symbols = any(self.holds(x) for x in symbols_in(attrs.values()))
@@ -142,9 +144,10 @@ class Batch:
             return _Plain(_example_shape(values[0], attrs))
         if op.name == "read_variable":
             return _Plain(bind(op, values, attrs))
-        if op.name == "update_variable":
+        if "variable" in attrs:
             raise ValueError(
-                f"A variable cannot be assigned inside {self.what}: {attrs['variable'].name} would get {self.size} values at once."
+                f"A variable cannot be assigned inside {self.what}: {attrs['variable'].name} would get {self.size} values "
+                "at once."
             )
         if op.batch is not None and any(batched) and not symbols:
             return op.batch(op, values, batched, attrs)
@@ -165,7 +168,8 @@ class Batch:
         if not count:
             return self._empty(op, values, batched, attrs)
         results = [
-            op(*[part[i] for part in parts], **{name: self._one(attr, i) for name, attr in attrs.items()}) for i in range(count)
+            op(*[part[i] for part in parts], **{name: self._one(attr, i) for name, attr in attrs.items()})
+            for i in range(count)
         ]
         if op.multiple:
             return tuple([self._stacked(op, column) for column in zip(*results, strict=True)])
@@ -195,8 +199,8 @@ class Batch:
                 raise InvalidArgumentError(
                     None,
                     None,
-                    f"{self.what}: results of {op.name} differ in shape: {list(dims)} for example 0, {list(x.dims)} for example "
-                    f"{i}. Shapes must not depend on values; use tf.map_fn with ragged results. [Op:{op.name}]",
+                    f"{self.what}: results of {op.name} differ in shape: {list(dims)} for example 0, {list(x.dims)} for "
+                    f"example {i}. Shapes must not depend on values; use tf.map_fn with ragged results. [Op:{op.name}]",
                 )
         return P.stack(*results, axis=0)
 
@@ -285,7 +289,9 @@ def _batch_size(tensors):
             raise ValueError(f"tf.vectorized_map needs elements of known rank, got {x!r}")
     several = {x.dims[0] for x in tensors} - {1, None}
     if len(several) > 1:
-        raise invalid("vectorized_map", f"The elements have different numbers of examples: {sorted(several)} along axis 0")
+        raise invalid(
+            "vectorized_map", f"The elements have different numbers of examples: {sorted(several)} along axis 0"
+        )
     if several:
         return several.pop()
     unknown = [x for x in tensors if x.dims[0] is None]

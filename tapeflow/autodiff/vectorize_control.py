@@ -51,7 +51,9 @@ def _converted(x):
 def _chosen(pred, one, other):
     """`one` for the examples for which `pred` is true, `other` for the rest."""
     nest.assert_same_structure(one, other)
-    return nest.map_structure(lambda a, b: a if a is b else P.where(pred, convert_to_tensor(a), convert_to_tensor(b)), one, other)
+    return nest.map_structure(
+        lambda a, b: a if a is b else P.where(pred, convert_to_tensor(a), convert_to_tensor(b)), one, other
+    )
 
 
 def _anyone(go_on):
@@ -61,8 +63,8 @@ def _anyone(go_on):
         x = x.inner
     if x.__class__ is not Tensor:
         raise OperatorNotAllowedInGraphError(
-            f"tf.while_loop: the condition {go_on!r} differs between the examples of {go_on.batch.what}, and has no value while "
-            "the function is traced. Call tf.vectorized_map outside of tf.function, or use tf.map_fn."
+            f"tf.while_loop: the condition {go_on!r} differs between the examples of {go_on.batch.what}, and has no value "
+            "while the function is traced. Call tf.vectorized_map outside of tf.function, or use tf.map_fn."
         )
     return bool(P.any(x, axis=None, keepdims=False))
 

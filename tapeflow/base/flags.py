@@ -23,7 +23,12 @@ def level(text):
 
 
 TABLE = (
-    Flag("DEBUG", level, 0, "1: traces and fallbacks, 2: kernel times, 3: the graph around each pass, 4: LLVM, 5: assembly"),
+    Flag(
+        "DEBUG",
+        level,
+        0,
+        "1: traces and fallbacks, 2: kernel times, 3: the graph around each pass, 4: LLVM, 5: assembly",
+    ),
     Flag("TEST_TMPDIR", str, "", "the folder below which tf.test.TestCase makes its temporary folders"),
 )
 

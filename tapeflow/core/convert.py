@@ -10,7 +10,7 @@ from tapeflow.base.dtypes import as_dtype, string
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.primitive import P
-from tapeflow.core.tensor import BY_CLASS, Tensor, _new, wrap
+from tapeflow.core.tensor import BY_CLASS, Tensor, new_tensor, wrap
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 
@@ -27,7 +27,7 @@ def register_tensor_conversion_function(base_type, conversion_func, priority=100
 
 def scalar(value, dtype):
     """A 0-d tensor of a Python number, without checks."""
-    tensor = _new(Tensor)
+    tensor = new_tensor(Tensor)
     tensor._value = dtype.type(value)
     tensor._dtype = dtype
     tensor._mark = None
@@ -281,7 +281,7 @@ class Unknown:
 UNKNOWN = Unknown()
 # The ops through which a shape is followed while tracing; their kernels work on object arrays as they are.
 _FOLLOWED = {"stack", "concat", "strided_slice", "reshape", "gather", "expand_dims", "squeeze", "identity", "add", "sub", "mul"}
-_FOLLOWED |= {"floordiv", "prod", "unstack", "split"}
+_FOLLOWED |= {"floordiv", "floormod", "prod", "unstack", "split", "slice", "reverse"}
 
 
 def partial_value(x):
@@ -317,7 +317,7 @@ def static_value(x):
     value = partial_value(x)
     if value is None or (value.dtype == object and any(item is UNKNOWN for item in value.ravel())):
         return None
-    return value if value.dtype != object or x._dtype is string else value.astype(x._dtype.numpy_dtype)
+    return value if x._dtype is string else value.astype(x._dtype.numpy_dtype, copy=False)
 
 
 def static_dims(value):

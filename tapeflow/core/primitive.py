@@ -9,7 +9,7 @@ from tapeflow.base import dtypes
 from tapeflow.base.errors import InternalError, InvalidArgumentError, OpError, ResourceExhaustedError
 from tapeflow.core.record import note, plan_residuals
 from tapeflow.core.state import state
-from tapeflow.core.tensor import Spec, Tensor, wrap
+from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, new_tensor, wrap
 
 
 
@@ -132,28 +132,38 @@ def bind(op, inputs, attrs=NO_ATTRS):
     busy = state.busy
     if busy and state.scope is not None and (op.stateful or has_symbols(attrs)):
         return _interpret(op, inputs, attrs)
-    if inputs:
-        dtype = inputs[0]._dtype
-        for x in inputs:
-            if x.__class__ is not Tensor:
-                return _interpret(op, inputs, attrs)
-            if x._dtype is not dtype and op.uniform:
+    dtype = None
+    for x in inputs:
+        if x.__class__ is not Tensor:
+            return _interpret(op, inputs, attrs)
+        if x._dtype is not dtype:
+            if dtype is not None:
+                if op.uniform:
+                    _refuse_dtypes(op, inputs)
+                continue
+            dtype = x._dtype
+            if not op.accepts & dtype.bit:
                 _refuse_dtypes(op, inputs)
-        if not op.accepts & dtype.bit:
-            _refuse_dtypes(op, inputs)
     try:
         if attrs:
             result = op.kernel(*[x._value for x in inputs], **attrs)
         elif len(inputs) == 2:  # the usual cases, without the cost of a comprehension and of unpacking
-            x, y = inputs
-            result = op.kernel(x._value, y._value)
+            y, x = inputs
+            result = op.kernel(y._value, x._value)
         elif len(inputs) == 1:
-            result = op.kernel(inputs[0]._value)
+            result = op.kernel(x._value)
         else:
             result = op.kernel(*[x._value for x in inputs])
     except Exception as error:
         result = _recover(op, inputs, attrs, error)
-    outputs = tuple([wrap(value) for value in result]) if op.multiple else wrap(result)
+    dtype = BY_CLASS.get(result.__class__)
+    if dtype is not None:  # a scalar: `wrap`, in line
+        outputs = new_tensor(Tensor)
+        outputs._value = result
+        outputs._dtype = dtype
+        outputs._mark = None
+    else:
+        outputs = tuple([wrap(value) for value in result]) if op.multiple else wrap(result)
     if busy and state.recorders:
         note(op, inputs, attrs, outputs)
     return outputs

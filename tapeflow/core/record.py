@@ -5,6 +5,7 @@ import os
 import sys
 
 from tapeflow.core.state import Idle, Mark, state
+from tapeflow.core.tensor import Tensor
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -101,6 +102,8 @@ def plan_residuals(names, rules, skip=1, scales=False):
 
 def broadcast_from(x, out):
     """The shape that a cotangent of `out` is to be summed to for `x`; None where the shapes are the same."""
+    if x.__class__ is Tensor and x._value.shape == out._value.shape:
+        return None
     dims = x.dims
     return None if dims == out.dims and _known(dims) else shape_of(x)
 
@@ -147,8 +150,8 @@ def note(op, inputs, attrs, outputs):
                 break
             if seen:
                 watchers = tuple([i for i in ids if i in seen or i in watchers])
-    outs = outputs if op.multiple else (outputs,)
     if not watchers:
+        outs = outputs if op.multiple else (outputs,)
         mark = _origin(inputs)
         for out in outs:
             out._mark = mark
@@ -157,16 +160,22 @@ def note(op, inputs, attrs, outputs):
         return
     if watchers is not ids and watchers == ids:
         watchers = ids
-    marks = []
     differentiable = op.plans is not None
-    for out in outs:
-        out._mark = mark = new_mark(Mark)
-        mark.watchers = watchers if differentiable and out._dtype.is_trainable else ()
-        marks.append(mark)
-    record = make_record(op, inputs, attrs, outputs, tuple(marks))
+    if op.multiple:
+        out_marks = tuple([_marked(out, watchers if differentiable else ()) for out in outputs])
+    else:
+        out_marks = (_marked(outputs, watchers if differentiable else ()),)
+    record = make_record(op, inputs, attrs, outputs, out_marks)
     for recorder in state.recorders:
         if watchers is ids or recorder.id in watchers:
             recorder.note(record, inputs, outputs)
+
+
+def _marked(out, watchers):
+    """Give a result its mark; integers are watched by nothing."""
+    out._mark = mark = new_mark(Mark)
+    mark.watchers = watchers if out._dtype.is_trainable else ()
+    return mark
 
 
 new_mark = Mark.__new__
@@ -232,11 +241,11 @@ def make_record(op, inputs, attrs, outputs, out_marks, marks=None):
             marks.append(mark if mark is not None and mark.watchers else None)
     if rules.__class__ is tuple:
         saved = []
-        for rule, mark, x in zip(rules, marks, inputs, strict=True):
-            if rule is None or mark is None:
+        for i, rule in enumerate(rules):
+            if rule is None or marks[i] is None:
                 saved.append(None)
             else:
-                saved.append((rule, rule.take(inputs, outputs), broadcast_from(x, outputs) if rule.scales else None))
+                saved.append((rule, rule.take(inputs, outputs), broadcast_from(inputs[i], outputs) if rule.scales else None))
     elif rules is not None:
         saved = (rules, rules.take(inputs, outputs))
     specs = tuple([out.spec if _known(out.dims) else out for out in outputs]) if op.multiple else None

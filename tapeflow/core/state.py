@@ -25,6 +25,9 @@ class _State(threading.local):
         idle: the mark for results of ops on nothing watched (see `Idle`); None, to be made anew, when what is watched changes.
     """
 
+    def __init__(self):
+        self.thread = object()  # stands for this thread in `busy_threads`
+
     busy = False
     recorders = ()
     ids = ()
@@ -77,7 +80,20 @@ def set_recorders(recorders):
     state.recorders = recorders
     state.ids = tuple([recorder.id for recorder in recorders])
     state.idle = None
-    state.busy = bool(recorders) or state.scope is not None
+    settle()
+
+
+# The threads in which something records or is traced: while it is empty, operators need not ask any further.
+busy_threads: set[object] = set()
+
+
+def settle():
+    """Bring `busy` up to date after `recorders` or `scope` was set."""
+    state.busy = busy = bool(state.recorders) or state.scope is not None
+    if busy:
+        busy_threads.add(state.thread)
+    else:
+        busy_threads.discard(state.thread)
 
 
 def start(recorder):
@@ -86,6 +102,7 @@ def start(recorder):
     state.ids += (recorder.id,)
     state.idle = None
     state.busy = True
+    busy_threads.add(state.thread)
     active_ids.add(recorder.id)
 
 
@@ -116,12 +133,12 @@ def tracing(graph):
     """Within the context ops are added to `graph`; None makes the context eager."""
     before = state.graph, state.scope
     state.graph = state.scope = graph
-    state.busy = bool(state.recorders) or graph is not None
+    settle()
     try:
         yield graph
     finally:
         state.graph, state.scope = before
-        state.busy = bool(state.recorders) or state.scope is not None
+        settle()
 
 
 @contextlib.contextmanager
@@ -129,12 +146,12 @@ def batching(batch):
     """Within the context stateful ops run once for each example of `batch`."""
     before = state.scope
     state.scope = batch
-    state.busy = True
+    settle()
     try:
         yield batch
     finally:
         state.scope = before
-        state.busy = bool(state.recorders) or before is not None
+        settle()
 
 
 @contextlib.contextmanager

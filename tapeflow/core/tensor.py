@@ -61,7 +61,7 @@ class Spec(tuple):
         return f"Spec({self[0]}, {self[1].name})"
 
 
-_new = Tensor.__new__
+new_tensor = Tensor.__new__
 
 
 def wrap(value):
@@ -70,7 +70,7 @@ def wrap(value):
     Raises:
         TypeError: the value's dtype is none of ours (a primitive's kernel is wrong).
     """
-    tensor = _new(Tensor)
+    tensor = new_tensor(Tensor)
     if value.__class__ is ndarray:
         dtype = BY_NUMPY[value.dtype]
         if value.ndim == 0 and dtype is not string:

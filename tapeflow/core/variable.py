@@ -42,13 +42,18 @@ class _Creation(type):
     def __call__(cls, *args, **kwargs):
         if not state.creators or cls is not Variable:
             return super().__call__(*args, **kwargs)
-        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs)
+        bound = cls.__signature__.bind(*args, **kwargs)
         bound.apply_defaults()
-        arguments = dict(list(bound.arguments.items())[1:])
         create = super().__call__
         for creator in state.creators:
             create = functools.partial(creator, create)
-        return create(**arguments)
+        return create(**bound.arguments)
+
+    @property
+    def __signature__(cls):
+        """What `inspect.signature(tf.Variable)` shows: the arguments of `__init__`."""
+        signature = inspect.signature(cls.__init__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
 class Variable(metaclass=_Creation):

@@ -9,7 +9,7 @@ from tapeflow.base import shape as shapes
 from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
-from tapeflow.ops.family import NUMBERS
+from tapeflow.ops.family import NUMBERS, sample
 
 
 def _matmul_kernel(a, b, *, transpose_a=False, transpose_b=False):
@@ -107,6 +107,13 @@ def _matmul_batch(op, inputs, batched, attrs):
     return op(*lined, **attrs)
 
 
+def _matmul_samples():
+    shapes = [((2, 3), (3, 5), {}), ((3, 2), (3, 5), {"transpose_a": True}), ((2, 3), (5, 3), {"transpose_b": True})]
+    shapes += [((3, 2), (5, 3), {"transpose_a": True, "transpose_b": True}), ((7, 2, 3), (3, 5), {})]
+    shapes += [((2, 1, 2, 3), (4, 3, 5), {}), ((0, 3), (3, 5), {})]
+    return [((sample(*a, seed=1), sample(*b, seed=2)), attrs) for a, b, attrs in shapes]
+
+
 matmul = Primitive(
     "matmul",
     _matmul_kernel,
@@ -115,6 +122,7 @@ matmul = Primitive(
     jvp="multilinear",
     batch=_matmul_batch,
     accepts=NUMBERS - {dtypes.int8, dtypes.int16},
+    samples=_matmul_samples,
 )
 
 __all__ = ["matmul"]

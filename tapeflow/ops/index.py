@@ -43,7 +43,9 @@ def refuse_index_dtype(name, indices):
     """Raise where the indices (a spec) are no integers."""
     if not indices.dtype.is_integer:
         raise invalid(
-            name, f"Value for attr 'Tindices' of {indices.dtype.c_name} is not in the list of allowed values: int16, int32, int64"
+            name,
+            f"Value for attr 'Tindices' of {indices.dtype.c_name} is not in the list of allowed values: "
+            "int16, int32, int64",
         )
 
 
@@ -57,13 +59,15 @@ def _gather_parts(dims, axis, batch_dims):
 
 
 def _flat_rows(indices, batches, between, size):
-    """For each (batch, position between, index) the row in the array whose axes up to the gathered one are flattened."""
+    """For each (batch, position between, index) the row in the array flattened up to the gathered axis."""
     count = indices.size // batches if batches else 0
     start = np.arange(batches * between).reshape(batches, between, 1) * size
     return (start + indices.reshape(batches, 1, count)).ravel()
 
 
 def _gather_kernel(params, indices, *, axis=0, batch_dims=0):
+    if indices.dtype == object:  # a shape is followed while tracing, see `partial_value`
+        indices = indices.astype(np.int64)
     check_indices("gather", indices, params.shape[axis])
     if not batch_dims:
         return params.take(indices, axis)
@@ -85,8 +89,9 @@ def _gather_infer(params, indices, *, axis=0, batch_dims=0):
         raise invalid("gather", "params must be at least 1 dimensional")
     if not -rank <= axis < rank:
         raise invalid(
-            "gather", f"Shape must be at least rank {axis + 1 if axis >= 0 else -axis} but is rank {rank}: "
-            f"Expected axis in the range [-{rank}, {rank}), but got {axis}"
+            "gather",
+            f"Shape must be at least rank {axis + 1 if axis >= 0 else -axis} but is rank {rank}: "
+            f"Expected axis in the range [-{rank}, {rank}), but got {axis}",
         )
     axis %= rank
     most = min(axis, len(indices.shape))
@@ -177,13 +182,16 @@ gather_grad = Primitive(
     lambda g, indices, *, shape, axis, batch_dims: Spec(known_dims(shape), g.dtype),
     vjp=(lambda g, indices, *, axis, batch_dims: P.gather(g, indices, axis=axis, batch_dims=batch_dims), None),
     jvp=(
-        lambda t, indices, *, shape, axis, batch_dims: P.gather_grad(t, indices, shape=shape, axis=axis, batch_dims=batch_dims),
+        lambda t, indices, *, shape, axis, batch_dims: P.gather_grad(
+            t, indices, shape=shape, axis=axis, batch_dims=batch_dims
+        ),
         None,
     ),
     batch=_gather_grad_batch,
     uniform=False,
     samples=lambda: [
-        ((_gather_kernel(x, indices, **attrs), indices), {"shape": x.shape, **attrs}) for (x, indices), attrs in _gather_samples()
+        ((_gather_kernel(x, indices, **attrs), indices), {"shape": x.shape, **attrs})
+        for (x, indices), attrs in _gather_samples()
     ],
 )
 
@@ -228,7 +236,8 @@ def linear_rows(name, indices, dims, batch_dims, what, drop=False):
         first = tuple(np.argwhere(np.atleast_1d(wrong))[0])
         at, coordinates = (first, indices[first]) if np.ndim(wrong) else ((0,), indices)
         raise invalid(
-            name, f"indices[{','.join(map(str, at))}] = {coordinates.tolist()} does not index into {what} {listed(dims)}"
+            name,
+            f"indices[{','.join(map(str, at))}] = {coordinates.tolist()} does not index into {what} {listed(dims)}",
         )
     if batch_dims:
         start = np.arange(math.prod(dims[:batch_dims])) * math.prod(sizes)
@@ -244,14 +253,20 @@ def check_coordinates(name, params, indices, batch_dims=0):
     if indices.shape is None:
         return None
     if len(indices.shape) <= batch_dims:
-        raise invalid(name, f"indices must be at least a vector, got shape {listed(indices.shape)} (batch_dims={batch_dims})")
-    for i, (n, m) in enumerate(zip(params.shape[:batch_dims], indices.shape[:batch_dims], strict=True) if params.shape else ()):
+        raise invalid(
+            name, f"indices must be at least a vector, got shape {listed(indices.shape)} (batch_dims={batch_dims})"
+        )
+    for i, (n, m) in enumerate(
+        zip(params.shape[:batch_dims], indices.shape[:batch_dims], strict=True) if params.shape else ()
+    ):
         if None not in (n, m) and n != m:
             raise invalid(name, f"params.shape[{i}]: {n} should be equal to indices.shape[{i}]: {m}")
     depth = indices.shape[-1]
     if depth is not None and params.shape is not None and depth > len(params.shape) - batch_dims:
         raise invalid(
-            name, f"index innermost dimension length must be <= params rank; saw: {depth} vs. {len(params.shape) - batch_dims}"
+            name,
+            "index innermost dimension length must be <= params rank; "
+            f"saw: {depth} vs. {len(params.shape) - batch_dims}",
         )
     return depth
 
@@ -304,7 +319,10 @@ gather_nd = Primitive(
     _gather_nd_kernel,
     _gather_nd_infer,
     vjp=(_gather_nd_vjp, None),
-    jvp=(lambda t, indices, *, batch_dims=0, drop=False: P.gather_nd(t, indices, batch_dims=batch_dims, drop=drop), None),
+    jvp=(
+        lambda t, indices, *, batch_dims=0, drop=False: P.gather_nd(t, indices, batch_dims=batch_dims, drop=drop),
+        None,
+    ),
     batch=batch_coordinates,
     uniform=False,
     samples=lambda: [((x, i), {"batch_dims": b}) for x, i, b in coordinate_samples()],

@@ -25,7 +25,9 @@ def _concat_infer(*xs, axis):
     if not rank:
         raise invalid("concat", "ConcatOp : Can't concatenate scalars (use tf.stack instead)")
     if not -rank <= axis < rank:
-        raise invalid("concat", f"ConcatOp : Expected concatenating dimensions in the range [-{rank}, {rank}), but got {axis}")
+        raise invalid(
+            "concat", f"ConcatOp : Expected concatenating dimensions in the range [-{rank}, {rank}), but got {axis}"
+        )
     axis %= rank
     result = []
     for d in range(rank):
@@ -42,7 +44,10 @@ def _concat_infer(*xs, axis):
 
 
 def _concat_mismatch(what, first, second):
-    return invalid("concat", f"ConcatOp : {what}: shape[{first[0]}] = {listed(first[1])} vs. shape[{second[0]}] = {listed(second[1])}")
+    return invalid(
+        "concat",
+        f"ConcatOp : {what}: shape[{first[0]}] = {listed(first[1])} vs. shape[{second[0]}] = {listed(second[1])}",
+    )
 
 
 def _concat_vjp(g, wanted, shapes, *, axis):
@@ -82,7 +87,9 @@ def _stack_infer(*xs, axis):
             continue
         if len(dims) != len(x.shape) or any(None not in (n, m) and n != m for n, m in zip(dims, x.shape, strict=True)):
             raise invalid(
-                "stack", f"Shapes of all inputs must match: values[0].shape = {listed(dims)} != values[{i}].shape = {listed(x.shape)}"
+                "stack",
+                f"Shapes of all inputs must match: values[0].shape = {listed(dims)} != "
+                f"values[{i}].shape = {listed(x.shape)}",
             )
         dims = tuple(m if n is None else n for n, m in zip(dims, x.shape, strict=True))
     if dims is None:
@@ -100,7 +107,7 @@ def place(name, axis, rank):
 
 def _stack_kernel(*xs, axis):
     dims, dtype = xs[0].shape, xs[0].dtype
-    if not dims and dtype != object and axis in (0, -1):
+    if not dims and dtype.kind != "O" and axis in (0, -1):
         return np.array(xs, dtype)
     result = np.empty((len(xs), *dims), dtype)
     for i, x in enumerate(xs):
@@ -119,8 +126,10 @@ stack = movement(
     _stack_infer,
     vjp=lambda g, wanted, shapes, *, axis: P.unstack(g, axis=axis, num=len(shapes)),
     batch=all_batched,
-    samples=lambda: [((sample(2, 3), sample(2, 3, seed=1)), {"axis": axis}) for axis in [0, 1, -1]]
-    + [((sample(), sample(seed=1), sample(seed=2)), {"axis": 0})],
+    samples=lambda: (
+        [((sample(2, 3), sample(2, 3, seed=1)), {"axis": axis}) for axis in [0, 1, -1]]
+        + [((sample(), sample(seed=1), sample(seed=2)), {"axis": 0})]
+    ),
 )
 
 
@@ -173,9 +182,9 @@ def _split_infer(x, *, sizes, axis):
         if sum(filled) != total or min(filled) < 0:
             raise invalid(
                 "split",
-                "Determined shape must either match input shape along split_dim exactly if fully specified, or be less than the "
-                f"size of the input along split_dim if not fully specified.  Got: {sum(known) + known.count(-1)} (sizes "
-                f"{list(known)}, axis {axis} of shape {listed(x.shape)})",
+                "Determined shape must either match input shape along split_dim exactly if fully specified, or be less "
+                "than the size of the input along split_dim if not fully specified.  Got: "
+                f"{sum(known) + known.count(-1)} (sizes {list(known)}, axis {axis} of shape {listed(x.shape)})",
             )
         known = filled
     return tuple([Spec((*x.shape[:axis], None if n == -1 else n, *x.shape[axis + 1 :]), x.dtype) for n in known])
@@ -198,5 +207,8 @@ split = movement(
     vjp=(lambda gs, *, axis: P.concat(*gs, axis=axis),),
     batch=shifted,
     multiple=True,
-    samples=lambda: [((sample(2, 5),), {"sizes": (1, 4), "axis": 1}), ((sample(5, 2),), {"sizes": (2, 0, -1), "axis": -2})],
+    samples=lambda: [
+        ((sample(2, 5),), {"sizes": (1, 4), "axis": 1}),
+        ((sample(5, 2),), {"sizes": (2, 0, -1), "axis": -2}),
+    ],
 )

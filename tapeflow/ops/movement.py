@@ -4,14 +4,14 @@ import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import as_dtype, bool_, int32, string
+from tapeflow.base.dtypes import as_dtype, bool_, int32
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import compatible, merge, num_elements
 from tapeflow.core.convert import known_dims
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.record import shape_of
 from tapeflow.core.tensor import Spec, Tensor
-from tapeflow.ops.family import NUMBERS, REALS, sample
+from tapeflow.ops.family import NUMBERS, sample
 
 whole = np.s_[:]  # this package's `slice` is a primitive
 
@@ -23,7 +23,9 @@ def movement(name, kernel, infer, **rules):
 
 def listed(dims):
     """A shape as TensorFlow's messages write it: `[2,?]`."""
-    return "<unknown>" if dims is None else "[" + ",".join("?" if not isinstance(n, int) else str(n) for n in dims) + "]"
+    return (
+        "<unknown>" if dims is None else "[" + ",".join("?" if not isinstance(n, int) else str(n) for n in dims) + "]"
+    )
 
 
 def rank_of(x):
@@ -81,7 +83,10 @@ def _reshape_infer(x, *, shape):
     fixed = [n for n in dims if n is not None and n != -1]
     if dims.count(-1) > 1:
         first = dims.index(-1)
-        raise invalid("reshape", f"Only one input size may be -1, not both {first} and {dims.index(-1, first + 1)}: {listed(dims)}")
+        raise invalid(
+            "reshape",
+            f"Only one input size may be -1, not both {first} and {dims.index(-1, first + 1)}: {listed(dims)}",
+        )
     for i, n in enumerate(dims):
         if n is not None and n < -1:
             raise invalid("reshape", f"Size {i} must be non-negative, not {n}")
@@ -89,7 +94,9 @@ def _reshape_infer(x, *, shape):
         return Spec(tuple(None if n == -1 else n for n in dims), x.dtype)
     size = math.prod(fixed)
     if -1 in dims and size == 0:
-        raise invalid("reshape", f"reshape cannot infer the missing input size of {listed(dims)} where another size is zero")
+        raise invalid(
+            "reshape", f"reshape cannot infer the missing input size of {listed(dims)} where another size is zero"
+        )
     if (-1 in dims and total % size) or (-1 not in dims and size != total):
         raise invalid(
             "reshape",
@@ -120,7 +127,11 @@ reshape = movement(
     _reshape_infer,
     vjp=(_reshaped_back,),
     batch=_reshape_batch,
-    samples=lambda: [((sample(2, 3),), {"shape": (3, -1)}), ((sample(),), {"shape": (1, 1)}), ((sample(1),), {"shape": ()})],
+    samples=lambda: [
+        ((sample(2, 3),), {"shape": (3, -1)}),
+        ((sample(),), {"shape": (1, 1)}),
+        ((sample(1),), {"shape": ()}),
+    ],
 )
 
 
@@ -152,7 +163,9 @@ expand_dims = movement(
     _expand_infer,
     vjp=(_reshaped_back,),
     batch=shifted,
-    samples=lambda: [((sample(2, 3),), {"axis": axis}) for axis in [(0,), (1,), (-1,), (0, 2)]] + [((sample(),), {"axis": (0,)})],
+    samples=lambda: (
+        [((sample(2, 3),), {"axis": axis}) for axis in [(0,), (1,), (-1,), (0, 2)]] + [((sample(),), {"axis": (0,)})]
+    ),
 )
 
 
@@ -199,7 +212,9 @@ def _transpose_infer(x, *, perm):
         return Spec((None,) * len(perm), x.dtype)
     rank = len(x.shape)
     if len(perm) != rank:
-        raise invalid("transpose", f"transpose expects a vector of size {rank}. But input(1) is a vector of size {len(perm)}")
+        raise invalid(
+            "transpose", f"transpose expects a vector of size {rank}. But input(1) is a vector of size {len(perm)}"
+        )
     for i in perm:
         if not -rank <= i < rank:
             raise invalid("transpose", f"{i} is out of range [0 .. {rank})")
@@ -225,7 +240,10 @@ transpose = movement(
     _transpose_infer,
     vjp=(_transpose_vjp,),
     batch=lambda op, inputs, batched, attrs: op(inputs[0], perm=(0, *[i + 1 if i >= 0 else i for i in attrs["perm"]])),
-    samples=lambda: [((sample(2, 3, 5),), {"perm": perm}) for perm in [(2, 0, 1), (0, 2, 1), (0, -1, 1)]] + [((sample(),), {"perm": ()})],
+    samples=lambda: (
+        [((sample(2, 3, 5),), {"perm": perm}) for perm in [(2, 0, 1), (0, 2, 1), (0, -1, 1)]]
+        + [((sample(),), {"perm": ()})]
+    ),
 )
 
 
@@ -240,7 +258,10 @@ def _broadcast_infer(x, *, shape):
     if dims is None or x.shape is None:
         return Spec(dims, x.dtype)
     if len(x.shape) > len(dims):
-        raise invalid("broadcast_to", f"Rank of input ({len(x.shape)}) must be no greater than rank of output shape ({len(dims)}).")
+        raise invalid(
+            "broadcast_to",
+            f"Rank of input ({len(x.shape)}) must be no greater than rank of output shape ({len(dims)}).",
+        )
     if any(None not in (n, m) and n not in (1, m) for n, m in zip(x.shape[::-1], dims[::-1], strict=False)):
         raise invalid("broadcast_to", f"Incompatible shapes: {listed(x.shape)} vs. {listed(dims)}")
     return Spec(dims, x.dtype)
@@ -303,70 +324,6 @@ sum_to = movement(
 )
 
 
-# fill: a constant of a shape; constant: a value that is known while tracing; range: numbers in order
-
-
-def _fill_kernel(*, shape, value, dtype):
-    if dtype is string:
-        return np.full(shape, value or b"", object)
-    if not shape:
-        return dtype.type(value)
-    if not value:
-        return np.zeros(shape, dtype.numpy_dtype)
-    result = np.empty(shape, dtype.numpy_dtype)
-    result.fill(value)
-    return result
-
-
-def _fill_infer(*, shape, value, dtype):
-    dims = known_dims(shape)
-    for n in dims or ():
-        if n is not None and n < 0:
-            raise invalid("fill", f"Dimension {n} must be >= 0")
-    return Spec(dims, dtype)
-
-
-fill = Primitive(
-    "fill",
-    _fill_kernel,
-    _fill_infer,
-    lower="movement",
-    parameters=(),
-    samples=lambda: [((), {"shape": dims, "value": 2.5, "dtype": as_dtype("float64")}) for dims in [(2, 3), (), (0, 3)]],
-)
-constant = Primitive(
-    "constant",
-    lambda *, value, dtype=int32: np.array(value, as_dtype(dtype).numpy_dtype),
-    lambda *, value, dtype=int32: Spec(np.shape(value), as_dtype(dtype)),
-    parameters=(),
-    samples=lambda: [((), {"value": (2, 3, 5)})],
-)
-
-
-def _range_kernel(start, limit, delta):
-    for name, x in (("start", start), ("limit", limit), ("delta", delta)):
-        if x.shape:
-            raise invalid("range", f"{name} must be a scalar, not shape {listed(x.shape)}")
-    if delta == 0:
-        raise invalid("range", f"Requires delta != 0: {delta}")
-    if (delta > 0 and start > limit) or (delta < 0 and start < limit):
-        sign, order = (">", "<=") if delta > 0 else ("<", ">=")
-        raise invalid("range", f"Requires start {order} limit when delta {sign} 0: {start}/{limit}")
-    if start.dtype.kind in "iu":
-        return np.arange(start, limit, delta, start.dtype)
-    count = math.ceil(abs((float(limit) - float(start)) / float(delta)))
-    return (start + np.arange(count).astype(start.dtype) * delta).astype(start.dtype)
-
-
-range_ = Primitive(
-    "range",
-    _range_kernel,
-    lambda start, limit, delta: Spec((None,), start.dtype),
-    accepts=REALS,
-    samples=lambda: [((np.float64(0.5), np.float64(4.0), np.float64(0.75)), {}), ((np.int32(7), np.int32(2), np.int32(-2)), {})],
-)
-
-
 # ensure_shape, bitcast
 
 
@@ -377,7 +334,10 @@ def _ensured_kernel(x, *, shape):
 
 
 def _not_ensured(x, shape):
-    return invalid("ensure_shape", f"Shape of tensor input {listed(x.shape)} is not compatible with expected shape {listed(shape)}.")
+    return invalid(
+        "ensure_shape",
+        f"Shape of tensor input {listed(x.shape)} is not compatible with expected shape {listed(shape)}.",
+    )
 
 
 def _ensured_infer(x, *, shape):
@@ -414,7 +374,9 @@ def _bitcast_kernel(x, *, dtype):
 
 def _bitcast_infer(x, *, dtype):
     if not dtype.bit & _CASTABLE:
-        raise invalid("bitcast", f"Value for attr 'type' of {dtype.name} is not in the list of allowed values: numeric dtypes")
+        raise invalid(
+            "bitcast", f"Value for attr 'type' of {dtype.name} is not in the list of allowed values: numeric dtypes"
+        )
     ratio = (x.dtype.size or 1) / dtype.size
     if x.shape is None or ratio == 1:
         return Spec(x.shape, dtype)
@@ -422,7 +384,9 @@ def _bitcast_infer(x, *, dtype):
         return Spec((*x.shape, int(ratio)), dtype)
     if not x.shape or x.shape[-1] not in (int(1 / ratio), None):
         raise invalid(
-            "bitcast", f"Cannot bitcast from {x.dtype.name}{listed(x.shape)} to {dtype.name}: the last axis must be {int(1 / ratio)}"
+            "bitcast",
+            f"Cannot bitcast from {x.dtype.name}{listed(x.shape)} to {dtype.name}: "
+            f"the last axis must be {int(1 / ratio)}",
         )
     return Spec(x.shape[:-1], dtype)
 

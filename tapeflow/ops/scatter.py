@@ -60,9 +60,10 @@ def check_scatter(name, dims, indices, updates, batch_dims):
     if batch_dims + depth > len(dims) or not _alike(updates.shape[outer:], inner):
         raise invalid(
             name,
-            f"Inner dimensions of output shape must match inner dimensions of updates shape. Dimensions [{batch_dims + depth},"
-            f"{len(dims)}) of input[shape={listed(dims)}] must match dimensions [{outer},{len(updates.shape)}) of "
-            f"updates[shape={listed(updates.shape)}] Output: {listed(dims)} updates: {listed(updates.shape)}",
+            "Inner dimensions of output shape must match inner dimensions of updates shape. "
+            f"Dimensions [{batch_dims + depth},{len(dims)}) of input[shape={listed(dims)}] must match dimensions "
+            f"[{outer},{len(updates.shape)}) of updates[shape={listed(updates.shape)}] "
+            f"Output: {listed(dims)} updates: {listed(updates.shape)}",
         )
     if not _alike(updates.shape[:outer], indices.shape[:-1]):
         raise invalid(
@@ -86,7 +87,10 @@ scatter_nd = Primitive(
     "scatter_nd",
     _scatter_nd_kernel,
     _scatter_nd_infer,
-    vjp=(None, lambda g, indices, *, batch_dims=0, drop=False: P.gather_nd(g, indices, batch_dims=batch_dims, drop=drop)),
+    vjp=(
+        None,
+        lambda g, indices, *, batch_dims=0, drop=False: P.gather_nd(g, indices, batch_dims=batch_dims, drop=drop),
+    ),
     jvp=(
         None,
         lambda t, indices, *, shape, batch_dims=0, drop=False: P.scatter_nd(
@@ -95,9 +99,7 @@ scatter_nd = Primitive(
     ),
     batch=batch_coordinates,
     uniform=False,
-    samples=lambda: [
-        ((i, _taken(x, i, b)), {"shape": x.shape, "batch_dims": b}) for x, i, b in coordinate_samples()
-    ],
+    samples=lambda: [((i, _taken(x, i, b)), {"shape": x.shape, "batch_dims": b}) for x, i, b in coordinate_samples()],
 )
 
 
@@ -142,8 +144,8 @@ def _tensor_scatter_infer(tensor, indices, updates, *, how, batch_dims=0, drop=F
     if updates.dtype is not tensor.dtype:
         raise invalid(
             "tensor_scatter",
-            f"cannot compute tensor_scatter as input #2(zero-based) was expected to be a {tensor.dtype.c_name} tensor but is a "
-            f"{updates.dtype.c_name} tensor",
+            "cannot compute tensor_scatter as input #2(zero-based) was expected to be a "
+            f"{tensor.dtype.c_name} tensor but is a {updates.dtype.c_name} tensor",
         )
     check_coordinates("tensor_scatter", Spec(None, tensor.dtype), indices)
     check_scatter("tensor_scatter", tensor.shape, indices, updates, batch_dims)
@@ -224,7 +226,8 @@ def _stitch_kernel(indices, data):
 def _stitch_infer(indices, data):
     if indices.shape is not None and data.shape is not None and not starts_with(data.shape, indices.shape):
         raise invalid(
-            "dynamic_stitch", f"data[0].shape = {listed(data.shape)} does not start with indices[0].shape = {listed(indices.shape)}"
+            "dynamic_stitch",
+            f"data[0].shape = {listed(data.shape)} does not start with indices[0].shape = {listed(indices.shape)}",
         )
     return Spec(None if data.shape is None else (None, *data.shape[1:]), data.dtype)
 

@@ -75,7 +75,10 @@ roll = movement(
     _roll_infer,
     vjp=(lambda g, *, shift, axis: P.roll(g, shift=tuple([-n for n in shift]), axis=axis),),
     batch=shifted,
-    samples=lambda: [((sample(3, 5),), {"shift": (2,), "axis": (1,)}), ((sample(3, 5),), {"shift": (-1, 7), "axis": (0, -1)})],
+    samples=lambda: [
+        ((sample(3, 5),), {"shift": (2,), "axis": (1,)}),
+        ((sample(3, 5),), {"shift": (-1, 7), "axis": (0, -1)}),
+    ],
 )
 
 
@@ -130,7 +133,10 @@ pad = movement(
     vjp=(_pad_vjp,),
     jvp=(lambda t, *, paddings: P.pad(t, paddings=paddings),),
     batch=lambda op, inputs, batched, attrs: op(inputs[0], **{**attrs, "paddings": ((0, 0), *attrs["paddings"])}),
-    samples=lambda: [((sample(2, 3),), {"paddings": ((1, 0), (2, 3))}), ((sample(2, 3),), {"paddings": ((0, 1), (1, 1)), "value": 7})],
+    samples=lambda: [
+        ((sample(2, 3),), {"paddings": ((1, 0), (2, 3))}),
+        ((sample(2, 3),), {"paddings": ((0, 1), (1, 1)), "value": 7}),
+    ],
 )
 
 
@@ -143,8 +149,8 @@ def _slice_infer(x, *, begin, size):
     if not len(begin) == len(size) == len(x.shape):
         raise invalid(
             "slice",
-            f"Expected begin and size arguments to be 1-D tensors of size {len(x.shape)}, but got shapes [{len(begin)}] and "
-            f"[{len(size)}] instead.",
+            f"Expected begin and size arguments to be 1-D tensors of size {len(x.shape)}, but got shapes "
+            f"[{len(begin)}] and [{len(size)}] instead.",
         )
     dims = []
     for i, (b, s, n) in enumerate(zip(begin, size, x.shape, strict=True)):
@@ -182,12 +188,15 @@ slice_ = movement(
     _slice_infer,
     vjp=(_slice_vjp,),
     batch=lambda op, inputs, batched, attrs: op(inputs[0], begin=(0, *attrs["begin"]), size=(-1, *attrs["size"])),
-    samples=lambda: [((sample(3, 5),), {"begin": (1, 0), "size": (-1, 2)}), ((sample(3, 5),), {"begin": (0, 5), "size": (2, 0)})],
+    samples=lambda: [
+        ((sample(3, 5),), {"begin": (1, 0), "size": (-1, 2)}),
+        ((sample(3, 5),), {"begin": (0, 5), "size": (2, 0)}),
+    ],
 )
 
 
-# strided_slice: Python's own indexing, without arrays. The key is a tuple of ints, (start, stop, step) tuples, None for a
-# new axis, and Ellipsis.
+# strided_slice: Python's own indexing, without arrays. The key is a tuple of ints, (start, stop, step) tuples, None for
+# a new axis, and Ellipsis.
 
 
 def resolve(key):
@@ -223,7 +232,9 @@ def _part_dims(n, axis, position, part):
     """The dimensions that one part of a key leaves of an axis of size `n`: none for an index, one for a slice."""
     if not isinstance(part, tuple):
         if isinstance(part, int) and n is not None and not -n <= part < n:
-            raise invalid("strided_slice", f"slice index {part} of dimension {axis} out of bounds. The dimension has {n} elements")
+            raise invalid(
+                "strided_slice", f"slice index {part} of dimension {axis} out of bounds. The dimension has {n} elements"
+            )
         return []
     if not isinstance(part[2], Tensor) and part[2] == 0:
         raise invalid("strided_slice", f"strides[{position}] must be non-zero")
@@ -289,14 +300,20 @@ def _mask_infer(x, mask, *, axis=0):
     if x.shape is None or mask.shape is None:
         return Spec(None, x.dtype)
     covered = x.shape[axis : axis + len(mask.shape)]
-    if len(covered) != len(mask.shape) or any(None not in (n, m) and n != m for n, m in zip(covered, mask.shape, strict=True)):
+    if len(covered) != len(mask.shape) or any(
+        None not in (n, m) and n != m for n, m in zip(covered, mask.shape, strict=True)
+    ):
         raise ValueError(f"Shapes {covered} and {mask.shape} are incompatible")
     return Spec((*x.shape[:axis], None, *x.shape[axis + len(mask.shape) :]), x.dtype)
 
 
 def _mask_samples():
     mask = np.array([[True, False, True], [False, True, True]])
-    return [((sample(2, 3, 5), mask), {"axis": 0}), ((sample(5, 2, 3), mask), {"axis": 1}), ((sample(3, 2), mask[0]), {"axis": 0})]
+    return [
+        ((sample(2, 3, 5), mask), {"axis": 0}),
+        ((sample(5, 2, 3), mask), {"axis": 1}),
+        ((sample(3, 2), mask[0]), {"axis": 0}),
+    ]
 
 
 boolean_mask = Primitive(
@@ -323,5 +340,7 @@ boolean_mask_grad = Primitive(
     vjp=(lambda g, mask, *, axis: P.boolean_mask(g, mask, axis=axis), None),
     jvp=(lambda t, mask, *, shape, axis: P.boolean_mask_grad(t, mask, shape=shape, axis=axis), None),
     uniform=False,
-    samples=lambda: [((_mask_kernel(x, mask, **attrs), mask), {"shape": x.shape, **attrs}) for (x, mask), attrs in _mask_samples()],
+    samples=lambda: [
+        ((_mask_kernel(x, mask, **attrs), mask), {"shape": x.shape, **attrs}) for (x, mask), attrs in _mask_samples()
+    ],
 )

@@ -10,7 +10,6 @@ from tapeflow.ops.family import NUMBERS, REALS, sample
 from tapeflow.ops.index import check_indices
 from tapeflow.ops.movement import listed, shifted
 
-
 # sort, argsort
 
 
@@ -57,7 +56,9 @@ sort = Primitive(
     jvp=(lambda t, x, *, axis=-1, descending=False: along(t, P.argsort(x, axis=axis, descending=descending), axis),),
     batch=shifted,
     accepts=REALS,
-    samples=lambda: [((sample(3, 5),), {"axis": axis, "descending": down}) for axis in (0, -1) for down in (False, True)],
+    samples=lambda: [
+        ((sample(3, 5),), {"axis": axis, "descending": down}) for axis in (0, -1) for down in (False, True)
+    ],
 )
 
 
@@ -92,7 +93,9 @@ argsort = Primitive(
     _argsort_infer,
     batch=shifted,
     accepts=REALS,
-    samples=lambda: [((sample(3, 5),), {"axis": axis, "descending": down}) for axis in (0, -1) for down in (False, True)],
+    samples=lambda: [
+        ((sample(3, 5),), {"axis": axis, "descending": down}) for axis in (0, -1) for down in (False, True)
+    ],
 )
 
 
@@ -163,7 +166,9 @@ def _arg_extreme(name, method, worst):
         if not x.ndim or (not x.shape[axis] and x.size == 0 and 0 not in x.shape[:axis] + x.shape[axis:][1:]):
             raise ValueError(x.shape)
         if x.dtype.kind in "fV" and x.size and np.isnan(np.max(x)):
-            x = np.where(np.isnan(x), x.dtype.type(worst), x)  # NumPy would give the first NaN, TensorFlow passes over them
+            x = np.where(
+                np.isnan(x), x.dtype.type(worst), x
+            )  # NumPy would give the first NaN, TensorFlow passes over them
         return getattr(x, method)(axis).astype(dtype.numpy_dtype)
 
     def infer(x, *, axis=0, dtype=int64):
@@ -197,7 +202,9 @@ argmin = _arg_extreme("argmin", "argmin", np.inf)
 def _unique_kernel(x, *, dtype=int32):
     if x.ndim != 1:
         raise ValueError(x.shape)
-    values, first, inverse, counts = np.unique(x, return_index=True, return_inverse=True, return_counts=True, equal_nan=False)
+    values, first, inverse, counts = np.unique(
+        x, return_index=True, return_inverse=True, return_counts=True, equal_nan=False
+    )
     order = np.argsort(first, kind="stable")  # TensorFlow keeps the order of appearance
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
@@ -263,7 +270,8 @@ def _search_infer(row, values, *, side="left", dtype=int32):
         if not alike or not row.shape:
             raise invalid(
                 "searchsorted",
-                f"Leading dim_size of both tensors must match: sorted_sequence {listed(row.shape)}, values {listed(values.shape)}",
+                "Leading dim_size of both tensors must match: "
+                f"sorted_sequence {listed(row.shape)}, values {listed(values.shape)}",
             )
     return Spec(values.shape, dtype)
 
@@ -271,7 +279,8 @@ def _search_infer(row, values, *, side="left", dtype=int32):
 def _search_batch(op, inputs, batched, attrs):
     size = next(x.dims[0] for x, b in zip(inputs, batched, strict=True) if b)
     inputs = [
-        x if b else P.broadcast_to(P.expand_dims(x, axis=(0,)), shape=(size, *x.dims)) for x, b in zip(inputs, batched, strict=True)
+        x if b else P.broadcast_to(P.expand_dims(x, axis=(0,)), shape=(size, *x.dims))
+        for x, b in zip(inputs, batched, strict=True)
     ]
     return op(*inputs, **attrs)
 
@@ -302,7 +311,9 @@ def _unravel_kernel(indices, dims):
 
 def _unravel_infer(indices, dims):
     if indices.dtype is not dims.dtype:
-        raise invalid("unravel_index", f"indices are {indices.dtype.name}, dims {dims.dtype.name}: both must be one integer dtype")
+        raise invalid(
+            "unravel_index", f"indices are {indices.dtype.name}, dims {dims.dtype.name}: both must be one integer dtype"
+        )
     if dims.shape is not None and len(dims.shape) != 1:
         raise invalid("unravel_index", f"The dims can only be 1-D, got shape {listed(dims.shape)}")
     if indices.shape is None:
@@ -339,7 +350,9 @@ def _broadcast_shape_kernel(a, b):
     try:
         return np.array(np.broadcast_shapes(tuple(a.tolist()), tuple(b.tolist())), a.dtype)
     except ValueError:
-        raise invalid("broadcast_shape", f"Incompatible shapes: {listed(a.tolist())} vs. {listed(b.tolist())}") from None
+        raise invalid(
+            "broadcast_shape", f"Incompatible shapes: {listed(a.tolist())} vs. {listed(b.tolist())}"
+        ) from None
 
 
 def _broadcast_shape_infer(a, b):

@@ -18,6 +18,19 @@ _EPS = 2.0**-53
 _TINY = 1e-300
 
 
+def _settled(change, value):
+    """Whether a sum or product changes no more; its derivative, in the imaginary part, too."""
+    done = np.abs(change.real) <= 8 * _EPS * np.abs(value.real)
+    if value.dtype.kind == "c":
+        done &= np.abs(change.imag) <= 8 * _EPS * np.abs(value.imag)
+    return bool(np.all(done))
+
+
+def _steps(*parameters):
+    """More steps than any of these expansions needs: they settle after a few times the root of the parameters."""
+    return int(200 + 20 * math.sqrt(max(np.max(p.real) for p in parameters)))
+
+
 # The incomplete gamma functions P = igamma and Q = igammac = 1 - P. Both are a factor
 # D(a, x) = x**a exp(-x) / gamma(a + 1) times a sum (for P) or a fraction (for Q).
 
@@ -31,7 +44,7 @@ def _gamma_factor(a, x):
 
     def large(a, x):
         m = (x - a) / a
-        rest = lifted(m, log1p_rest(m.real), -m.real / (1 + m.real))
+        rest = lifted(m, log1p_rest(m.real, x / a.real), 1 / (1 + m.real) - 1)
         correction = lifted(a, stirling_rest(a.real), digamma(a.real) - np.log(a.real) + 0.5 / a.real)
         return np.exp(a * rest - correction) / np.sqrt(2 * np.pi * a)
 
@@ -47,13 +60,12 @@ def _gamma_sum(a, x):
     """P / D = 1 + x / (a + 1) + x**2 / ((a + 1) (a + 2)) + ... (DLMF 8.11.4)."""
     term = np.ones_like(a)
     total = term.copy()
-    n = 0
-    while True:
-        n += 1
+    for n in range(1, _steps(a)):
         term = term * (x / (a + n))
         total += term
-        if np.all(np.abs(term) <= _EPS * np.abs(total)):
-            return total
+        if _settled(term, total):
+            break
+    return total
 
 
 def _gamma_fraction(a, x):
@@ -62,9 +74,7 @@ def _gamma_fraction(a, x):
     c = np.full_like(a, 1 / _TINY)
     d = 1 / b
     value = d.copy()
-    n = 0
-    while True:
-        n += 1
+    for n in range(1, _steps(a)):
         step = n * (a - n)
         b = b + 2
         d = step * d + b
@@ -72,9 +82,10 @@ def _gamma_fraction(a, x):
         c = b + step / c
         c = np.where(c == 0, _TINY, c)
         change = c * d
-        value = value * change
-        if np.all(np.abs(change - 1) <= 4 * _EPS):
-            return value * a
+        before, value = value, value * change
+        if _settled(value - before, value):
+            break
+    return value * a
 
 
 def _complement_near_zero(a, x):
@@ -116,7 +127,7 @@ def _uniform_coefficients():
 def _uniform(a, x, upper):
     """P, or Q where `upper`, for large a and x near it."""
     m = (x - a) / a
-    half_square = -lifted(m, log1p_rest(m.real), -m.real / (1 + m.real))
+    half_square = -lifted(m, log1p_rest(m.real, x / a.real), -m.real / (1 + m.real))
     eta = np.where(m.real < 0, -1, 1) * np.sqrt(2 * half_square)
     rest = horner([0.0], eta)
     for row in _uniform_coefficients()[::-1]:
@@ -205,7 +216,7 @@ def _beta_factor(a, b, x):
     """x**a (1 - x)**b / beta(a, b), by the distance of x from a / (a + b), so that large parts do not cancel."""
     s = a + b
     distance = (x * b - a * (1 - x)) / s
-    log = a * log1p_rest(distance * s / a) + b * log1p_rest(-distance * s / b)
+    log = a * log1p_rest(distance * s / a, x * s / a) + b * log1p_rest(-distance * s / b, (1 - x) * s / b)
     # sqrt(a b / (2 pi s)) and Stirling's corrections are what is left at x = a / s, where both are large.
     return np.exp(log + _stirling(s) - _stirling(a) - _stirling(b)) * np.sqrt(a / s * b / (2 * np.pi))
 
@@ -224,21 +235,19 @@ def _beta_fraction(a, b, x):
     c = np.ones_like(x)
     d = 1 / (1 - (a + b) * x / (a + 1))
     value = d.copy()
-    m = 0
-    while True:
-        m += 1
+    for m in range(1, _steps(a, b)):
+        before = value
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        change = np.ones_like(x)
         for step in (even, odd):
             d = 1 + step * d
             d = 1 / np.where(d == 0, _TINY, d)
             c = 1 + step / c
             c = np.where(c == 0, _TINY, c)
-            change = c * d
-            value = value * change
-        if np.all(np.abs(change - 1) <= 4 * _EPS):
-            return value
+            value = value * (c * d)
+        if _settled(value - before, value):
+            break
+    return value
 
 
 def _beta_usual(a, b, x):

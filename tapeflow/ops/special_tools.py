@@ -51,14 +51,15 @@ def stirling_rest(x):
     return horner(stirling_coefficients()[::-1], y) / x
 
 
-def log1p_rest(x):
-    """log(1 + x) - x without cancellation: near 0 by the series of the inverse hyperbolic tangent.
+def log1p_rest(x, ratio):
+    """log(1 + x) - x without cancellation, for `ratio` = 1 + x (which is known better than x near -1).
 
-    With r = x / (2 + x), log(1 + x) = 2 (r + r**3 / 3 + r**5 / 5 + ...) and x = 2 r / (1 - r).
+    Near 0 by the series of the inverse hyperbolic tangent: with r = x / (2 + x), log(1 + x) = 2 (r + r**3 / 3 + ...) and
+    2 r - x = -x r.
     """
     r = x / (2 + x)
     near = 2 * r**3 * horner([1 / k for k in range(33, 1, -2)], r * r) - x * r
-    return np.where(np.abs(x) < 0.5, near, np.log1p(x) - x)
+    return np.where(np.abs(x) < 0.5, near, np.log(ratio) - x)
 
 
 def lifted(z, value, slope):

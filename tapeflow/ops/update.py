@@ -34,7 +34,9 @@ def _slice_infer(value, *, variable, key):
         except ValueError:
             fits = False
         if not fits:
-            raise invalid("assign_slice", f"Cannot broadcast input shape {listed(value.shape)} into final shape {listed(target)}")
+            raise invalid(
+                "assign_slice", f"Cannot broadcast input shape {listed(value.shape)} into final shape {listed(target)}"
+            )
     return _spec(variable)
 
 
@@ -54,7 +56,9 @@ def _scatter_kernel(indices, updates, *, variable, how, nd):
             rows, outer = np.reshape(indices, -1), len(array)
             if updates.shape not in ((), np.shape(indices) + array.shape[1:]):
                 raise ValueError(updates.shape)
-            data = np.broadcast_to(updates, (*np.shape(indices), *array.shape[1:])).reshape(rows.size, math.prod(array.shape[1:]))
+            data = np.broadcast_to(updates, (*np.shape(indices), *array.shape[1:])).reshape(
+                rows.size, math.prod(array.shape[1:])
+            )
         scatter_into(array.reshape(outer, data.shape[1]), rows, data, how)
 
     variable._change(change)
@@ -68,7 +72,9 @@ def _scatter_infer(indices, updates, *, variable, how, nd):
         check_scatter("scatter_variable", spec.shape, indices, updates, 0)
     elif None not in (indices.shape, updates.shape, spec.shape) and updates.shape != ():
         wanted = indices.shape + spec.shape[1:]
-        if len(wanted) != len(updates.shape) or any(None not in pair and pair[0] != pair[1] for pair in zip(wanted, updates.shape, strict=True)):
+        if len(wanted) != len(updates.shape) or any(
+            None not in pair and pair[0] != pair[1] for pair in zip(wanted, updates.shape, strict=True)
+        ):
             raise invalid(
                 "scatter_variable",
                 "Must have updates.shape = indices.shape + params.shape[1:] or updates.shape = [], got updates.shape "
@@ -92,7 +98,10 @@ def _count_kernel(*, variable, limit):
 
 def _count_infer(*, variable, limit):
     if not variable._dtype.is_integer:
-        raise invalid("count_up_to", f"Value for attr 'T' of {variable._dtype.c_name} is not in the list of allowed values: int32, int64")
+        raise invalid(
+            "count_up_to",
+            f"Value for attr 'T' of {variable._dtype.c_name} is not in the list of allowed values: int32, int64",
+        )
     if variable._shape._dims != ():
         raise invalid("count_up_to", f"input is not a scalar: {listed(variable._shape._dims)}")
     return _spec(variable)

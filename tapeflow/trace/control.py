@@ -32,9 +32,11 @@ def scan(fn, elems, initializer, reverse):
 
 
 def tensor_list(dtype, size, element_shape, dynamic_size):
-    """The storage of a `tf.TensorArray` that is indexed by symbolic tensors; see `tapeflow.api.tensor_array.ListStorage`."""
+    """The storage of a `tf.TensorArray` indexed by symbolic tensors; see `tapeflow.api.tensor_array.ListStorage`."""
     raise _not_yet("tf.TensorArray")
 
 
 def _not_yet(name):
-    return NotImplementedError(f"{name} with tensors that have no value yet is not traced yet: call it outside of the graph.")
+    return NotImplementedError(
+        f"{name} with tensors that have no value yet is not traced yet: call it outside of the graph."
+    )

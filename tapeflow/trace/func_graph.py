@@ -120,7 +120,9 @@ def placeholder(dtype, shape=None, name=None):
         RuntimeError: nothing is being traced.
     """
     if state.graph is None:
-        raise RuntimeError("tf.placeholder() is not compatible with eager execution: call it within `with graph.as_default():`.")
+        raise RuntimeError(
+            "tf.placeholder() is not compatible with eager execution: call it within `with graph.as_default():`."
+        )
     return state.graph.placeholder(TensorShape(shape)._dims, as_dtype(dtype), name)
 
 

@@ -153,11 +153,11 @@ def test_errors():
         Accumulator([x, x], [one, one])
     with pytest.raises(ValueError, match=r"\(3,\).*\(2,\)"):
         Accumulator(x, tf.constant([1.0, 2.0, 3.0]))
-    with pytest.raises(ValueError, match="float32.*float64"):
+    with pytest.raises(ValueError, match=r"float32.*float64"):
         Accumulator(x, tf.constant([1.0, 2.0], tf.float64))
     with pytest.raises(ValueError, match="nested structure"):
         Accumulator([x, one], [one])
-    with pytest.raises(ValueError, match="2.0"):
+    with pytest.raises(ValueError, match=r"2\.0"):
         Accumulator(2.0, 1.0)
     acc = Accumulator(x, one)
     with acc, pytest.raises(ValueError, match="already recording"), acc:
@@ -187,7 +187,7 @@ FUNCTIONS = {
     "reductions": lambda x: tf.reduce_max(x, axis=0) + tf.reduce_mean(x, axis=0) * tf.reduce_sum(x),
     "pieces": lambda x: tf.concat([x[1:], tf.exp(x[:1])], axis=0) * tf.gather(x, [1, 0]),
     "choices": lambda x: tf.where(x > 0.25, tf.sin(x), x * x * x),
-    "stack": lambda x: tf.reduce_prod(tf.stack(tf.unstack(x) + [tf.tanh(x[0])]), axis=0),
+    "stack": lambda x: tf.reduce_prod(tf.stack([*tf.unstack(x), tf.tanh(x[0])]), axis=0),
     "spread": lambda x: tf.broadcast_to(x[0], [2, 3]) / (2.0 + tf.cos(x)),
     "scan": lambda x: tf.cumsum(x, axis=1) * tf.sqrt(1.0 + x * x),
 }

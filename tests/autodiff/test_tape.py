@@ -1,4 +1,4 @@
-"""`GradientTape` itself: what it watches, when it records, what it raises. Expected values are those of TensorFlow 2.21."""
+"""`GradientTape` itself: what it watches, when it records, what it raises; the values are those of TensorFlow 2.21."""
 
 import logging
 import threading
@@ -84,7 +84,11 @@ def test_unconnected_gradients():
         y = x * x
     assert tape.gradient(y, w) is None
     for zero in ("zero", tf.UnconnectedGradients.ZERO):
-        assert [number(g) for g in tape.gradient(y, [x, w, v], unconnected_gradients=zero)] == [4.0, [0.0, 0.0], [[0.0, 0.0]]]
+        assert [number(g) for g in tape.gradient(y, [x, w, v], unconnected_gradients=zero)] == [
+            4.0,
+            [0.0, 0.0],
+            [[0.0, 0.0]],
+        ]
     with pytest.raises(ValueError, match="Unknown value for unconnected_gradients: 'nonsense'"):
         tape.gradient(y, x, unconnected_gradients="nonsense")
 
@@ -101,7 +105,7 @@ def test_bad_targets_and_sources():
         with pytest.raises(error):
             tape.gradient(y, source)
     for watched in (3.0, np.ones(3), None):
-        with pytest.raises(ValueError, match="not tf.Tensor or tf.Variable or ExtensionType"):
+        with pytest.raises(ValueError, match=r"not tf\.Tensor or tf\.Variable or ExtensionType"):
             tape.watch(watched)
 
 

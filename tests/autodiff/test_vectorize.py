@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapeflow as tf
-from tapeflow.base import flags
+from tapeflow.base import flags, nest
 
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 
@@ -270,8 +270,7 @@ FUNCTIONS = [
 def test_like_a_loop(index, numbers):
     x = tf.constant(np.reshape(numbers, (5, 2, 3)), tf.float32)
     function = FUNCTIONS[index]
-    mapped = tf.nest.flatten(tf.vectorized_map(function, x)) if hasattr(tf, "nest") else None
-    mapped = mapped if mapped is not None else np.atleast_1d(tf.vectorized_map(function, x))
+    mapped = nest.flatten(tf.vectorized_map(function, x))
     looped = [function(x[i]) for i in range(5)]
     looped = [list(r) if isinstance(r, (list, tuple)) else [r] for r in looped]
     for whole, parts in zip(mapped, zip(*looped, strict=True), strict=True):

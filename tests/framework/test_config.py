@@ -76,7 +76,7 @@ def test_flags():
     flags.load()
     with flags.using(DEBUG=5):
         assert flags.DEBUG == 5
-    assert flags.DEBUG == flags.TABLE[0].default or "DEBUG" in __import__("os").environ
+    assert flags.TABLE[0].default == flags.DEBUG or "DEBUG" in __import__("os").environ
 
 
 def test_versions():

@@ -78,7 +78,8 @@ def test_signs(name, symbol, passes, fails):
     function([passes, 2 * passes])
     text = raised(INVALID, function, [passes, fails], message="M")
     assert text == (
-        f"M.  \nCondition x {symbol} 0 did not hold element-wise:\nx (shape=(2,) dtype=float32) = \n['{passes}', '{fails}']"
+        f"M.  \nCondition x {symbol} 0 did not hold element-wise:\n"
+        f"x (shape=(2,) dtype=float32) = \n['{passes}', '{fails}']"
     )
     raised(INVALID, function, [np.nan])
     assert "'...']" in raised(INVALID, function, [fails] * 5)
@@ -156,8 +157,8 @@ def test_shapes_that_hold(shapes):
     [
         (
             [(X, ("N", "K")), (W, ("N", "M"))],
-            "Specified by tensor shape=(2, 3) dtype=float32 dimension 0.  Tensor shape=(3, 5) dtype=float32 dimension 0 must "
-            "have size 2.  Received size 3, shape (3, 5)",
+            "Specified by tensor shape=(2, 3) dtype=float32 dimension 0.  Tensor shape=(3, 5) dtype=float32 dimension "
+            "0 must have size 2.  Received size 3, shape (3, 5)",
         ),
         ([(X, (2, 4))], "Specified explicitly.  Tensor shape=(2, 3) dtype=float32 dimension 1 must have size 4."),
         ([(X, (..., 4))], "dimension -1 must have size 4."),
@@ -225,5 +226,5 @@ def test_assertions_join_a_graph():
         debugging.assert_equal(x, x + 0.0)
         y = x * 2.0
     assert [value.numpy().tolist() for value in graph.run([np.array([1, 2, 3], np.float32)], [y])] == [[2.0, 4.0, 6.0]]
-    with pytest.raises(INVALID, match="assertion failed: .*Condition x > 0 did not hold"):
+    with pytest.raises(INVALID, match=r"assertion failed: .*Condition x > 0 did not hold"):
         graph.run([np.array([1, -2, 3], np.float32)], [y])

@@ -136,7 +136,7 @@ def test_comparison_with_what_does_not_fit():
     with pytest.raises(tf.errors.InvalidArgumentError):
         x == tf.constant([1, 2, 3])  # noqa: B015
     assert (tf.constant([1, 2]) == np.array([1.0, 2.0])).numpy().tolist() == [True, True]
-    with pytest.raises(TypeError, match="`x` and `y` must have the same dtype, got tf.float32 != tf.int32"):
+    with pytest.raises(TypeError, match=r"`x` and `y` must have the same dtype, got tf.float32 != tf.int32"):
         x / tf.constant([1, 2, 3])
 
 
@@ -157,7 +157,7 @@ def test_eval_says_what_to_use():
     with pytest.raises(NotImplementedError, match=r"is \.numpy\(\) what you're looking for"):
         tf.constant(1).eval()
     with pytest.raises(AttributeError, match="has no attribute 'foo'"):
-        tf.constant(1).foo
+        tf.constant(1).foo  # noqa: B018
 
 
 def test_memory_is_shared_only_where_it_cannot_be_written_by_python():

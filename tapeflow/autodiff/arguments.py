@@ -1,0 +1,111 @@
+"""What `gradient` and its kin are given: sources, targets and the cotangents to start from."""
+
+import logging
+
+import numpy as np
+
+from tapeflow.base import nest
+from tapeflow.base.errors import InvalidArgumentError
+from tapeflow.core.convert import convert_to_tensor, scalar
+from tapeflow.core.primitive import P
+from tapeflow.core.tensor import Tensor, wrap
+from tapeflow.core.variable import Variable
+
+log = logging.getLogger("tapeflow")
+
+
+def handle_of(x):
+    """The tensor, or the variable behind what acts as one (Keras's variables do)."""
+    if isinstance(x, (Tensor, Variable)):
+        return x
+    return x.handle if getattr(x, "_should_act_as_resource_variable", None) is not None else x
+
+
+def checked_source(x):
+    """The tensor or variable of a source; raises where it is none."""
+    handle = handle_of(x)
+    if not isinstance(handle, (Tensor, Variable)):
+        raise (TypeError if x is None else ValueError)(
+            f"Passed in object {x!r} of type {type(x).__name__!r}, not tf.Tensor or tf.Variable or ExtensionType: "
+            "a gradient is taken with respect to these."
+        )
+    if not handle.dtype.is_trainable:
+        log.debug(
+            "The dtype of the source tensor must be floating (e.g. tf.float32), got %r: its gradient is None.",
+            handle.dtype,
+        )
+    return handle
+
+
+def targets_of(target):
+    """The tensors of a nest of targets; raises where something is none."""
+    targets = []
+    for x in nest.flatten(target, expand_composites=True):
+        handle = handle_of(x)
+        if not isinstance(handle, (Tensor, Variable)):
+            raise TypeError(
+                "Argument `target` should be a list or nested structure of Tensors, Variables or CompositeTensors to be "
+                f"differentiated, but received {x!r}."
+            )
+        tensor = handle._read() if isinstance(handle, Variable) else handle
+        if not tensor.dtype.is_trainable:
+            log.debug(
+                "The dtype of the target tensor must be floating (e.g. tf.float32), got %r: it has no gradient.",
+                tensor.dtype,
+            )
+        targets.append(tensor)
+    return targets
+
+
+def flat_output_gradients(output_gradients, targets):
+    """The cotangent to start from for each target; None for ones."""
+    if output_gradients is None:
+        return [None] * len(targets)
+    flat = nest.flatten(output_gradients, expand_composites=True)
+    if len(flat) != len(targets):
+        raise ValueError(f"output_gradients has {len(flat)} tensors, target has {len(targets)}.")
+    return flat
+
+
+def seeds_of(targets, output_gradients):
+    """Pairs (mark, cotangent) of the targets that carry a gradient."""
+    seeds = []
+    for target, g in zip(targets, output_gradients, strict=True):
+        mark = target._mark
+        if mark is None or not mark.watchers:
+            continue
+        seeds.append((mark, _ones(target) if g is None else _seed(target, convert_to_tensor(g))))
+    return seeds
+
+
+def _ones(target):
+    """Ones like the target, but not computed from it: no tape has to record them."""
+    dims = target.dims
+    if dims == ():
+        return scalar(1, target._dtype)
+    known = dims is not None and None not in dims
+    return wrap(np.ones(dims, target._dtype.numpy_dtype)) if known else P.ones_like(target)
+
+
+def _seed(target, g):
+    """An output gradient of the target's shape and dtype."""
+    if g._dtype is not target._dtype:
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"cannot compute the gradient as output_gradients was expected to be a {target._dtype.c_name} tensor, like its "
+            f"target, but is a {g._dtype.c_name} tensor; tf.cast changes its dtype.",
+        )
+    if g.dims == target.dims or g.shape.is_compatible_with(target.shape):
+        return g
+    try:
+        return P.broadcast_to(g, shape=target.dims)
+    except InvalidArgumentError:
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"Incompatible shapes: an output gradient of shape {g.shape} for a target of shape {target.shape}.",
+        ) from None
+
+
+__all__ = ["checked_source", "flat_output_gradients", "handle_of", "seeds_of", "targets_of"]
