@@ -57,7 +57,10 @@ def stack(values, axis=0, name="stack"):
     if not values:
         return convert_to_tensor([])
     if axis == 0 and not any(isinstance(x, Tensor) or hasattr(x, "__tf_tensor__") for x in values):
-        return convert_to_tensor(values)
+        try:
+            return convert_to_tensor(values)
+        except (TypeError, ValueError):
+            pass  # the op says better what is wrong
     xs = matching(values)
     dims = xs[0].dims
     if dims is not None and not -len(dims) - 1 <= axis <= len(dims):

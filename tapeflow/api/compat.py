@@ -11,7 +11,7 @@ from tapeflow.api.export import export, export_value
 from tapeflow.api.framework import get_logger
 from tapeflow.base.shape import Dimension, TensorShape
 from tapeflow.core.state import state
-from tapeflow.trace.func_graph import Graph, placeholder
+from tapeflow.trace.func_graph import FuncGraph, Graph, placeholder
 
 export_value((bytes, str), "compat.bytes_or_text_types")
 export_value((numbers.Integral, np.integer), "compat.integral_types")
@@ -114,6 +114,7 @@ def forward_compatibility_horizon(year, month, day):
 # tf.compat.v1: shapes are inferred with placeholders of a graph; there are no sessions.
 
 export_value(placeholder, "compat.v1.placeholder")
+export_value(FuncGraph, "__internal__.FuncGraph")
 export_value(Dimension, "compat.v1.Dimension")
 for _level in ("debug", "info", "warning", "error", "fatal"):
     export_value(getattr(get_logger(), _level), f"compat.v1.logging.{_level}")

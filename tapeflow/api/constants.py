@@ -1,11 +1,15 @@
 """What makes tensors of plain values, and the constants of the public API: dtypes, specs, shapes, errors."""
 
+import functools
+
 from tapeflow.api.export import export, export_value
 from tapeflow.autodiff.tape import GradientTape, UnconnectedGradients
 from tapeflow.base import dtypes, errors
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec, TypeSpec, register_tensor_type, type_spec_from_value
-from tapeflow.core.convert import convert_to_tensor, register_tensor_conversion_function, static_dims
+from tapeflow.core import convert
+from tapeflow.core.composite import Composite, unsupported
+from tapeflow.core.convert import register_tensor_conversion_function, static_dims
 from tapeflow.core.primitive import P
 from tapeflow.core.slices import IndexedSlices, IndexedSlicesSpec
 from tapeflow.core.tensor import Tensor
@@ -23,17 +27,27 @@ export_value(TensorShape, "TensorShape")
 export_value(TensorSpec, "TensorSpec")
 export_value(TypeSpec, "TypeSpec")
 export_value(type_spec_from_value, "type_spec_from_value")
-register_tensor_type(Tensor, convert_to_tensor)
+register_tensor_type(Tensor, convert.convert_to_tensor)
 export_value(IndexedSlices, "IndexedSlices")
 export_value(IndexedSlicesSpec, "IndexedSlicesSpec")
 export_value(GradientTape, "GradientTape", "autodiff.GradientTape")
 export_value(UnconnectedGradients, "UnconnectedGradients")
-export_value(convert_to_tensor, "convert_to_tensor")
 export_value(register_tensor_conversion_function, "register_tensor_conversion_function")
 export_value(None, "newaxis")
 for _name, _error in vars(errors).items():
     if (isinstance(_error, type) and issubclass(_error, Exception)) or (isinstance(_error, int) and _name.isupper()):
         export_value(_error, f"errors.{_name}")
+
+
+@export("convert_to_tensor")
+@functools.wraps(convert.convert_to_tensor)
+def convert_to_tensor(value, dtype=None, dtype_hint=None, name=None):
+    if value.__class__ is Tensor and dtype is None:
+        return value
+    x = convert.convert_to_tensor(value, dtype, dtype_hint)
+    if isinstance(x, Composite):
+        raise unsupported(x)
+    return x
 
 
 @export("constant")

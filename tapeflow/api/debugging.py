@@ -6,6 +6,7 @@ import ml_dtypes
 import numpy as np
 
 from tapeflow.api.export import export
+from tapeflow.base.dtypes import BY_NUMPY
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import PRIMITIVES, P
@@ -250,7 +251,8 @@ def _checked(op, kernel):
         with np.errstate(all="ignore"):
             result = kernel(*values, **attrs)
         for number, out in enumerate(result if op.multiple else (result,)):
-            if np.asarray(out).dtype.kind in "fcV" and not np.all(np.isfinite(out)):
+            dtype = BY_NUMPY.get(np.asarray(out).dtype)
+            if dtype is not None and (dtype.is_floating or dtype.is_complex) and not np.all(np.isfinite(out)):
                 raise _not_finite(op, number, out, values)
         return result
 

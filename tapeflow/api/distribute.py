@@ -38,8 +38,8 @@ class DistributedIterator:
 class StrategyExtended:
     """The part of a strategy that optimizers use."""
 
-    def __init__(self, strategy):
-        self._strategy = strategy
+    def __init__(self, container_strategy):
+        self._strategy = container_strategy
 
     worker_devices = ("/device:CPU:0",)
     parameter_devices = ("/device:CPU:0",)
@@ -78,8 +78,8 @@ class Strategy:
     num_replicas_in_sync = 1
     cluster_resolver = None
 
-    def __init__(self, extended=None):
-        self._extended = extended or StrategyExtended(self)
+    def __init__(self, extended):
+        self._extended = extended
 
     extended = property(lambda self: self._extended, doc="The `StrategyExtended`.")
 
@@ -123,16 +123,23 @@ class Strategy:
         return dataset_fn(None)
 
 
-class _DefaultStrategy(Strategy):
-    """The strategy where no other scope is open."""
+class _OneReplica(Strategy):
+    """A strategy with one replica on this machine's CPU."""
+
+    def __init__(self):
+        super().__init__(StrategyExtended(self))
 
 
 class ReplicaContext:
     """What code that runs on the only replica sees."""
 
-    replica_id_in_sync_group = 0
     num_replicas_in_sync = 1
-    strategy = property(lambda self: get_strategy())
+
+    def __init__(self, strategy, replica_id_in_sync_group):
+        self._strategy = strategy
+        self.replica_id_in_sync_group = replica_id_in_sync_group
+
+    strategy = property(lambda self: self._strategy or get_strategy(), doc="The strategy that the replica belongs to.")
 
     def all_reduce(self, reduce_op, value, options=None):
         """The value of the only replica."""
@@ -147,9 +154,9 @@ class ReplicaContext:
         return merge_fn(get_strategy(), *args, **(kwargs or {}))
 
 
-_default = _DefaultStrategy()
+_default = _OneReplica()
 _current: list = [_default]
-_replica = ReplicaContext()
+_replica = ReplicaContext(None, 0)
 export_value(ReplicaContext, "distribute.ReplicaContext")
 
 
@@ -178,7 +185,7 @@ def get_replica_context():
 
 
 @export("distribute.OneDeviceStrategy")
-class OneDeviceStrategy(Strategy):
+class OneDeviceStrategy(_OneReplica):
     """A strategy that names its one device."""
 
     def __init__(self, device):
@@ -187,7 +194,7 @@ class OneDeviceStrategy(Strategy):
 
 
 @export("distribute.MirroredStrategy")
-class MirroredStrategy(Strategy):
+class MirroredStrategy(_OneReplica):
     """Replicas on several devices; here there is one CPU, so one replica.
 
     Raises:
@@ -204,13 +211,18 @@ class MirroredStrategy(Strategy):
 class TPUStrategy(Strategy):
     """There are no TPUs; the class is here so that code can ask whether a strategy is one."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(
+        self, tpu_cluster_resolver=None, experimental_device_assignment=None, experimental_spmd_xla_partitioning=False
+    ):
         raise NotImplementedError("tapeflow computes on the CPU: there is no TPUStrategy.")
 
 
 @export("distribute.MultiWorkerMirroredStrategy")
-class MultiWorkerMirroredStrategy(TPUStrategy):
+class MultiWorkerMirroredStrategy(Strategy):
     """There is one process; the class is here so that code can ask whether a strategy is one."""
+
+    def __init__(self, cluster_resolver=None, communication_options=None):
+        raise NotImplementedError("tapeflow computes in one process: there is no MultiWorkerMirroredStrategy.")
 
 
 @export("__internal__.distribute.interim.maybe_merge_call")

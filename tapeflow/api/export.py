@@ -32,6 +32,13 @@ def export_later(source, *names):
         LATER[name] = source
 
 
+def public(name):
+    """The value of a public name, for functions of other areas that are wanted only when a function runs."""
+    if name not in EXPORTS and name in LATER:
+        importlib.import_module(LATER[name])
+    return EXPORTS[name]
+
+
 def build(root):
     """Set every exported name on the module `root` and on modules below it, which are made where they are missing."""
     for name, value in EXPORTS.items():

@@ -194,7 +194,7 @@ class ExtensionType(_Fields):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        if cls.__module__ == __name__:
+        if "_spec_base" in cls.__dict__:  # another kind of extension type, not one of them
             return
         cls._fields_ = _fields_of(cls)
         cls.__init__ = _built(cls.__dict__.get("__init__") or _default_init(cls), specs=False)
@@ -228,7 +228,7 @@ class ExtensionType(_Fields):
         equal = self == other
         return not equal if isinstance(equal, bool) else P.logical_not(equal)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # `==` gives a tensor
 
 
 @export("experimental.BatchableExtensionType")

@@ -8,6 +8,10 @@ PARTS = {
     "resize": "ResizeMethod resize resize_with_pad crop_and_resize",
     "color": "convert_image_dtype rgb_to_yuv yuv_to_rgb rgb_to_yiq yiq_to_rgb rgb_to_grayscale grayscale_to_rgb rgb_to_hsv "
     "hsv_to_rgb adjust_brightness adjust_contrast adjust_saturation adjust_hue adjust_gamma per_image_standardization",
+    "random": "random_brightness random_hue random_contrast random_saturation random_flip_left_right random_flip_up_down "
+    "random_crop stateless_random_brightness stateless_random_hue stateless_random_contrast stateless_random_saturation "
+    "stateless_random_flip_left_right stateless_random_flip_up_down stateless_random_crop",
+    "boxes": "non_max_suppression non_max_suppression_with_scores non_max_suppression_overlaps non_max_suppression_padded",
     "quality": "psnr ssim ssim_multiscale total_variation image_gradients sobel_edges",
 }
 
@@ -16,3 +20,5 @@ for _part, _names in PARTS.items():
 export_later(
     "tapeflow.api.image_resize", "raw_ops.ImageProjectiveTransformV2", "raw_ops.ImageProjectiveTransformV3"
 )
+for _name in ("decode_png", "encode_png", "decode_image", "is_jpeg"):
+    export_later("tapeflow.api.image_codec", f"image.{_name}", f"io.{_name}")

@@ -99,10 +99,10 @@ def crop_to_bounding_box(image, offset_height, offset_width, target_height, targ
     x, restored = batched(image, text=RANKS)
     top, left, height, width = _four(offset_height, offset_width, target_height, target_width)
     batch, rows, columns, channels = sizes(x)
-    _require(left, lambda: left >= 0, "offset_width must be >= 0.")
-    _require(top, lambda: top >= 0, "offset_height must be >= 0.")
-    _require(width, lambda: width > 0, "target_width must be > 0.")
-    _require(height, lambda: height > 0, "target_height must be > 0.")
+    _require(left, lambda: left >= 0, "offset_width must be >= 0")
+    _require(top, lambda: top >= 0, "offset_height must be >= 0")
+    _require(width, lambda: width > 0, "target_width must be > 0")
+    _require(height, lambda: height > 0, "target_height must be > 0")
     if known(columns, left, width) and columns < left + width:
         raise ValueError(f"width must be >= target + offset. The width is {columns}, target {width}, offset {left}.")
     if known(rows, top, height) and rows < top + height:
@@ -117,7 +117,7 @@ def _four(*values):
 
 def _require(value, condition, text):
     if known(value) and not condition():
-        raise ValueError(f"{text.rstrip(".")}. Got {value}.")
+        raise ValueError(f"{text}. Got {value}.")
 
 
 @export("image.pad_to_bounding_box")
@@ -192,8 +192,8 @@ def resize_with_crop_or_pad(image, target_height, target_width):
     """
     x, restored = batched(image, text=RANKS)
     height, width = _four(target_height, target_width)
-    _require(width, lambda: width > 0, "target_width must be > 0.")
-    _require(height, lambda: height > 0, "target_height must be > 0.")
+    _require(width, lambda: width > 0, "target_width must be > 0")
+    _require(height, lambda: height > 0, "target_height must be > 0")
     _, rows, columns, _ = sizes(x)
     cropped = crop_to_bounding_box(
         x,

@@ -30,13 +30,13 @@ def smart_cond(pred, true_fn=None, false_fn=None, name=None):
 
 
 @export("__internal__.decorator.unwrap")
-def unwrap(maybe_decorated):
+def unwrap(maybe_tf_decorator):
     """The decorators around a function, outermost first, and the function."""
     layers = []
-    while hasattr(maybe_decorated, "__wrapped__"):
-        layers.append(maybe_decorated)
-        maybe_decorated = maybe_decorated.__wrapped__
-    return layers, maybe_decorated
+    while hasattr(maybe_tf_decorator, "__wrapped__"):
+        layers.append(maybe_tf_decorator)
+        maybe_tf_decorator = maybe_tf_decorator.__wrapped__
+    return layers, maybe_tf_decorator
 
 
 @export("__internal__.eager_context.eager_mode")

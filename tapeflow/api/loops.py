@@ -140,7 +140,7 @@ class _Column:
                 None,
                 f"TensorArray dtype is {self.dtype.name} but Op is trying to write dtype {tensor.dtype.name} ",
             )
-        if self.infer_shape:
+        if self.infer_shape and self.shape._dims != tensor.dims:
             if not self.shape.is_compatible_with(tensor.shape):
                 raise ValueError(f"Incompatible shape for value ({tensor.shape}), expected ({self.shape})")
             self.shape = self.shape.merge_with(tensor.shape)

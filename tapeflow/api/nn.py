@@ -112,7 +112,7 @@ def gelu(features, approximate=False, name=None):
     """
     x = convert_to_tensor(features)
     if not x._dtype.is_floating:
-        raise ValueError(f"`features.dtype` must be a floating point tensor. Received: features.dtype={x._dtype!r}")
+        raise ValueError(f"`features.dtype` must be a floating point tensor. Received: features.dtype={x._dtype}")
     if approximate:
         return 0.5 * x * (1.0 + P.tanh(0.7978845608028654 * (x + 0.044715 * (x * x * x))))  # sqrt(2 / pi)
     return 0.5 * x * (1.0 + P.erf(x * 0.7071067811865476))

@@ -1,6 +1,6 @@
 """Connectionist temporal classification (`tf.nn.ctc_loss` and its decoders)."""
 
-from tapeflow.api.export import EXPORTS, export
+from tapeflow.api.export import export, public
 from tapeflow.api.nn_embedding import as_size
 from tapeflow.base.dtypes import int32, int64
 from tapeflow.core.convert import convert_to_tensor
@@ -55,12 +55,12 @@ def _dense_labels(labels):
         return labels.to_tensor(), labels.row_lengths()
     rows = P.strided_slice(convert_to_tensor(labels.indices), key=((None, None, None), 0))
     count = P.strided_slice(convert_to_tensor(labels.dense_shape), key=(0,))
-    return EXPORTS["sparse.to_dense"](labels), P.unsorted_segment_sum(P.ones_like(rows), rows, num=as_size(count))
+    return public("sparse.to_dense")(labels), P.unsorted_segment_sum(P.ones_like(rows), rows, num=as_size(count))
 
 
 def _decoded(parts):
     """Sparse tensors from (indices, values, shape) after (indices, values, shape)."""
-    sparse = EXPORTS["sparse.SparseTensor"]
+    sparse = public("sparse.SparseTensor")
     return [sparse(*parts[i : i + 3]) for i in range(0, len(parts), 3)]
 
 
@@ -134,7 +134,7 @@ def ctc_unique_labels(labels, name=None):
     width = labels.dims[1]
     same = P.equal(P.expand_dims(labels, axis=(2,)), P.expand_dims(labels, axis=(1,)))  # [row, label, earlier or later label]
     first = P.argmax(P.cast(same, dtype=int32), axis=2, dtype=int32)
-    places = EXPORTS["range"](width)
+    places = public("range")(width)
     is_first = P.equal(first, places)
     rank = P.cumsum(P.cast(is_first, dtype=int32), axis=1, exclusive=True)
     index = P.gather(rank, first, axis=1, batch_dims=1)
@@ -154,7 +154,7 @@ def collapse_repeated(labels, seq_length, name=None):
     """
     labels, lengths = convert_to_tensor(labels), convert_to_tensor(seq_length)
     width = labels.dims[1]
-    places = EXPORTS["range"](width)
+    places = public("range")(width)
     new = P.not_equal(labels, P.concat(labels[:, :1], labels[:, :-1], axis=1))
     keep = P.logical_and(P.logical_or(new, P.equal(places, 0 * places[:1])), places < P.expand_dims(lengths, axis=(1,)))
     counts = P.cast(keep, dtype=int32)

@@ -228,7 +228,10 @@ def compute_average_loss(per_example_loss, sample_weight=None, global_batch_size
     """
     losses = convert_to_tensor(per_example_loss)
     if losses.dims == ():
-        raise ValueError("`per_example_loss` must be at least one-dimensional, got a scalar: pass the loss of each example.")
+        raise ValueError(
+            "Invalid value passed for `per_example_loss`. Expected a tensor with at least rank 1. Received "
+            f"per_example_loss={per_example_loss} with rank 0: pass the loss of each example."
+        )
     if sample_weight is not None:
         weights = P.cast(convert_to_tensor(sample_weight), dtype=losses._dtype)
         losses = losses * _spread_weights(weights, losses)

@@ -3,7 +3,7 @@
 import math
 import numbers
 
-from tapeflow.api.export import EXPORTS, export
+from tapeflow.api.export import export, public
 from tapeflow.api.math_reduce import reduce_mean, reduce_sum
 from tapeflow.base.dtypes import float16, float32
 from tapeflow.base.errors import invalid
@@ -216,7 +216,7 @@ def dropout(x, rate, noise_shape=None, seed=None, name=None):
         >>> sorted(set(tf.nn.dropout(tf.ones([100]), rate=0.5, seed=1).numpy().tolist()))
         [0.0, 2.0]
     """
-    uniform = EXPORTS["random.uniform"]
+    uniform = public("random.uniform")
     return _dropout(x, rate, lambda shape, dtype: uniform(shape=shape, dtype=dtype, seed=seed), noise_shape, False)
 
 
@@ -230,7 +230,7 @@ def stateless_dropout(x, rate, seed, rng_alg=None, noise_shape=None, name=None):
         >>> bool(tf.reduce_all(one == two))
         True
     """
-    uniform = EXPORTS["random.stateless_uniform"]
+    uniform = public("random.stateless_uniform")
     alg = "auto_select" if rng_alg is None else rng_alg
     return _dropout(x, rate, lambda shape, dtype: uniform(shape=shape, seed=seed, dtype=dtype, alg=alg), noise_shape, True)
 
@@ -255,7 +255,7 @@ def _dropout(x, rate, sampler, noise_shape, always):
     x = convert_to_tensor(x)
     dtype = x._dtype
     if not dtype.is_floating:
-        raise ValueError(f"`x.dtype` must be a floating point tensor as `x` will be scaled. Received: x_dtype={dtype!r}")
+        raise ValueError(f"`x.dtype` must be a floating point tensor as `x` will be scaled. Received: x_dtype={dtype}")
     if fixed and rate == 0 and not always:
         return x
     shape = _noise_shape(x, noise_shape)
@@ -280,7 +280,7 @@ def _rate_tensor(rate, dtype):
     if tensor._dtype is not dtype:
         if not tensor._dtype.is_compatible_with(dtype):
             raise ValueError(
-                f"`x.dtype` must be compatible with `rate.dtype`. Received: x.dtype={dtype!r} and rate.dtype={tensor._dtype!r}"
+                f"`x.dtype` must be compatible with `rate.dtype`. Received: x.dtype={dtype} and rate.dtype={tensor._dtype}"
             )
         tensor = P.cast(tensor, dtype=dtype)
     return tensor

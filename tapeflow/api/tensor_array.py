@@ -191,6 +191,8 @@ class TensorArray:
         """`value` as an element, after checking its dtype and shape."""
         tensor = self._typed(value)
         storage = self._storage
+        if storage.element_shape._dims == tensor.dims:  # known and the same: nothing to learn
+            return tensor
         if not storage.element_shape.is_compatible_with(tensor.shape):
             raise ValueError(f"Incompatible shape for value ({tensor.shape}), expected ({storage.element_shape})")
         if self._infer_shape:

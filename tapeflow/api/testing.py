@@ -13,7 +13,7 @@ import numpy as np
 from tapeflow.api.export import EXPORTS, export
 from tapeflow.api.testing_asserts import Assertions
 from tapeflow.base import flags, nest
-from tapeflow.base.dtypes import as_dtype
+from tapeflow.base.dtypes import BY_NUMPY, as_dtype
 from tapeflow.base.errors import InvalidArgumentError, OpError
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
@@ -209,7 +209,7 @@ class TestCase(Assertions, unittest.TestCase):
             a.shape, b.shape, f"Shape mismatch: expected {a.shape}, got {b.shape}. Contents: {b!r}. \n{msg or ''}"
         )
         same = np.asarray(a == b)
-        if a.dtype.kind in "fcV" and b.dtype.kind in "fcV":
+        if _has_nan(a) and _has_nan(b):
             same = same | (np.isnan(a) & np.isnan(b))
         if np.all(same):
             return
@@ -397,6 +397,12 @@ class _Session:
         if feed_dict:
             raise NotImplementedError("There are no sessions: call a function instead of feeding placeholders.")
         return self._case.evaluate(fetches)
+
+
+def _has_nan(array):
+    """Whether the dtype of an array has a NaN."""
+    dtype = BY_NUMPY.get(array.dtype)
+    return dtype is not None and (dtype.is_floating or dtype.is_complex)
 
 
 def _has_structure(x):

@@ -268,7 +268,8 @@ def transposed(op, inputs, outputs, tangents, attrs):
                 ends[id(mark)] = (result._mark, t)
     seeds = [(mark, t) for mark, t in ends.values() if mark is not None and mark.watchers]
     found = pull_back(tape._records, seeds, [g._mark for g in cotangents])
-    return tuple([found.get(id(g._mark)) for g in cotangents])
+    results = [found.get(id(g._mark)) for g in cotangents]
+    return tuple([t.dense() if isinstance(t, IndexedSlices) else t for t in results])
 
 
 __all__ = ["ForwardAccumulator", "push_forward", "transposed"]

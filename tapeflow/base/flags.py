@@ -5,6 +5,7 @@ Other modules read `flags.DEBUG`; a test or a notebook changes a value for a whi
 
 import contextlib
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -12,7 +13,7 @@ class Flag(NamedTuple):
     """One environment variable: its name, how its text is read, its value where it is not set, and what it does."""
 
     name: str
-    read: type
+    read: Callable
     default: object
     meaning: str
 

@@ -82,7 +82,8 @@ def _convert(value, dtype):
         return _from_numpy(value, dtype)
     convert = getattr(value, "__tf_tensor__", None)
     if convert is not None:
-        return convert_to_tensor(convert(dtype, None), dtype)
+        result = convert(dtype, None)
+        return result if result is value else convert_to_tensor(result, dtype)  # a composite passes as it is
     if isinstance(value, (list, tuple)) and _holds_tensor(value):
         return _stack(value, dtype)
     for _, _, types, function in _CONVERSIONS:

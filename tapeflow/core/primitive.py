@@ -7,6 +7,7 @@ import numpy as np
 
 from tapeflow.base import dtypes
 from tapeflow.base.errors import InternalError, InvalidArgumentError, OpError, ResourceExhaustedError
+from tapeflow.core.composite import Composite
 from tapeflow.core.record import note, plan_residuals
 from tapeflow.core.state import state
 from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, new_tensor, wrap
@@ -174,6 +175,8 @@ def _interpret(op, inputs, attrs):
     tracer = None
     for x in (*inputs, *symbols_in(attrs.values())):
         if not isinstance(x, Tensor):
+            if isinstance(x, Composite):
+                return x.bind(op, inputs, attrs)
             raise TypeError(f"{op.name}: inputs must be tensors, got {type(x).__name__}: {x!r}")
         if x.__class__ is not Tensor and (tracer is None or x.level > tracer.level):
             tracer = x

@@ -64,14 +64,14 @@ def rule_parameters(call):
 
 def _source(name, names):
     """The expression that takes one residual from an op's `inputs` and `out`."""
+    if name in names:  # first: the derivative of an op may take that op's result as an input named `out`
+        return f"inputs[{names.index(name)}]"
     if name in ("out", "outs"):
         return "out"
     if name == "inputs":
         return "inputs"
     if name == "shapes":
         return "tuple([shape_of(x) for x in inputs])"
-    if name in names:
-        return f"inputs[{names.index(name)}]"
     base, _, kind = name.rpartition("_")
     if base in names and kind in ("shape", "dtype", "broadcast"):
         x = f"inputs[{names.index(base)}]"
@@ -102,7 +102,7 @@ def plan_residuals(names, rules, skip=1, scales=False):
 
 def broadcast_from(x, out):
     """The shape that a cotangent of `out` is to be summed to for `x`; None where the shapes are the same."""
-    if x.__class__ is Tensor and x._value.shape == out._value.shape:
+    if x.__class__ is Tensor and out.__class__ is Tensor and x._value.shape == out._value.shape:
         return None
     dims = x.dims
     return None if dims == out.dims and _known(dims) else shape_of(x)

@@ -1,6 +1,6 @@
 """`IndexedSlices`: the rows of a tensor that a gather touched, the form in which its cotangent stays small."""
 
-from tapeflow.base.dtypes import int64
+from tapeflow.base.dtypes import as_dtype, float32, int64
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec, TypeSpec
 
@@ -78,10 +78,10 @@ class IndexedSlicesSpec(TypeSpec):
 
     __slots__ = ("_dense_shape_dtype", "_dtype", "_indices_dtype", "_indices_shape", "_shape")
 
-    def __init__(self, shape=None, dtype=None, indices_dtype=int64, dense_shape_dtype=None, indices_shape=None):
+    def __init__(self, shape=None, dtype=float32, indices_dtype=int64, dense_shape_dtype=None, indices_shape=None):
         self._shape = TensorShape(shape)
-        self._dtype = dtype
-        self._indices_dtype = indices_dtype
+        self._dtype = as_dtype(dtype)
+        self._indices_dtype = as_dtype(indices_dtype)
         self._dense_shape_dtype = dense_shape_dtype
         self._indices_shape = TensorShape(indices_shape)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tapeflow.base.dtypes import as_dtype
 from tapeflow.base.shape import TensorShape
+from tapeflow.core.composite import Composite, unsupported
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P, Primitive, bind
 from tapeflow.core.state import state
@@ -104,6 +105,8 @@ class Variable(metaclass=_Creation):
             initial_value = initial_value()
         tensor = convert_to_tensor(initial_value, dtype)
         if tensor.__class__ is not Tensor:
+            if isinstance(tensor, Composite):
+                raise unsupported(tensor)
             raise ValueError(
                 f"A variable needs an initial value that is known when it is created, got the symbolic tensor {tensor.name}. "
                 "Wrap it in tf.init_scope or a lambda."

@@ -15,6 +15,7 @@ from tapeflow.base.errors import InvalidArgumentError, OutOfRangeError, invalid
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.tensor import Tensor, wrap
+from tapeflow.ops.random import numpy_seed
 
 AUTOTUNE = -1
 INFINITE_CARDINALITY = -1
@@ -529,7 +530,7 @@ class _Shuffle(_Unary):
         super().__init__(source)
         self._buffer_size = size
         self._reshuffle = reshuffle
-        self._seeds = np.random.SeedSequence(seed)
+        self._seeds = np.random.SeedSequence(numpy_seed(seed))
 
     def _generator(self):
         return np.random.Generator(np.random.PCG64(self._seeds.spawn(1)[0] if self._reshuffle else self._seeds))

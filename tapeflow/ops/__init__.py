@@ -2,6 +2,7 @@
 
 from tapeflow.ops import (
     bits,
+    boxes,
     contract,
     conv,
     ctc,
@@ -13,6 +14,7 @@ from tapeflow.ops import (
     linalg,
     movement,
     nn,
+    png,
     pool,
     random,
     reduce,
@@ -22,11 +24,13 @@ from tapeflow.ops import (
     slicing,
     sort,
     special,
+    sparse,
     update,
 )
 
 __all__ = [
     "bits",
+    "boxes",
     "contract",
     "conv",
     "ctc",
@@ -38,6 +42,7 @@ __all__ = [
     "linalg",
     "movement",
     "nn",
+    "png",
     "pool",
     "random",
     "reduce",
@@ -47,5 +52,6 @@ __all__ = [
     "slicing",
     "sort",
     "special",
+    "sparse",
     "update",
 ]

@@ -330,9 +330,10 @@ gather_nd = Primitive(
 
 
 def _slices_to_dense(slices):
-    rows = slices.dense_shape
-    rows = P.strided_slice(rows, key=(0,))
-    count = int(rows._value) if type(rows) is Tensor else rows
+    if slices.dense_shape is None:
+        raise ValueError(f"Tensor conversion requested for IndexedSlices without dense_shape: {slices!r}")
+    rows = P.strided_slice(slices.dense_shape, key=(0,))
+    count = int(rows._value) if rows.__class__ is Tensor else rows
     return P.unsorted_segment_sum(slices.values, slices.indices, num=count)
 
 

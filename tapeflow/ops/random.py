@@ -76,7 +76,7 @@ def op_source(op, op_seed, *attributes):
 
 def numpy_seed(seed=None):
     """An int to seed a NumPy generator with: from `seed` and `tf.random.set_seed`, or fresh entropy where there is neither."""
-    first, second = (seeds if state.graph is None else seeds_of(state.graph)).next(seed)
+    first, second = (seeds if state.graph is None else seeds_of(state.graph)).next(None if seed is None else int(seed))
     return int.from_bytes(os.urandom(16), "little") if first is None else first << 32 | second
 
 
@@ -130,8 +130,9 @@ op_stream = Primitive(
 
 def _generator_kernel(*, variable, shape, alg):
     _check_generator(variable, alg)
+    count = _blocks(shape, 1)
     before = variable._tensor._value
-    variable._store("assign", random_generator.skipped(before, math.prod(shape), alg=alg))
+    variable._store("assign", random_generator.skipped(before, count, alg=alg))
     return before
 
 
@@ -144,6 +145,7 @@ def _check_generator(variable, alg):
 
 
 def _generator_infer(*, variable, shape, alg):
+    check_shape("random", known_dims(shape))
     _check_generator(variable, alg)
     return Spec(variable.shape._dims, int64)
 
@@ -408,7 +410,7 @@ def _index_shuffle_infer(index, seed, max_index, *, rounds):
     if any(dims is None for dims in shapes):
         return Spec(None, index.dtype)
     sizes = {dims[0] for dims, rank in zip(shapes, (0, 1, 0), strict=True) if len(dims) > rank} - {None}
-    if any(len(dims) not in (rank, rank + 1) for dims, rank in zip(shapes, (0, 1, 0), strict=True)) or seed.shape[-1] not in (2, None):
+    if any(len(dims) not in (rank, rank + 1) for dims, rank in zip(shapes, (0, 1, 0), strict=True)) or seed.shape[-1] not in (2, 3, None):
         raise invalid(
             "RandomIndexShuffle", "index and max_index must be scalars or vectors, the seed of shape [2] or [n, 2]: got shapes "
             f"{listed(index.shape)}, {listed(max_index.shape)} and {listed(seed.shape)}"

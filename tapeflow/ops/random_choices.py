@@ -155,7 +155,7 @@ def index_shuffle(index, seed, max_index, *, rounds=4):
 
     Args:
         index: integers from 0 to `max_index`: a scalar or [n].
-        seed: two integers, or [n, 2].
+        seed: two integers, or [n, 2]; three integers are the cipher's whole key.
         max_index: an integer, or [n].
         rounds: how often the cipher mixes: an even number from 4 on.
 
@@ -169,7 +169,7 @@ def index_shuffle(index, seed, max_index, *, rounds=4):
         return _shuffled(index, seed, int(max_index), rounds)
     n = max(part.shape[0] for part, rank in ((index, 0), (seed, 1), (max_index, 0)) if part.ndim > rank)
     index, max_index = np.broadcast_to(index, n), np.broadcast_to(max_index, n)
-    rows = zip(index, np.broadcast_to(seed, (n, 2)), max_index.tolist(), strict=True)
+    rows = zip(index, np.broadcast_to(seed, (n, seed.shape[-1])), max_index.tolist(), strict=True)
     return np.array([_shuffled(i, pair, most, rounds) for i, pair, most in rows], index.dtype)
 
 
@@ -178,7 +178,7 @@ def _shuffled(index, seed, max_index, rounds):
         raise InvalidArgumentError(None, None, f"index_shuffle: index {index.max()} is beyond max_index {max_index}.")
     # The logarithm in float64, as in the kernel, which takes no notice of a few bits beyond 2**53.
     width = max(16, math.ceil(math.log2(max(max_index, 1))) + 1) // 2
-    keys = _simon_keys((_FIRST_KEY, *seed.tolist()), rounds, width)
+    keys = _simon_keys((_FIRST_KEY, *seed.tolist())[-3:], rounds, width)
     if max_index < _FEW_INDICES:
         return _few_places(keys, max_index)[index].astype(index.dtype)
     out = index.astype(np.uint64).reshape(-1)

@@ -111,7 +111,8 @@ def _log(x):
 def _proposal(mean, stddev, low, high):
     """The cheapest way to draw a normal of `mean` and `stddev` in (low, high); all are scalars of one dtype."""
     if not (stddev > 0 and low < high and (np.isfinite(low) or np.isfinite(high))):
-        raise InvalidArgumentError(None, None, "Invalid parameters")
+        given = f"mean {mean}, stddev {stddev}, minval {low}, maxval {high}"
+        raise InvalidArgumentError(None, None, f"Invalid parameters: stddev > 0 and minval < maxval must hold, got {given}")
     if low == -np.inf or high < mean:
         low, high, stddev = high, low, -stddev
     real = mean.dtype.type

@@ -61,12 +61,16 @@ def resize_table(size, target, method, antialias):
     if method == "bicubic" and not antialias:
         return _bicubic(size, target)
     radius, kernel = KERNELS[method]
-    scale = max(size / target, 1.0) if antialias else 1.0
-    centers = (np.arange(target) + 0.5) * (size / target)
-    start = np.clip(np.ceil(centers - radius * scale - 0.5), 0, size - 1).astype(int)
-    end = np.clip(np.floor(centers + radius * scale - 0.5), 0, size - 1).astype(int) + 1
+    # In float32, as TensorFlow computes them: it decides which pixels are within the radius.
+    step = np.float32(1) / (np.float32(target) / np.float32(size))
+    scale = max(step, np.float32(1)) if antialias else np.float32(1)
+    centers = (np.arange(target, dtype=np.float32) + np.float32(0.5)) * step
+    reach = np.float32(radius) * scale
+    start = np.clip(np.ceil(centers - reach - np.float32(0.5)), 0, size - 1).astype(int)
+    end = np.clip(np.floor(centers + reach - np.float32(0.5)), 0, size - 1).astype(int) + 1
     places = start[:, None] + np.arange((end - start).max())
-    weights = kernel(np.abs(places + 0.5 - centers[:, None]) / scale) * (places < end[:, None])
+    distance = np.abs(places.astype(np.float32) + np.float32(0.5) - centers[:, None]) / scale
+    weights = kernel(distance.astype(np.float64)) * (places < end[:, None])
     return _normalized(np.minimum(places, size - 1), weights)
 
 

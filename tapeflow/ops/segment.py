@@ -8,6 +8,7 @@ from tapeflow.core.convert import known_dims
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import REALS, sample
+from tapeflow.ops.movement import batch_size, dims_of
 
 _BLOCK = 2**17
 _FLAT_FROM = 1024  # elements from which it pays to index them one by one: ufunc.at is quick for vectors alone
@@ -110,6 +111,24 @@ def _segment_samples():
     return [((sample(5, 3), ids), {"num": 3}), ((sample(2, 3, 5), np.array([[1, 0, 1], [0, 1, -1]])), {"num": 2})]
 
 
+def _segment_batch(op, inputs, batched, attrs):
+    """With the same ids for all, the batch is one more trailing axis; else each example gets segments of its own."""
+    (data, ids), num = inputs, attrs["num"]
+    size = batch_size(data if batched[0] else ids)
+    if not batched[1]:
+        count = len(ids.dims)
+        forth = (*range(1, count + 1), 0, *range(count + 1, len(data.dims)))
+        result = op(P.transpose(data, perm=forth), ids, num=num)
+        return P.transpose(result, perm=(1, 0, *range(2, len(result.dims))))
+    if not batched[0]:
+        data = P.broadcast_to(P.expand_dims(data, axis=(0,)), shape=(size, *dims_of(data)))
+    first = P.range(*[P.fill(shape=(), value=n, dtype=ids._dtype) for n in (0, size, 1)])
+    first = P.reshape(first * num, shape=(size, *(1,) * (len(ids.dims) - 1)))
+    ids = P.where(P.less(ids, P.zeros_like(ids)), ids, ids + first)  # negative ids stay what they are: dropped
+    result = op(data, ids, num=size * num)
+    return P.reshape(result, shape=(size, num, *dims_of(result)[1:]))
+
+
 def _segment(name, ufunc, identity, accepts, vjp, jvp):
     """Register `name(data, ids, num=)`: result[i] is the reduction of the rows of data whose id is i."""
     return Primitive(
@@ -118,6 +137,7 @@ def _segment(name, ufunc, identity, accepts, vjp, jvp):
         _segment_infer(name),
         vjp=(vjp, None),
         jvp=None if jvp is None else (jvp, None),
+        batch=_segment_batch,
         accepts=accepts,
         uniform=False,
         samples=_segment_samples,

@@ -7,7 +7,7 @@ from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec, Tensor
 from tapeflow.ops.family import NUMBERS, REALS, sample
-from tapeflow.ops.index import check_indices
+from tapeflow.ops.index import check_indices, in_one_batch
 from tapeflow.ops.movement import listed, shifted
 
 # sort, argsort
@@ -276,20 +276,11 @@ def _search_infer(row, values, *, side="left", dtype=int32):
     return Spec(values.shape, dtype)
 
 
-def _search_batch(op, inputs, batched, attrs):
-    size = next(x.dims[0] for x, b in zip(inputs, batched, strict=True) if b)
-    inputs = [
-        x if b else P.broadcast_to(P.expand_dims(x, axis=(0,)), shape=(size, *x.dims))
-        for x, b in zip(inputs, batched, strict=True)
-    ]
-    return op(*inputs, **attrs)
-
-
 searchsorted = Primitive(
     "searchsorted",
     _search_kernel,
     _search_infer,
-    batch=_search_batch,
+    batch=lambda op, inputs, batched, attrs: op(*in_one_batch(inputs, batched), **attrs),
     accepts=REALS,
     samples=lambda: [
         ((np.sort(sample(5)), sample(3)), {"side": "right"}),
@@ -321,10 +312,20 @@ def _unravel_infer(indices, dims):
     return Spec(((None,) if dims.shape is None else dims.shape) + indices.shape, indices.dtype)
 
 
+def _unravel_batch(op, inputs, batched, attrs):
+    if batched[1]:
+        indices, dims = in_one_batch(inputs, batched)
+        examples = [P.unstack(x, axis=0, num=x.dims[0]) for x in (indices, dims)]
+        return P.stack(*[op(*pair) for pair in zip(*examples, strict=True)], axis=0)
+    found = op(*inputs)
+    return P.transpose(found, perm=(1, 0, *range(2, len(found.dims))))
+
+
 unravel_index = Primitive(
     "unravel_index",
     _unravel_kernel,
     _unravel_infer,
+    batch=_unravel_batch,
     accepts={int32, int64},
     samples=lambda: [((np.array([2, 5, 7], np.int32), np.array([3, 4], np.int32)), {})],
 )

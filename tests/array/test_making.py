@@ -51,7 +51,9 @@ def test_values(found, dtype, expected):
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_meshgrid(indexing, count):
     vectors = [np.arange(n) for n in (2, 3, 5)][:count]
-    for ours, numpys in zip(tf.meshgrid(*vectors, indexing=indexing), np.meshgrid(*vectors, indexing=indexing), strict=True):
+    for ours, numpys in zip(
+        tf.meshgrid(*vectors, indexing=indexing), np.meshgrid(*vectors, indexing=indexing), strict=True
+    ):
         np.testing.assert_array_equal(ours.numpy(), numpys)
 
 
@@ -74,7 +76,11 @@ def test_meshgrid(indexing, count):
         (lambda: tf.sequence_mask([1], tf.constant([4])), ValueError, "`maxlen` must be scalar"),
         (lambda: tf.ones([2], tf.string), TypeError, "Cannot convert 1"),
         (lambda: tf.broadcast_dynamic_shape([2, 2], [3]), Invalid, r"Incompatible shapes: \[2,2\] vs. \[3\]"),
-        (lambda: tf.broadcast_static_shape(tf.TensorShape([2]), tf.TensorShape([3])), ValueError, "Incompatible shapes"),
+        (
+            lambda: tf.broadcast_static_shape(tf.TensorShape([2]), tf.TensorShape([3])),
+            ValueError,
+            "Incompatible shapes",
+        ),
     ],
 )
 def test_errors(call, error, text):

@@ -40,9 +40,15 @@ Invalid = tf.errors.InvalidArgumentError
         (lambda: tf.split(CUBE, 3, axis=1)[1], CUBE[:, 1:2]),
         (lambda: tf.reverse(CUBE, [0, -1]), CUBE[::-1, :, ::-1]),
         (lambda: tf.roll(CUBE, [1, -7], [0, 2]), np.roll(CUBE, (1, -7), (0, 2))),
-        (lambda: tf.pad(MATRIX, [[1, 0], [2, 1]], constant_values=7), np.pad(MATRIX, [(1, 0), (2, 1)], constant_values=7)),
+        (
+            lambda: tf.pad(MATRIX, [[1, 0], [2, 1]], constant_values=7),
+            np.pad(MATRIX, [(1, 0), (2, 1)], constant_values=7),
+        ),
         (lambda: tf.pad(CUBE, [[1, 0], [2, 1], [0, 0]], "REFLECT"), np.pad(CUBE, [(1, 0), (2, 1), (0, 0)], "reflect")),
-        (lambda: tf.pad(CUBE, [[2, 1], [3, 0], [0, 5]], "symmetric"), np.pad(CUBE, [(2, 1), (3, 0), (0, 5)], "symmetric")),
+        (
+            lambda: tf.pad(CUBE, [[2, 1], [3, 0], [0, 5]], "symmetric"),
+            np.pad(CUBE, [(2, 1), (3, 0), (0, 5)], "symmetric"),
+        ),
         (lambda: tf.slice(CUBE, [0, 1, 2], [1, -1, 2]), CUBE[:1, 1:, 2:4]),
         (lambda: tf.strided_slice(CUBE, [0, -1], [2, -4], [1, -2]), CUBE[0:2, -1:-4:-2]),
         (lambda: tf.strided_slice(CUBE, [1, 0, 2], [2, 2, 3], ellipsis_mask=1, shrink_axis_mask=4), CUBE[..., 0:2, 2]),
@@ -75,7 +81,9 @@ def test_concat_and_split_are_inverse(dims, data):
 def test_mirrored_paddings(before, after, reflect):
     x = np.arange(7.0) if reflect else np.arange(6.0)
     mode = "REFLECT" if reflect else "SYMMETRIC"
-    np.testing.assert_array_equal(tf.pad(x, [[before, after]], mode).numpy(), np.pad(x, [(before, after)], mode.lower()))
+    np.testing.assert_array_equal(
+        tf.pad(x, [[before, after]], mode).numpy(), np.pad(x, [(before, after)], mode.lower())
+    )
 
 
 def test_reverse_sequence():
@@ -147,7 +155,11 @@ def test_shapes_are_known_where_they_can_be():
         (lambda: tf.concat([MATRIX, MATRIX], 2), Invalid, r"in the range \[-2, 2\), but got 2"),
         (lambda: tf.concat([1, 2], 0), Invalid, "Can't concatenate scalars"),
         (lambda: tf.concat([[1], [2.5]], 0), TypeError, "Cannot convert"),
-        (lambda: tf.concat([tf.constant([1]), tf.constant([2.5])], 0), Invalid, "expected to be a int32 tensor but is a float"),
+        (
+            lambda: tf.concat([tf.constant([1]), tf.constant([2.5])], 0),
+            Invalid,
+            "expected to be a int32 tensor but is a float",
+        ),
         (lambda: tf.stack([MATRIX, MATRIX], 3), ValueError, r"not in range \[-3, 3\)"),
         (lambda: tf.stack([MATRIX, MATRIX.T]), Invalid, "Shapes of all inputs must match"),
         (lambda: tf.unstack(MATRIX, axis=2), ValueError, r"not in range \[-2, 2\)"),
@@ -159,7 +171,11 @@ def test_shapes_are_known_where_they_can_be():
         (lambda: tf.roll(MATRIX, [1], [0, 1]), Invalid, "shift and axis must have the same size"),
         (lambda: tf.pad(MATRIX, [[1, 2]]), Invalid, "must be the rank of inputs"),
         (lambda: tf.pad(MATRIX, [[1, -2], [0, 0]]), Invalid, "Paddings must be non-negative: 1 -2"),
-        (lambda: tf.pad(MATRIX, [[2, 0], [0, 0]], "REFLECT"), Invalid, "less than the dimension size: 2, 0 not less than 2"),
+        (
+            lambda: tf.pad(MATRIX, [[2, 0], [0, 0]], "REFLECT"),
+            Invalid,
+            "less than the dimension size: 2, 0 not less than 2",
+        ),
         (lambda: tf.pad(MATRIX, [[2, 0], [0, 0]], "FOO"), ValueError, 'one of "CONSTANT", "REFLECT", or "SYMMETRIC"'),
         (lambda: tf.slice(MATRIX, [1, 0], [2, 3]), Invalid, r"Expected size\[0\] in \[0, 1\], but got 2"),
         (lambda: tf.slice(MATRIX, [-1, 0], [1, 3]), Invalid, r"Expected begin\[0\] in \[0, 2\], but got -1"),

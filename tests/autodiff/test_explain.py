@@ -9,6 +9,13 @@ import tapeflow as tf
 from tapeflow.autodiff import track_lines
 
 
+@pytest.fixture(autouse=True)
+def without_lines():
+    """Lines are tracked only where a test says so, whatever DEBUG is."""
+    with track_lines(False):
+        yield
+
+
 def untracked(x, tape):
     return x * x
 
@@ -120,7 +127,7 @@ def test_the_line_of_the_cause():
 
 def test_a_late_watch_beside_other_sources():
     x, w = tf.constant(3.0), tf.constant(1.0)
-    with track_lines(False), tf.GradientTape() as tape:
+    with tf.GradientTape() as tape:
         tape.watch(w)
         y = x * x
         tape.watch(x)

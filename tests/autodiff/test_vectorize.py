@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapeflow as tf
+from tapeflow.autodiff import vectorize
 from tapeflow.base import flags, nest
 
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
@@ -230,6 +231,7 @@ def test_ops_without_a_batch_rule_run_one_by_one(caplog):
     def function(r):
         return tf.fill([2], r[0])[: tf.cast(r[0], tf.int32) * 0 + 2]  # a slice whose ends are of each example
 
+    vectorize._told.clear()
     with flags.using(DEBUG=1), caplog.at_level(logging.WARNING, "tapeflow"):
         assert number(tf.vectorized_map(function, x)) == [[1.0, 1.0], [2.0, 2.0]]
     assert any("one example at a time" in record.message for record in caplog.records)

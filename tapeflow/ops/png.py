@@ -1,0 +1,182 @@
+"""PNG images to arrays and back (ISO 15948), by zlib alone."""
+
+import struct
+import zlib
+
+import numpy as np
+
+from tapeflow.base.dtypes import string, uint8, uint16
+from tapeflow.base.errors import UnimplementedError, invalid
+from tapeflow.core.primitive import Primitive
+from tapeflow.core.tensor import Spec
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# The colour types with as many channels.
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
+
+
+def chunks(data):
+    """The (type, content) of each chunk of a PNG file."""
+    at = len(SIGNATURE)
+    while at + 8 <= len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        yield kind, data[at + 8 : at + 8 + length]
+        at += 12 + length
+
+
+def decode(data):
+    """The pixels [height, width, channels] of a PNG file, uint8 or uint16; palettes are looked up."""
+    if not data.startswith(SIGNATURE):
+        raise invalid("DecodePng", f"Invalid PNG data, size {len(data)}: it does not start with the PNG signature")
+    try:
+        parts = list(chunks(data))
+        width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", parts[0][1])
+        found = dict(parts)
+        lines = np.frombuffer(zlib.decompress(b"".join(part for kind, part in parts if kind == b"IDAT")), np.uint8)
+        if interlaced:
+            raise UnimplementedError(None, None, "Interlaced PNG images are not supported. [Op:DecodePng]")
+        bits = depth * CHANNELS[colour]
+        rows = _unfiltered(lines.reshape(height, 1 + (width * bits + 7) // 8), max(bits // 8, 1))
+    except (struct.error, zlib.error, ValueError, KeyError, IndexError) as error:
+        raise invalid("DecodePng", f"Invalid PNG data, size {len(data)}: {error}") from error
+    pixels = _samples_of(rows, width, depth, CHANNELS[colour], colour)
+    if colour == 3:
+        palette = np.frombuffer(found[b"PLTE"], np.uint8).reshape(-1, 3)
+        if b"tRNS" in found:
+            alpha = np.full((len(palette), 1), 255, np.uint8)
+            alpha[: len(found[b"tRNS"]), 0] = np.frombuffer(found[b"tRNS"], np.uint8)
+            palette = np.concatenate([palette, alpha], 1)
+        return palette[pixels[..., 0]]
+    return pixels
+
+
+def _unfiltered(lines, step):
+    """The bytes of the rows; each row starts with the filter by which it differs from its neighbours."""
+    kinds, rows = lines[:, 0], lines[:, 1:].astype(np.uint8)
+    above = np.zeros(rows.shape[1], np.uint8)
+    for row, kind in zip(rows, kinds.tolist(), strict=True):
+        match kind:
+            case 0:
+                pass
+            case 1:
+                columns = row.reshape(-1, step) if row.size % step == 0 else None
+                np.cumsum(columns, axis=0, dtype=np.uint8, out=columns)
+            case 2:
+                row += above
+            case 3 | 4:
+                _predicted(row, above, step, kind)
+            case _:
+                raise ValueError(f"unknown filter {kind}")
+        above = row
+    return rows
+
+
+def _predicted(row, above, step, kind):
+    """Undo the filters that look at the pixels on the left and above, byte by byte."""
+    values, upper = row.tolist(), above.tolist()
+    for i, value in enumerate(values):
+        left = values[i - step] if i >= step else 0
+        up = upper[i]
+        if kind == 3:
+            guess = (left + up) // 2
+        else:  # Paeth: whichever of left, above and above left is nearest to left + above - above left
+            corner = upper[i - step] if i >= step else 0
+            a, b, c = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
+            guess = left if a <= b and a <= c else up if b <= c else corner
+        values[i] = (value + guess) & 255
+    row[:] = values
+
+
+def _samples_of(rows, width, depth, channels, colour):
+    """Rows of bytes as samples; less than 8 bits are spread over 0 to 255, but for the numbers of a palette."""
+    if depth == 16:
+        return rows.view(">u2").astype(np.uint16).reshape(len(rows), width, channels)
+    if depth < 8:
+        shifts = np.arange(8 - depth, -1, -depth)
+        rows = ((rows[..., None] >> shifts) & (2**depth - 1)).reshape(len(rows), -1)[:, :width]
+        rows = rows if colour == 3 else rows * (255 // (2**depth - 1))
+    return rows.astype(np.uint8).reshape(len(rows), width, channels)
+
+
+def converted(pixels, channels, dtype):
+    """Pixels with a number of channels (0: their own) and a dtype that may be others than the file's."""
+    if pixels.dtype != dtype.numpy_dtype:
+        pixels = pixels.astype(np.uint16) * 257 if dtype is uint16 else (pixels >> 8).astype(np.uint8)
+    own = pixels.shape[2]
+    if channels in (0, own):
+        return pixels
+    most = np.iinfo(pixels.dtype).max
+    alpha = pixels[..., -1:] if own in (2, 4) else np.full_like(pixels[..., :1], most)
+    colours = pixels[..., : own - 1] if own in (2, 4) else pixels
+    if channels >= 3 and colours.shape[2] == 1:
+        colours = np.repeat(colours, 3, 2)
+    if channels <= 2 and colours.shape[2] == 3:
+        # libpng's integer weights for red and green; blue has the rest of 32768.
+        wide = colours.astype(np.int64)
+        colours = ((wide[..., :1] * 9798 + wide[..., 1:2] * 19235 + wide[..., 2:] * 3735) >> 15).astype(pixels.dtype)
+    return np.concatenate([colours, alpha], 2) if channels in (2, 4) else colours
+
+
+def encode(pixels, level):
+    """A PNG file of [height, width, channels], uint8 or uint16, by filter 0."""
+    height, width, channels = pixels.shape
+    depth = 8 * pixels.dtype.itemsize
+    lines = np.zeros((height, 1 + width * channels * pixels.dtype.itemsize), np.uint8)
+    lines[:, 1:] = pixels.astype(pixels.dtype.newbyteorder(">")).reshape(height, -1).view(np.uint8)
+    header = struct.pack(">IIBBBBB", width, height, depth, COLOURS[channels], 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), level)), (b"IEND", b"")]
+    packed = [
+        struct.pack(">I4s", len(part), kind) + part + struct.pack(">I", zlib.crc32(kind + part)) for kind, part in parts
+    ]
+    return SIGNATURE + b"".join(packed)
+
+
+def _decode_kernel(contents, *, channels, dtype):
+    if contents.ndim:
+        raise ValueError(contents.shape)
+    return converted(decode(contents[()]), channels, dtype)
+
+
+def _decode_infer(contents, *, channels, dtype):
+    if contents.shape not in (None, ()):
+        raise invalid("DecodePng", f"contents must be scalar, got shape {list(contents.shape)}")
+    return Spec((None, None, channels or None), dtype)
+
+
+def _encode_kernel(image, *, level):
+    if image.ndim != 3 or image.shape[2] not in COLOURS or 0 in image.shape:
+        raise ValueError(image.shape)
+    result = np.empty((), object)
+    result[()] = encode(image, level)
+    return result
+
+
+def _encode_infer(image, *, level):
+    if image.shape is not None and (len(image.shape) != 3 or image.shape[2] not in (None, *COLOURS) or 0 in image.shape):
+        raise invalid("EncodePng", f"image must be [height, width, 1 to 4 channels], got shape {list(image.shape)}")
+    return Spec((), string)
+
+
+def _example():
+    result = np.empty((), object)
+    result[()] = encode(np.arange(30, dtype=np.uint8).reshape(2, 5, 3), -1)
+    return result
+
+
+decode_png = Primitive(
+    "decode_png",
+    _decode_kernel,
+    _decode_infer,
+    accepts={string},
+    samples=lambda: [((_example(),), {"channels": channels, "dtype": uint8}) for channels in (0, 1, 4)],
+)
+encode_png = Primitive(
+    "encode_png",
+    _encode_kernel,
+    _encode_infer,
+    accepts={uint8, uint16},
+    samples=lambda: [((np.arange(30, dtype=np.uint8).reshape(2, 5, 3),), {"level": -1})],
+)
+
+__all__ = ["decode_png", "encode_png"]
