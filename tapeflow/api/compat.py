@@ -147,3 +147,19 @@ def disable_v2_behavior():
     raise NotImplementedError(
         "tapeflow has no TensorFlow 1 mode: write functions, and tf.function where a graph is wanted."
     )
+
+
+@export("compat.v1.reset_default_graph")
+def reset_default_graph():
+    """Nothing: outside a traced function there is no graph."""
+
+
+def _assign(method):
+    def assign(ref, value, validate_shape=None, use_locking=None, name=None):
+        return getattr(ref, method)(value)
+
+    return assign
+
+
+for _name in ("assign", "assign_add", "assign_sub"):
+    export_value(_assign(_name), f"compat.v1.{_name}")

@@ -5,10 +5,9 @@ import re
 
 from tapeflow.api.export import export
 from tapeflow.base.errors import invalid
-from tapeflow.base.shape import broadcast
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
-from tapeflow.core.record import shape_of
+from tapeflow.ops.movement import dims_of
 
 # In this file an axis has a label: a letter of the equation, or for the axes under an ellipsis the int 0, 1, ...
 # counted from the last. Axes with int labels broadcast; axes with a letter must have one size.
@@ -141,7 +140,9 @@ def _planned_order(labelled, shapes, optimize):
     operands = []
     for labels, shape in zip(labelled, shapes, strict=True):
         operands += [np.broadcast_to(np.float32(0), shape), [letters[label] for label in labels]]
-    optimize = {"branch-2": "optimal", "auto": "greedy", "branch-1": "greedy", "branch-all": "optimal"}.get(optimize, optimize)
+    optimize = {"branch-2": "optimal", "auto": "greedy", "branch-1": "greedy", "branch-all": "optimal"}.get(
+        optimize, optimize
+    )
     steps = np.einsum_path(*operands, optimize=optimize)[0][1:]
     pairs = []
     for step in steps:
@@ -161,7 +162,7 @@ def _diagonal(x, labels):
             i = labels.index(label)
             j = labels.index(label, i + 1)
             others = [k for k in range(len(labels)) if k not in (i, j)]
-            dims = _dims(x)
+            dims = dims_of(x)
             n = dims[i]
             x = P.reshape(_permuted(x, [*others, i, j]), shape=(*[dims[k] for k in others], n * n))
             x = P.strided_slice(x, key=(Ellipsis, (None, None, n + 1)))
@@ -192,9 +193,11 @@ def contract(a, labels_a, b, labels_b, result):
     rows = [label for label in rows if label not in loose]
     columns = [label for label in columns if label not in loose]
     if not inner:
-        product = P.mul(_arranged(a, labels_a, [*batch, *rows, *columns]), _arranged(b, labels_b, [*batch, *rows, *columns]))
+        product = P.mul(
+            _arranged(a, labels_a, [*batch, *rows, *columns]), _arranged(b, labels_b, [*batch, *rows, *columns])
+        )
         return _ordered(product, [*batch, *rows, *columns], result)
-    sizes = dict(zip(labels_a, _dims(a), strict=True)) | dict(zip(labels_b, _dims(b), strict=True))
+    sizes = dict(zip(labels_a, dims_of(a), strict=True)) | dict(zip(labels_b, dims_of(b), strict=True))
     a, transpose_a = _as_matrices(a, labels_a, batch, rows, inner, sizes)
     b, transpose_b = _as_matrices(b, labels_b, batch, inner, columns, sizes)
     if transpose_a or transpose_b:
@@ -202,7 +205,7 @@ def contract(a, labels_a, b, labels_b, result):
     else:
         product = P.matmul(a, b)
     if len(rows) != 1 or len(columns) != 1:
-        dims = _dims(product)[: len(batch)]
+        dims = dims_of(product)[: len(batch)]
         product = P.reshape(product, shape=(*dims, *[sizes[label] for label in (*rows, *columns)]))
     return _ordered(product, [*batch, *rows, *columns], result)
 
@@ -214,7 +217,7 @@ def _as_matrices(x, labels, batch, rows, columns, sizes):
     first, last = (columns, rows) if swapped else (rows, columns)
     x = _arranged(x, labels, [*batch, *first, *last])
     if len(first) != 1 or len(last) != 1:
-        stack = _dims(x)[: len(x.dims) - len(first) - len(last)]
+        stack = dims_of(x)[: len(x.dims) - len(first) - len(last)]
         x = P.reshape(x, shape=(*stack, _product(sizes, first), _product(sizes, last)))
     return x, swapped
 
@@ -230,7 +233,7 @@ def _arranged(x, labels, wanted):
     if not present:
         return x
     missing = tuple([axis - leading for axis in lacking if axis >= leading])
-    return P.expand_dims(x, axis=missing) if missing else x
+    return P.expanddims_of(x, axis=missing) if missing else x
 
 
 def _ordered(x, labels, wanted):
@@ -246,11 +249,3 @@ def _product(sizes, labels):
     for label in labels:
         total = sizes[label] if total.__class__ is int and total == 1 else total * sizes[label]
     return total
-
-
-def _dims(x):
-    """The shape as a tuple of ints, and of scalar symbolic tensors where unknown."""
-    dims = shape_of(x)
-    if dims.__class__ is tuple:
-        return dims
-    return tuple([n if n is not None else m for n, m in zip(x.dims, P.unstack(dims, axis=0, num=len(x.dims)), strict=True)])

@@ -17,8 +17,6 @@ PARTS = {
 
 for _part, _names in PARTS.items():
     export_later(f"tapeflow.api.image_{_part}", *[f"image.{name}" for name in _names.split()])
-export_later(
-    "tapeflow.api.image_resize", "raw_ops.ImageProjectiveTransformV2", "raw_ops.ImageProjectiveTransformV3"
-)
+export_later("tapeflow.api.image_resize", "raw_ops.ImageProjectiveTransformV2", "raw_ops.ImageProjectiveTransformV3")
 for _name in ("decode_png", "encode_png", "decode_image", "is_jpeg"):
     export_later("tapeflow.api.image_codec", f"image.{_name}", f"io.{_name}")

@@ -5,8 +5,9 @@ from tapeflow.api.image_shapes import image_tensor
 from tapeflow.api.math_reduce import reduce_mean
 from tapeflow.base.dtypes import as_dtype, float16, float32
 from tapeflow.base.errors import FailedPreconditionError, invalid
-from tapeflow.core.convert import convert_to_tensor, static_dims
+from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
+from tapeflow.ops.movement import dims_of
 
 # The colour spaces of television: rows are red, green and blue.
 TO_YUV = [[0.299, -0.14714119, 0.61497538], [0.587, -0.28886916, -0.51496512], [0.114, 0.43601035, -0.10001026]]
@@ -154,7 +155,8 @@ def _channels(images, name):
     x = convert_to_tensor(images)
     if not x._dtype.is_floating:
         raise invalid(
-            name, f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, double"
+            name,
+            f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, double",
         )
     if not x.dims or x.dims[-1] not in (3, None):
         channels = x.dims[-1] if x.dims else 0
@@ -341,9 +343,8 @@ def per_image_standardization(image):
     mean = reduce_mean(x, axes, keepdims=True)
     distance = x - mean
     deviation = P.sqrt(reduce_mean(distance * distance, axes, keepdims=True))
-    dims = static_dims(P.shape(x))[-3:] if None in x.dims[-3:] else x.dims[-3:]
     count = 1
-    for n in dims:
+    for n in dims_of(x)[-3:]:
         count = count * n
     least = P.rsqrt(_like(count, x))
     return distance / P.maximum(deviation, least)

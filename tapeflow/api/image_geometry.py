@@ -1,9 +1,10 @@
 """Images flipped, turned, cropped and padded (`tf.image.flip_left_right`, `tf.image.central_crop`, ...)."""
 
 from tapeflow.api.export import export
-from tapeflow.api.image_shapes import batched, image_tensor, known, larger, sizes, smaller
+from tapeflow.api.image_shapes import batched, image_tensor, known, larger, smaller
 from tapeflow.core.convert import static_dims
 from tapeflow.core.primitive import P
+from tapeflow.ops.movement import dims_of
 
 RANKS = "must have either 3 or 4 dimensions."
 
@@ -98,7 +99,7 @@ def crop_to_bounding_box(image, offset_height, offset_width, target_height, targ
     """
     x, restored = batched(image, text=RANKS)
     top, left, height, width = _four(offset_height, offset_width, target_height, target_width)
-    batch, rows, columns, channels = sizes(x)
+    _, rows, columns, _ = dims_of(x)
     _require(left, lambda: left >= 0, "offset_width must be >= 0")
     _require(top, lambda: top >= 0, "offset_height must be >= 0")
     _require(width, lambda: width > 0, "target_width must be > 0")
@@ -135,7 +136,7 @@ def pad_to_bounding_box(image, offset_height, offset_width, target_height, targe
     """
     x, restored = batched(image, text=RANKS)
     top, left, height, width = _four(offset_height, offset_width, target_height, target_width)
-    _, rows, columns, _ = sizes(x)
+    _, rows, columns, _ = dims_of(x)
     bottom, right = height - top - rows, width - left - columns
     _require(top, lambda: top >= 0, "offset_height must be >= 0")
     _require(left, lambda: left >= 0, "offset_width must be >= 0")
@@ -163,7 +164,7 @@ def central_crop(image, central_fraction):
     if fraction == 1:
         return x
     x, restored = batched(x)
-    _, rows, columns, _ = sizes(x)
+    _, rows, columns, _ = dims_of(x)
     top, left = _margin(rows, fraction), _margin(columns, fraction)
     return restored(P.slice(x, begin=(0, top, left, 0), size=(-1, rows - 2 * top, columns - 2 * left, -1)))
 
@@ -194,7 +195,7 @@ def resize_with_crop_or_pad(image, target_height, target_width):
     height, width = _four(target_height, target_width)
     _require(width, lambda: width > 0, "target_width must be > 0")
     _require(height, lambda: height > 0, "target_height must be > 0")
-    _, rows, columns, _ = sizes(x)
+    _, rows, columns, _ = dims_of(x)
     cropped = crop_to_bounding_box(
         x,
         larger((rows - height) // 2, 0),

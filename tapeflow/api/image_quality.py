@@ -11,6 +11,7 @@ from tapeflow.base.dtypes import float32
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
+from tapeflow.ops.movement import dims_of
 
 # The weights of the scales of `ssim_multiscale` (Wang et al. 2003).
 MSSSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -248,8 +249,7 @@ def sobel_edges(image):
     filters = np.stack([dy, dy.T], -1)[:, :, None]
     window = P.broadcast_to(convert_to_tensor(filters, x._dtype), shape=(3, 3, channels, 2))
     y = depthwise_conv2d(_mirrored(_mirrored(x, 1), 2), window, [1, 1, 1, 1], "VALID")
-    dims = y.dims if None not in y.dims else tuple(P.unstack(P.shape(y), axis=0, num=4))
-    return P.reshape(y, shape=(*dims[:3], channels, 2))
+    return P.reshape(y, shape=(*dims_of(y)[:3], channels, 2))
 
 
 def _mirrored(x, axis):

@@ -6,12 +6,13 @@ Each function comes twice: one draws from the global generator, one from `seed` 
 from tapeflow.api.export import export, public
 from tapeflow.api.image_color import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
 from tapeflow.api.image_geometry import RANKS
-from tapeflow.api.image_shapes import image_tensor, sizes
+from tapeflow.api.image_shapes import image_tensor
 from tapeflow.base.dtypes import int32
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
+from tapeflow.ops.movement import dims_of
 
 
 def _drawn(shape, low, high, seed, stateless, dtype=None):
@@ -111,7 +112,7 @@ def _flipped(image, axis, seed, stateless):
     if rank == 3:
         chosen = _drawn((), 0, 1.0, seed, stateless) < 0.5
     else:
-        chosen = P.reshape(P.rint(_drawn((sizes(x)[0],), 0, 1.0, seed, stateless)) > 0, shape=(-1, 1, 1, 1))
+        chosen = P.reshape(P.rint(_drawn((dims_of(x)[0],), 0, 1.0, seed, stateless)) > 0, shape=(-1, 1, 1, 1))
     return P.where(chosen, turned, x)
 
 

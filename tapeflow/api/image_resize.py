@@ -4,12 +4,13 @@ import numpy as np
 
 from tapeflow.api.export import export
 from tapeflow.api.image_geometry import pad_to_bounding_box
-from tapeflow.api.image_shapes import batched, known, sizes
+from tapeflow.api.image_shapes import batched, known
 from tapeflow.base.dtypes import bool_, float32, int32
 from tapeflow.base.errors import OutOfRangeError, invalid
 from tapeflow.core.convert import convert_to_tensor, static_dims
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
+from tapeflow.ops.movement import dims_of
 
 
 @export("image.ResizeMethod")
@@ -58,7 +59,7 @@ def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antiali
     if method not in METHODS:
         raise ValueError(f"Resize method is not implemented: {method}")
     size = _size_pair(size)
-    _, height, width, _ = sizes(x)
+    _, height, width, _ = dims_of(x)
     if preserve_aspect_ratio:
         size = _fitting(size, height, width)
     if method == "nearest":
@@ -113,7 +114,7 @@ def resize_with_pad(image, target_height, target_width, method="bilinear", antia
     for n, which in ((width, "width"), (height, "height")):
         if known(n) and n <= 0:
             raise ValueError(f"target_{which} must be > 0. Got {n}.")
-    _, rows, columns, _ = sizes(x)
+    _, rows, columns, _ = dims_of(x)
     if not known(height, width, rows, columns):
         raise ValueError(f"tf.image.resize_with_pad needs known sizes, got an image of shape {x.shape}.")
     ratio = max(columns / width, rows / height)
@@ -124,9 +125,7 @@ def resize_with_pad(image, target_height, target_width, method="bilinear", antia
 
 
 @export("image.crop_and_resize")
-def crop_and_resize(
-    image, boxes, box_indices, crop_size, method="bilinear", extrapolation_value=0.0, name=None
-):
+def crop_and_resize(image, boxes, box_indices, crop_size, method="bilinear", extrapolation_value=0.0, name=None):
     """Parts of images, all resized to one size.
 
     Args:
@@ -160,12 +159,14 @@ def crop_and_resize(
     which = convert_to_tensor(box_indices, dtype_hint=int32)
     if boxes.dims is not None and (len(boxes.dims) != 2 or boxes.dims[1] not in (4, None)):
         raise invalid("CropAndResize", f"boxes must be [n, 4], got shape {boxes.shape}")
-    batch, height, width, _ = sizes(x)
+    batch, height, width, _ = dims_of(x)
     if which.__class__ is Tensor and known(batch) and which.dims != (0,):
         wrong = np.asarray(which._value)
         if wrong.min() < 0 or wrong.max() >= batch:
             raise OutOfRangeError(
-                None, None, f"box_index has values outside [0, batch_size): {wrong.tolist()}, batch {batch} [Op:CropAndResize]"
+                None,
+                None,
+                f"box_index has values outside [0, batch_size): {wrong.tolist()}, batch {batch} [Op:CropAndResize]",
             )
     rows, columns = static_dims(crop_size)
     top, left, bottom, right = [P.expand_dims(part, axis=(1,)) for part in P.unstack(boxes, axis=1, num=4)]
@@ -185,7 +186,7 @@ def _along(start, end, size, count):
 
 def _sampled(x, which, y, x_at, method, outside_value):
     """The values of images at positions, bilinear or nearest; `outside_value` beyond the edges."""
-    _, height, width, channels = sizes(x)
+    _, height, width, channels = dims_of(x)
     flat = P.reshape(x, shape=(-1, channels))
     inside = P.logical_and(
         P.logical_and(y >= 0, P.less_equal(y, _float(height - 1))),
@@ -229,7 +230,9 @@ def warp_projective(images, transforms, output_shape, fill_value=0.0, interpolat
     if interpolation not in ("NEAREST", "BILINEAR"):
         raise invalid("ImageProjectiveTransformV3", f"Interpolation must be NEAREST or BILINEAR, got {interpolation!r}")
     if fill_mode not in ("CONSTANT", "REFLECT", "WRAP", "NEAREST"):
-        raise invalid("ImageProjectiveTransformV3", f"Invalid mode {fill_mode!r}: it is CONSTANT, REFLECT, WRAP or NEAREST")
+        raise invalid(
+            "ImageProjectiveTransformV3", f"Invalid mode {fill_mode!r}: it is CONSTANT, REFLECT, WRAP or NEAREST"
+        )
     fill = convert_to_tensor(fill_value)
     return P.warp(
         convert_to_tensor(images),

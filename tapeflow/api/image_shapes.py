@@ -2,7 +2,6 @@
 
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
-from tapeflow.core.record import shape_of
 
 
 def image_tensor(image):
@@ -31,14 +30,6 @@ def batched(image, what="image", text="must have either 3 or 4 dimensions."):
     if len(x.dims) != 3:
         raise ValueError(f"'{what}' (shape {x.shape}) {text}")
     return P.expand_dims(x, axis=(0,)), lambda y: P.squeeze(y, axis=(0,))
-
-
-def sizes(x):
-    """The sizes of the axes: ints, and scalar symbolic tensors where unknown."""
-    dims = shape_of(x)
-    if dims.__class__ is tuple:
-        return dims
-    return tuple([n if n is not None else m for n, m in zip(x.dims, P.unstack(dims, axis=0, num=len(x.dims)), strict=True)])
 
 
 def known(*values):

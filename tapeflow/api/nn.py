@@ -232,7 +232,9 @@ def bias_add(value, bias, data_format=None, name=None):
     first = False
     if data_format is not None:
         if data_format[:2] not in ("NC", "N.") and not data_format.endswith("C"):
-            raise ValueError(f"`data_format` must be of the form `N...C` or `NC...`. Received: data_format={data_format}")
+            raise ValueError(
+                f"`data_format` must be of the form `N...C` or `NC...`. Received: data_format={data_format}"
+            )
         first = data_format.startswith("NC")
     dims, length = value.dims, bias.dims
     if dims is not None and length is not None:

@@ -14,6 +14,8 @@ from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor, static_dims
 from tapeflow.core.primitive import P
 
+UNDILATED, UNDILATED_3D = [1, 1, 1, 1], [1, 1, 1, 1, 1]
+
 
 def _convolve(op_name, count, input, filters, strides, padding, data_format, dilations):
     """Convolution over `count` spatial axes; axes before the batch axis are taken as more batch axes."""
@@ -171,7 +173,9 @@ def _transposed(op_name, count, input, filters, output_shape, strides, padding, 
 
 
 @export("nn.conv1d_transpose")
-def conv1d_transpose(input, filters, output_shape, strides, padding="SAME", data_format="NWC", dilations=None, name=None):
+def conv1d_transpose(
+    input, filters, output_shape, strides, padding="SAME", data_format="NWC", dilations=None, name=None
+):
     """The transpose of `tf.nn.conv1d`: input [batch, width, features], filters [size, channels, features].
 
     Example:
@@ -183,7 +187,9 @@ def conv1d_transpose(input, filters, output_shape, strides, padding="SAME", data
 
 
 @export("nn.conv2d_transpose")
-def conv2d_transpose(input, filters, output_shape, strides, padding="SAME", data_format="NHWC", dilations=None, name=None):
+def conv2d_transpose(
+    input, filters, output_shape, strides, padding="SAME", data_format="NHWC", dilations=None, name=None
+):
     """The transpose of `tf.nn.conv2d` ("deconvolution"): a result of `output_shape` whose convolution has input's shape.
 
     Args:
@@ -204,7 +210,9 @@ def conv2d_transpose(input, filters, output_shape, strides, padding="SAME", data
 
 
 @export("nn.conv3d_transpose")
-def conv3d_transpose(input, filters, output_shape, strides, padding="SAME", data_format="NDHWC", dilations=None, name=None):
+def conv3d_transpose(
+    input, filters, output_shape, strides, padding="SAME", data_format="NDHWC", dilations=None, name=None
+):
     """The transpose of `tf.nn.conv3d`; see `tf.nn.conv2d_transpose`.
 
     Example:
@@ -292,12 +300,21 @@ def depthwise_conv2d(input, filter, strides, padding, data_format=None, dilation
     channels = None if x.dims is None or len(x.dims) != 4 else x.dims[1 if first else 3]
     w = _grouped("DepthwiseConv2dNative", w, channels)
     return _convolve(
-        "DepthwiseConv2dNative", 2, x, w, _listed_strides(strides, "depthwise_conv2d_native"), padding, data_format, dilations
+        "DepthwiseConv2dNative",
+        2,
+        x,
+        w,
+        _listed_strides(strides, "depthwise_conv2d_native"),
+        padding,
+        data_format,
+        dilations,
     )
 
 
 @export("nn.separable_conv2d")
-def separable_conv2d(input, depthwise_filter, pointwise_filter, strides, padding, data_format=None, dilations=None, name=None):
+def separable_conv2d(
+    input, depthwise_filter, pointwise_filter, strides, padding, data_format=None, dilations=None, name=None
+):
     """A depthwise convolution, then one of 1 x 1 pixels that mixes the channels.
 
     Args:
@@ -328,7 +345,7 @@ def separable_conv2d(input, depthwise_filter, pointwise_filter, strides, padding
 
 @export("nn.depthwise_conv2d_backprop_input", "compat.v1.nn.depthwise_conv2d_native_backprop_input")
 def depthwise_conv2d_backprop_input(
-    input_sizes, filter, out_backprop, strides, padding, data_format="NHWC", dilations=[1, 1, 1, 1], name=None
+    input_sizes, filter, out_backprop, strides, padding, data_format="NHWC", dilations=UNDILATED, name=None
 ):
     """The gradient of `tf.nn.depthwise_conv2d` in its input, of shape `input_sizes`.
 
@@ -348,7 +365,7 @@ def depthwise_conv2d_backprop_input(
 
 @export("nn.depthwise_conv2d_backprop_filter", "compat.v1.nn.depthwise_conv2d_native_backprop_filter")
 def depthwise_conv2d_backprop_filter(
-    input, filter_sizes, out_backprop, strides, padding, data_format="NHWC", dilations=[1, 1, 1, 1], name=None
+    input, filter_sizes, out_backprop, strides, padding, data_format="NHWC", dilations=UNDILATED, name=None
 ):
     """The gradient of `tf.nn.depthwise_conv2d` in its filter, of shape `filter_sizes`.
 
@@ -388,7 +405,7 @@ def conv2d_backprop_input(
     padding=None,
     use_cudnn_on_gpu=True,
     data_format="NHWC",
-    dilations=[1, 1, 1, 1],
+    dilations=UNDILATED,
     name=None,
     filters=None,
 ):
@@ -406,7 +423,7 @@ def conv2d_backprop_filter(
     padding,
     use_cudnn_on_gpu=True,
     data_format="NHWC",
-    dilations=[1, 1, 1, 1],
+    dilations=UNDILATED,
     name=None,
 ):
     """The gradient of `tf.nn.conv2d` in its filter, of shape `filter_sizes`."""
@@ -415,7 +432,7 @@ def conv2d_backprop_filter(
 
 @export("compat.v1.nn.conv3d_backprop_filter", "compat.v1.nn.conv3d_backprop_filter_v2")
 def conv3d_backprop_filter(
-    input, filter_sizes, out_backprop, strides, padding, data_format="NDHWC", dilations=[1, 1, 1, 1, 1], name=None
+    input, filter_sizes, out_backprop, strides, padding, data_format="NDHWC", dilations=UNDILATED_3D, name=None
 ):
     """The gradient of `tf.nn.conv3d` in its filter, of shape `filter_sizes`."""
     return _filter_gradient(input, filter_sizes, out_backprop, strides, padding, data_format, dilations, 3)

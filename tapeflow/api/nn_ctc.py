@@ -40,7 +40,9 @@ def ctc_loss(
     logits = convert_to_tensor(logits)
     if hasattr(labels, "dense_shape") or hasattr(labels, "row_splits"):
         if blank_index is None:
-            raise ValueError("Argument `blank_index` must be provided when `labels` is a `SparseTensor` or `RaggedTensor`.")
+            raise ValueError(
+                "Argument `blank_index` must be provided when `labels` is a `SparseTensor` or `RaggedTensor`."
+            )
         labels, label_length = _dense_labels(labels)
     labels = convert_to_tensor(labels)
     lengths = [convert_to_tensor(length) for length in (label_length, logit_length)]
@@ -132,7 +134,9 @@ def ctc_unique_labels(labels, name=None):
     """
     labels = P.cast(convert_to_tensor(labels), dtype=int64)
     width = labels.dims[1]
-    same = P.equal(P.expand_dims(labels, axis=(2,)), P.expand_dims(labels, axis=(1,)))  # [row, label, earlier or later label]
+    same = P.equal(
+        P.expand_dims(labels, axis=(2,)), P.expand_dims(labels, axis=(1,))
+    )  # [row, label, earlier or later label]
     first = P.argmax(P.cast(same, dtype=int32), axis=2, dtype=int32)
     places = public("range")(width)
     is_first = P.equal(first, places)
@@ -163,4 +167,6 @@ def collapse_repeated(labels, seq_length, name=None):
     total = P.sum(counts, axis=(1,), keepdims=False)
     packed = P.sum(P.expand_dims(chosen, axis=(2,)) * P.cast(spots, dtype=labels._dtype), axis=(1,), keepdims=False)
     longest = P.max(total, axis=None, keepdims=False)
-    return P.strided_slice(packed, key=((None, None, None), (0, as_size(longest), None))), P.cast(total, dtype=lengths._dtype)
+    return P.strided_slice(packed, key=((None, None, None), (0, as_size(longest), None))), P.cast(
+        total, dtype=lengths._dtype
+    )

@@ -41,7 +41,9 @@ def sparse_softmax_cross_entropy_with_logits(labels, logits, name=None):
 
 
 def _missing(name, labels, logits):
-    return ValueError(f"Both `labels` and `logits` must be provided for {name}. Received: labels={labels} and logits={logits}")
+    return ValueError(
+        f"Both `labels` and `logits` must be provided for {name}. Received: labels={labels} and logits={logits}"
+    )
 
 
 def _check_labels(labels, logits):
@@ -93,7 +95,8 @@ def softmax_cross_entropy_with_logits(labels, logits, axis=-1, name=None):
             from tapeflow.base.errors import invalid
 
             raise invalid(
-                "SoftmaxCrossEntropyWithLogits", f"axis = {axis} is not in [{-rank}, {rank}), the axes of logits {logits.shape}"
+                "SoftmaxCrossEntropyWithLogits",
+                f"axis = {axis} is not in [{-rank}, {rank}), the axes of logits {logits.shape}",
             )
         logits, labels = _axis_last(logits, axis), _axis_last(labels, axis)
     if labels.dims != logits.dims and None not in (labels.dims, logits.dims):

@@ -5,6 +5,7 @@ import numbers
 from tapeflow.base.errors import InvalidArgumentError, UnimplementedError
 from tapeflow.core.convert import static_dims
 from tapeflow.core.primitive import P
+from tapeflow.ops.movement import dims_of
 
 FORMATS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 
@@ -18,7 +19,7 @@ def channels_first(data_format, count):
         raise InvalidArgumentError(
             None,
             None,
-            f"Value for attr 'data_format' of \"{data_format}\" is not in the list of allowed values: \"{last}\", \"{first}\"",
+            f'Value for attr \'data_format\' of "{data_format}" is not in the list of allowed values: "{last}", "{first}"',
         )
     return data_format.startswith("NC")
 
@@ -114,16 +115,13 @@ def merge_leading(x, count):
     rank = len(x.dims)
     if rank == count + 1:
         return x, lambda y: y
-    dims = x.dims if None not in x.dims else tuple(P.unstack(P.shape(x), axis=0, num=rank))
-    size = -1
-    if None not in x.dims:
-        size = 1
-        for n in x.dims[:-count]:
-            size *= n
+    dims = dims_of(x)
+    size = 1
+    for n in dims[:-count]:
+        size = size * n
     merged = P.reshape(x, shape=(size, *dims[-count:]))
 
     def split(y):
-        tail = y.dims[1:] if None not in y.dims[1:] else tuple(P.unstack(P.shape(y), axis=0, num=len(y.dims)))[1:]
-        return P.reshape(y, shape=(*dims[:-count], *tail))
+        return P.reshape(y, shape=(*dims[:-count], *dims_of(y)[1:]))
 
     return merged, split

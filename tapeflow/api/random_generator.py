@@ -10,7 +10,6 @@ from tapeflow.api.export import export
 from tapeflow.api.random_stateless import normal_of, uniform_of
 from tapeflow.api.tracking import AutoTrackable
 from tapeflow.base.dtypes import as_dtype, float32, int32, int64, uint64
-from tapeflow.base.shape import TensorShape
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.state import tracing
@@ -46,7 +45,9 @@ def _as_state(value):
     """A state or a part of it as an int64 tensor; unsigned integers beyond int64 wrap around."""
     if isinstance(value, (Tensor, Variable)):
         return P.cast(convert_to_tensor(value), dtype=int64)
-    if not isinstance(value, np.ndarray) and any(isinstance(part, Tensor) for part in np.atleast_1d(np.array(value, object))):
+    if not isinstance(value, np.ndarray) and any(
+        isinstance(part, Tensor) for part in np.atleast_1d(np.array(value, object))
+    ):
         return P.cast(convert_to_tensor(value), dtype=int64)
     array = np.array(value, object)
     return wrap(np.array([int(n) & LONG for n in array.ravel()], np.uint64).view(np.int64).reshape(array.shape))
@@ -90,10 +91,14 @@ class Generator(AutoTrackable):
 
     def __init__(self, copy_from=None, state=None, alg=None):
         if copy_from is not None:
-            assert alg is None and state is None, "tf.random.Generator: give either copy_from, or state and alg, not both."
+            assert alg is None and state is None, (
+                "tf.random.Generator: give either copy_from, or state and alg, not both."
+            )
             state, self._alg = copy_from.state, copy_from.algorithm
         else:
-            assert alg is not None and state is not None, "tf.random.Generator: state and alg are needed; see Generator.from_seed."
+            assert alg is not None and state is not None, (
+                "tf.random.Generator: state and alg are needed; see Generator.from_seed."
+            )
             self._alg = algorithm_number(alg)
             if isinstance(state, Variable):
                 _check_state(state.shape, self._alg)

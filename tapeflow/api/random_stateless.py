@@ -81,7 +81,7 @@ def stateless_normal(shape, seed, mean=0.0, stddev=1.0, dtype=float32, name=None
     Example:
         >>> import tapeflow as tf
         >>> tf.random.stateless_normal([2], seed=[1, 2]).numpy()
-        array([0.54411006, 0.20738031], dtype=float32)
+        array([0.5441101 , 0.20738031], dtype=float32)
     """
     dims = vector(shape, "StatelessRandomNormalV2", "shape")
     return normal_of(P.random_normal, lambda: stream_of(seed, alg), dims, mean, stddev, as_dtype(dtype))
@@ -177,9 +177,7 @@ def stateless_categorical(logits, num_samples, seed, dtype=int64, name=None):
 
 
 @export("random.stateless_parameterized_truncated_normal")
-def stateless_parameterized_truncated_normal(
-    shape, seed, means=0.0, stddevs=1.0, minvals=-2.0, maxvals=2.0, name=None
-):
+def stateless_parameterized_truncated_normal(shape, seed, means=0.0, stddevs=1.0, minvals=-2.0, maxvals=2.0, name=None):
     """Normally distributed numbers between bounds.
 
     Args:
@@ -270,5 +268,8 @@ def random_index_shuffle(index, seed, max_index, rounds=4, name=None):
     """
     index, seed = convert_to_tensor(index), convert_to_tensor(seed)
     if seed.dims is not None and seed.dims[-1:] not in ((3,), (None,)):
-        raise invalid("RandomIndexShuffle", f"Seed must be a vector of size [3] or a matrix of size [n, 3] but got {list(seed.dims)}.")
+        raise invalid(
+            "RandomIndexShuffle",
+            f"Seed must be a vector of size [3] or a matrix of size [n, 3] but got {list(seed.dims)}.",
+        )
     return P.random_index_shuffle(index, seed, convert_to_tensor(max_index, dtype_hint=index._dtype), rounds=rounds)

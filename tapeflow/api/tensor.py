@@ -39,7 +39,7 @@ def _addend(value, like):
 
 def _binary(name):
     op = getattr(P, name)
-    kernel, accepts = op.kernel, op.accepts & ~string.bit  # a 0-d string needs `wrap`
+    accepts = op.accepts & ~string.bit  # a 0-d string needs `wrap`
     convert = _addend if name == "add" else operand
 
     def method(self, other):
@@ -52,7 +52,7 @@ def _binary(name):
             dtype = self._dtype
             if other._dtype is dtype and accepts & dtype.bit:
                 try:
-                    value = kernel(self._value, other._value)
+                    value = op.kernel(self._value, other._value)
                 except Exception:
                     return bind(op, (self, other), NO_ATTRS)
                 result = new_tensor(Tensor)

@@ -150,7 +150,9 @@ class Batch:
                 "at once."
             )
         if op.batch is not None and any(batched) and not symbols:
-            return op.batch(op, values, batched, attrs)
+            outputs = op.batch(op, values, batched, attrs)
+            if outputs is not NotImplemented:
+                return outputs
         return self._one_by_one(op, values, batched, attrs)
 
     def _one_by_one(self, op, values, batched, attrs):

@@ -214,8 +214,8 @@ def _typed(x):
 def _concrete(attr, value):
     """An attr with the values of the symbolic tensors in it."""
     if isinstance(attr, Tensor):
-        found = value(attr)
-        return tuple(found.tolist()) if np.ndim(found) == 1 else found
+        found = value(attr).tolist()  # Python's integers: NumPy's would overflow when a shape is multiplied out
+        return tuple(found) if found.__class__ is list else found
     if isinstance(attr, (tuple, list)):
         return tuple(_concrete(item, value) for item in attr)
     return attr

@@ -38,7 +38,8 @@ class Primitive:
             A joint rule is `rule(g, wanted, ...)` and returns a cotangent (or None) for each input.
         jvp: None (derived), "linear" (the op is linear in all inputs together), "multilinear" (in each input), a tuple of rules
             `rule(t, ...)` for each input with residuals as in vjp, or a function `jvp(tangents, inputs, out, **attrs)`.
-        batch: `batch(op, inputs, batched, attrs)` for `vectorized_map`, or None: one example at a time.
+        batch: `batch(op, inputs, batched, attrs)` for `vectorized_map`, or None (where it returns NotImplemented, too): one
+            example at a time.
         lower: how the compiler treats it: "scalar", "movement", "reduce" or "library".
         accepts: the dtypes of the inputs that are checked.
         uniform: all inputs must have one dtype.

@@ -24,7 +24,12 @@ def overlaps(boxes):
 
 
 def _kernel(boxes, scores, *, limit, threshold, least, sigma, matrix):
-    if scores.ndim != 1 or boxes.ndim != 2 or len(boxes) != len(scores) or boxes.shape[1] != (len(scores) if matrix else 4):
+    if (
+        scores.ndim != 1
+        or boxes.ndim != 2
+        or len(boxes) != len(scores)
+        or boxes.shape[1] != (len(scores) if matrix else 4)
+    ):
         raise ValueError(boxes.shape)
     if limit < 0:
         raise invalid("NonMaxSuppression", f"max_output_size must be non-negative, got {limit}")
@@ -60,7 +65,9 @@ def _infer(boxes, scores, *, limit, threshold, least, sigma, matrix):
             raise invalid("NonMaxSuppression", f"{name} must be {rank}-D, got shape {list(spec.shape)}")
     if boxes.shape is not None and scores.shape is not None:
         if None not in (boxes.shape[0], scores.shape[0]) and boxes.shape[0] != scores.shape[0]:
-            raise invalid("NonMaxSuppression", f"scores has incompatible shape: {list(scores.shape)}, boxes {list(boxes.shape)}")
+            raise invalid(
+                "NonMaxSuppression", f"scores has incompatible shape: {list(scores.shape)}, boxes {list(boxes.shape)}"
+            )
         if not matrix and boxes.shape[1] not in (4, None):
             raise invalid("NonMaxSuppression", f"boxes must have 4 columns, got shape {list(boxes.shape)}")
     return Spec((None,), int32), Spec((None,), scores.dtype)

@@ -53,7 +53,8 @@ def _matmul_infer(a, b, *, transpose_a=False, transpose_b=False):
         batch = shapes.broadcast(a.shape[:-2], b.shape[:-2])
     except ValueError:
         raise invalid(
-            "matmul", f"In[0] and In[1] must have compatible batch dimensions: {_listed(a.shape)} vs. {_listed(b.shape)}"
+            "matmul",
+            f"In[0] and In[1] must have compatible batch dimensions: {_listed(a.shape)} vs. {_listed(b.shape)}",
         ) from None
     return Spec((*batch, rows, columns), a.dtype)
 
@@ -90,7 +91,9 @@ def _matmul_db(g, a, b_shape, *, transpose_a=False, transpose_b=False):
 
 def _stacked(a, g):
     """Whether `a` and `g` are stacks of matrices whose rows may be put together."""
-    return a.dims is not None and g.dims is not None and len(g.dims) == len(a.dims) > 2 and bool(a.dims[-1] and g.dims[-1])
+    return (
+        a.dims is not None and g.dims is not None and len(g.dims) == len(a.dims) > 2 and bool(a.dims[-1] and g.dims[-1])
+    )
 
 
 def _to_shape(g, dims):

@@ -14,15 +14,18 @@ from tapeflow.core.convert import known_dims
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import FLOATS, sample
+from tapeflow.ops.movement import dims_of
 from tapeflow.ops.nn import widened
-from tapeflow.ops.window import blocks, geometry, inside, padded, source_rows, spatial_size, taps, windows
+from tapeflow.ops.window import blocks, geometry, inside, padded, source_rows, spatial_size, taps, windows, with_batch
 
 
 def _groups(name, channels, w_shape):
     """The number of groups; raises where channels and features cannot be divided into them."""
     depth, features = w_shape[-2:]
     if 0 in w_shape:
-        raise invalid(name, f"filter must not have zero elements (i.e. all dimensions must be non-zero), got {list(w_shape)}")
+        raise invalid(
+            name, f"filter must not have zero elements (i.e. all dimensions must be non-zero), got {list(w_shape)}"
+        )
     if channels is None or depth is None:
         return None
     if channels % depth:
@@ -45,7 +48,12 @@ def _by_group(groups, x, w, g):
     """The parts of the operands (None stays) that belong to each group."""
     for i in range(groups):
         yield tuple(
-            [None if part is None else part[..., i * (part.shape[-1] // groups) : (i + 1) * (part.shape[-1] // groups)] for part in (x, w, g)]
+            [
+                None
+                if part is None
+                else part[..., i * (part.shape[-1] // groups) : (i + 1) * (part.shape[-1] // groups)]
+                for part in (x, w, g)
+            ]
         )
 
 
@@ -192,7 +200,9 @@ def _input_infer(g, w, *, shape, strides, dilations, padding):
     out, _ = geometry("ConvBackpropInput", dims[1:-1], w.shape[:-2], strides, dilations, padding)
     if g.shape is not None:
         wanted = (dims[0], *out, w.shape[-1])
-        if len(g.shape) != len(wanted) or any(None not in (n, m) and n != m for n, m in zip(g.shape, wanted, strict=True)):
+        if len(g.shape) != len(wanted) or any(
+            None not in (n, m) and n != m for n, m in zip(g.shape, wanted, strict=True)
+        ):
             raise invalid(
                 "ConvBackpropInput",
                 f"Size of out_backprop doesn't match computed: an output of shape {list(dims)} and a filter of shape "
@@ -316,10 +326,43 @@ def _samples(kind):
             if kind == "conv":
                 found.append(((x, w), attrs))
             else:
-                found.append((((g, w), {"shape": x_shape, **attrs}) if kind == "input" else ((x, g), {"shape": w_shape, **attrs})))
+                found.append(
+                    (
+                        ((g, w), {"shape": x_shape, **attrs})
+                        if kind == "input"
+                        else ((x, g), {"shape": w_shape, **attrs})
+                    )
+                )
         return found
 
     return make
+
+
+def _batch(op, inputs, batched, attrs):
+    """Examples of images alone are more images; otherwise each example is a group of channels of its own."""
+    if batched == (True, False) and op is not conv_filter:
+        return _more_images(op, inputs, attrs)
+    inputs, size = with_batch(inputs, batched)
+    folded = []
+    for x in inputs:
+        dims, rank = dims_of(x), len(x.dims)
+        x = P.transpose(x, perm=(*range(1, rank - 1), 0, rank - 1))
+        folded.append(P.reshape(x, shape=(*dims[1:-1], size * dims[-1])))
+    if "shape" in attrs:
+        attrs = {**attrs, "shape": (*attrs["shape"][:-1], size * attrs["shape"][-1])}
+    y = op(*folded, **attrs)
+    dims, rank = dims_of(y), len(y.dims)
+    y = P.reshape(y, shape=(*dims[:-1], size, dims[-1] // size))
+    return P.transpose(y, perm=(rank - 1, *range(rank - 1), rank))
+
+
+def _more_images(op, inputs, attrs):
+    x, w = inputs
+    size, images, *rest = dims_of(x)
+    if "shape" in attrs:
+        attrs = {**attrs, "shape": (size * attrs["shape"][0], *attrs["shape"][1:])}
+    y = op(P.reshape(x, shape=(size * images, *rest)), w, **attrs)
+    return P.reshape(y, shape=(size, images, *dims_of(y)[1:]))
 
 
 conv = Primitive(
@@ -346,6 +389,7 @@ conv_filter = Primitive(
     _filter_infer,
     vjp=(_filter_dx, _filter_dg),
     jvp="multilinear",
+    batch=_batch,
     accepts=FLOATS | {int32},
     samples=_samples("filter"),
 )

@@ -7,6 +7,7 @@ from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import FLOATS, elementwise, sample
+from tapeflow.ops.window import with_batch
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 FLOAT_NAMES = "half, bfloat16, float, double"
@@ -32,7 +33,9 @@ elu = elementwise(
 )
 selu = elementwise(
     "selu",
-    lambda x: np.where(x < 0, _rounded(SELU_SCALE * SELU_ALPHA, x) * np.expm1(np.minimum(x, 0)), _rounded(SELU_SCALE, x) * x),
+    lambda x: np.where(
+        x < 0, _rounded(SELU_SCALE * SELU_ALPHA, x) * np.expm1(np.minimum(x, 0)), _rounded(SELU_SCALE, x) * x
+    ),
     _slope_by_sign(lambda t, out: t * (out + SELU_SCALE * SELU_ALPHA), lambda t: t * SELU_SCALE),
     accepts=FLOATS,
 )
@@ -119,7 +122,8 @@ def _softmax_infer(logits, *, axis=-1):
         if not rank:
             raise invalid("Softmax", "logits must have >= 1 dimension, got []")
         raise invalid(
-            "Softmax", f"`axis` must be in the range [{-rank}, {rank}) where {rank} is the number of dimensions, got {axis}"
+            "Softmax",
+            f"`axis` must be in the range [{-rank}, {rank}) where {rank} is the number of dimensions, got {axis}",
         )
     return logits
 
@@ -216,11 +220,14 @@ def _sparse_infer(logits, labels):
         return Spec(labels.shape, logits.dtype), logits
     if not logits.shape or logits.shape[-1] == 0:
         raise invalid(
-            "SparseSoftmaxCrossEntropyWithLogits", f"Must have at least one class, but got logits shape {_listed(logits.shape)}"
+            "SparseSoftmaxCrossEntropyWithLogits",
+            f"Must have at least one class, but got logits shape {_listed(logits.shape)}",
         )
     rows = logits.shape[:-1]
     if labels.shape is not None:
-        if len(rows) != len(labels.shape) or any(None not in (n, m) and n != m for n, m in zip(rows, labels.shape, strict=True)):
+        if len(rows) != len(labels.shape) or any(
+            None not in (n, m) and n != m for n, m in zip(rows, labels.shape, strict=True)
+        ):
             raise invalid(
                 "SparseSoftmaxCrossEntropyWithLogits",
                 f"logits and labels must have the same first dimensions, got logits shape {_listed(logits.shape)} and labels "
@@ -256,12 +263,7 @@ def _sparse_jvp(tangents, inputs, out):
 
 def _batch_xent(op, inputs, batched, attrs):
     """The ops take any number of leading axes: an input without the batch axis gets it."""
-    size = next(x.dims[0] for x, is_batched in zip(inputs, batched, strict=True) if is_batched)
-    inputs = [
-        x if is_batched else P.broadcast_to(P.expand_dims(x, axis=(0,)), shape=(size, *x.dims))
-        for x, is_batched in zip(inputs, batched, strict=True)
-    ]
-    return op(*inputs)
+    return op(*with_batch(inputs, batched)[0])
 
 
 sparse_xent = Primitive(
@@ -312,7 +314,9 @@ def _dense_infer(logits, labels):
             f"logits and labels must be broadcastable: logits_size={_listed(logits.shape)} labels_size={_listed(labels.shape)}",
         )
     if not logits.shape:
-        raise invalid("SoftmaxCrossEntropyWithLogits", "logits must have at least one dimension, the classes, got a scalar")
+        raise invalid(
+            "SoftmaxCrossEntropyWithLogits", "logits must have at least one dimension, the classes, got a scalar"
+        )
     return Spec(logits.shape[:-1], logits.dtype), logits
 
 

@@ -11,7 +11,7 @@ from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import FLOATS, REALS, sample
 from tapeflow.ops.nn import widened
-from tapeflow.ops.window import blocks, geometry, inside, padded, taps
+from tapeflow.ops.window import batch_merged, blocks, geometry, inside, padded, taps
 
 
 def _pool_infer(name):
@@ -136,7 +136,9 @@ def _counts(spatial, ksize, strides, dilations, padding, dtype):
     """How many elements of the input each window has: [1, *out, 1]."""
     out, pads = geometry("AvgPool", spatial, ksize, strides, dilations, padding)
     total = np.ones((1,) * (len(out) + 2), dtype)
-    for axis, (n, k, s, d, size, (before, _)) in enumerate(zip(spatial, ksize, strides, dilations, out, pads, strict=True)):
+    for axis, (n, k, s, d, size, (before, _)) in enumerate(
+        zip(spatial, ksize, strides, dilations, out, pads, strict=True)
+    ):
         at = np.arange(size)[:, None] * s + np.arange(k) * d - before
         count = np.count_nonzero((at >= 0) & (at < n), axis=1)
         total = total * count.reshape(-1, *(1,) * (len(out) - axis)).astype(dtype)
@@ -219,6 +221,7 @@ max_pool = Primitive(
     _pool_infer("MaxPool"),
     vjp=(_to_input,),
     jvp=(_from_input,),
+    batch=batch_merged,
     accepts=REALS,
     samples=lambda: [((x,), attrs) for x, attrs in _max_samples()],
 )
@@ -228,6 +231,7 @@ max_pool_grad = Primitive(
     lambda g, x, out, **attrs: x,
     vjp=(_from_input, None, None),
     jvp=(_to_input, None, None),
+    batch=batch_merged,
     accepts=REALS,
     samples=_max_grad_samples("out"),
 )
@@ -237,6 +241,7 @@ max_pool_pick = Primitive(
     lambda t, x, out, **attrs: out,
     vjp=(_to_input, None, None),
     jvp=(_from_input, None, None),
+    batch=batch_merged,
     accepts=REALS,
     samples=_max_grad_samples("x"),
 )
@@ -261,6 +266,7 @@ avg_pool = Primitive(
         ),
     ),
     jvp="linear",
+    batch=batch_merged,
     accepts=FLOATS,
     samples=lambda: [((x,), attrs) for x, attrs in _max_samples()],
 )
@@ -274,8 +280,11 @@ avg_pool_grad = Primitive(
         ),
     ),
     jvp="linear",
+    batch=batch_merged,
     accepts=FLOATS,
-    samples=lambda: [((sample(*_avg_kernel(x, **attrs).shape),), {"shape": x.shape, **attrs}) for x, attrs in _max_samples()],
+    samples=lambda: [
+        ((sample(*_avg_kernel(x, **attrs).shape),), {"shape": x.shape, **attrs}) for x, attrs in _max_samples()
+    ],
 )
 
 __all__ = ["avg_pool", "avg_pool_grad", "max_pool", "max_pool_argmax", "max_pool_grad", "max_pool_pick"]

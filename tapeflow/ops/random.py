@@ -1,9 +1,9 @@
 """Random numbers with TensorFlow's own bits: streams of random blocks, and the samplers that read them.
 
-A stream is an int64 vector as `tf.random.Generator` keeps it: the two halves of the counter, low first, and the key (for
-ThreeFry counter and key). It is made of a seed (`seed_stream`), read from a generator's variable (`generator_stream`), or
-taken from the state that an op without a generator keeps itself (`op_stream`). The last two move on what they read from;
-samplers are pure functions of a stream.
+A stream is an int64 vector as `tf.random.Generator` keeps it: the two halves of the counter, low first, and the key
+(for ThreeFry counter and key). It is made of a seed (`seed_stream`), read from a generator's variable
+(`generator_stream`), or taken from the state that an op without a generator keeps itself (`op_stream`). The last two
+move on what they read from; samplers are pure functions of a stream.
 """
 
 import math
@@ -19,7 +19,7 @@ from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Spec
 from tapeflow.ops import random_bits, random_choices, random_generator, random_samplers, random_truncated
-from tapeflow.ops.family import FLOATS, elementwise, sample
+from tapeflow.ops.family import FLOATS, sample
 from tapeflow.ops.movement import listed
 from tapeflow.ops.random_bits import PHILOX
 from tapeflow.ops.random_generator import key_counter
@@ -75,7 +75,7 @@ def op_source(op, op_seed, *attributes):
 
 
 def numpy_seed(seed=None):
-    """An int to seed a NumPy generator with: from `seed` and `tf.random.set_seed`, or fresh entropy where there is neither."""
+    """An int to seed a NumPy generator with: from `seed` and `tf.random.set_seed`, or fresh where there is neither."""
     first, second = (seeds if state.graph is None else seeds_of(state.graph)).next(None if seed is None else int(seed))
     return int.from_bytes(os.urandom(16), "little") if first is None else first << 32 | second
 
@@ -109,7 +109,7 @@ seed_stream = Primitive(
 def _blocks(shape, each):
     if min(shape, default=0) < 0:
         raise ValueError(shape)
-    return math.prod(shape) * each
+    return math.prod(map(int, shape)) * each
 
 
 def _op_stream_infer(*, source, shape, each=256):
@@ -141,7 +141,9 @@ def _check_generator(variable, alg):
         raise invalid("RngReadAndSkip", f"dtype of RNG state variable must be int64, not {variable.dtype.name}")
     size = random_generator.state_size(alg)
     if variable.shape.rank != 1 or variable.shape[0] < size:
-        raise invalid("RngReadAndSkip", f"RNG state must have one and only one dimension of at least {size}, not {variable.shape}")
+        raise invalid(
+            "RngReadAndSkip", f"RNG state must have one and only one dimension of at least {size}, not {variable.shape}"
+        )
 
 
 def _generator_infer(*, variable, shape, alg):
@@ -193,7 +195,7 @@ def sampler(name, draw, *parameters, takes=(), makes=None, scalars=False, vjp=No
             raise TypeError(dtype)
         if min(shape, default=0) < 0 or (scalars and any(x.shape for x in values)):
             raise ValueError(shape)
-        return draw(shape, *key_counter(stream), *values, dtype=dtype.numpy_dtype, alg=alg)
+        return draw(tuple(map(int, shape)), *key_counter(stream), *values, dtype=dtype.numpy_dtype, alg=alg)
 
     def infer(stream, *specs, shape, alg=PHILOX, dtype=None):
         dims = known_dims(shape)
@@ -203,7 +205,10 @@ def sampler(name, draw, *parameters, takes=(), makes=None, scalars=False, vjp=No
         for spec, parameter in zip(specs, parameters, strict=True):
             check_dtype(name, "T", spec.dtype, takes)
             if spec.dtype is not specs[0].dtype:
-                raise invalid(name, f"{parameter} must be of dtype {specs[0].dtype.name} as {parameters[0]} is, got {spec.dtype.name}")
+                raise invalid(
+                    name,
+                    f"{parameter} must be of dtype {specs[0].dtype.name} as {parameters[0]} is, got {spec.dtype.name}",
+                )
             if scalars and spec.shape:
                 raise invalid(name, f"{parameter} must be 0-D, got shape {listed(spec.shape)}")
         if not scalars:
@@ -211,7 +216,14 @@ def sampler(name, draw, *parameters, takes=(), makes=None, scalars=False, vjp=No
         return Spec(dims, dtype or specs[0].dtype)
 
     return Primitive(
-        name, kernel, infer, vjp=vjp, uniform=False, accepts={int64}, parameters=("stream", *parameters), samples=samples
+        name,
+        kernel,
+        infer,
+        vjp=vjp,
+        uniform=False,
+        accepts={int64},
+        parameters=("stream", *parameters),
+        samples=samples,
     )
 
 
@@ -221,8 +233,12 @@ def _check_trailing(name, specs, dims):
         if dims is None or spec.shape is None:
             continue
         end = dims[len(dims) - len(spec.shape) :]
-        if len(spec.shape) > len(dims) or any(None not in (n, m) and n not in (1, m) for n, m in zip(spec.shape, end, strict=True)):
-            raise invalid(name, f"Shape passed in must end with broadcasted shape: {listed(dims)}, parameter {listed(spec.shape)}")
+        if len(spec.shape) > len(dims) or any(
+            None not in (n, m) and n not in (1, m) for n, m in zip(spec.shape, end, strict=True)
+        ):
+            raise invalid(
+                name, f"Shape passed in must end with broadcasted shape: {listed(dims)}, parameter {listed(spec.shape)}"
+            )
 
 
 def _of(function):
@@ -242,7 +258,7 @@ _STREAM = np.array([3, 0, 5])
 
 
 def _samples(*values, dtypes=(float64,)):
-    """Registry samples; the derivatives of samplers are implicit, unlike those of their paths: so no float64 parameters."""
+    """Registry samples: no float64 parameters, as the derivatives of samplers are not those of their paths."""
     attrs = [{"dtype": dtype} for dtype in dtypes] or [{}]
     return lambda: [((_STREAM, *values), {"shape": shape, **attr}) for shape in [(2, 3), (0, 3)] for attr in attrs]
 
@@ -251,7 +267,10 @@ random_uniform = sampler("random_uniform", random_bits.uniform, makes=ALL_FLOATS
 random_normal = sampler("random_normal", random_bits.normal, makes=ALL_FLOATS, samples=_samples(dtypes=ALL_FLOATS))
 truncated_normal = sampler("truncated_normal", random_bits.truncated_normal, makes=ALL_FLOATS, samples=_samples())
 random_full_int = sampler(
-    "random_full_int", random_bits.uniform_full_int, makes=(int32, int64, uint32, uint64), samples=_samples(dtypes=(int32, uint64))
+    "random_full_int",
+    random_bits.uniform_full_int,
+    makes=(int32, int64, uint32, uint64),
+    samples=_samples(dtypes=(int32, uint64)),
 )
 random_uniform_int = sampler(
     "random_uniform_int",
@@ -282,7 +301,7 @@ random_binomial = sampler(
 
 
 def _gamma_vjp(g, alpha, out, alpha_shape):
-    return P.sum_to(g * P.gamma_slope(alpha, out), shape=alpha_shape)
+    return P.sum_to(g * P.random_gamma_grad(alpha, out), shape=alpha_shape)
 
 
 random_gamma = sampler(
@@ -295,36 +314,15 @@ random_gamma = sampler(
 )
 
 
-def _no_slope(t):
-    raise LookupError("gradient registry has no entry for: RandomGammaGrad: gamma samples have no second derivative here.")
-
-
-def _gamma_slope_kernel(alpha, sample):
-    from tapeflow.ops.special_incomplete import random_gamma_grad  # seldom needed
-
-    alpha, sample = np.broadcast_arrays(alpha, sample)
-    slope = random_gamma_grad(alpha.astype(np.float64).ravel(), sample.astype(np.float64).ravel())
-    return slope.reshape(alpha.shape).astype(alpha.dtype)
-
-
-gamma_slope = elementwise(
-    "gamma_slope",
-    _gamma_slope_kernel,
-    _no_slope,
-    _no_slope,
-    accepts=FLOATS,
-    parameters=("alpha", "sample"),
-    samples=lambda: [((sample(2, 3, low=0.5, high=5, dtype=np.float32), sample(3, low=0.2, high=9, dtype=np.float32)), {})],
-)
-
-
 def _normal_cdf(z):
     return 0.5 * P.erfc(z * -(0.5**0.5))
 
 
 def _truncated_vjp(g, wanted, out, means, stddevs, minvals, maxvals, shapes):
-    """Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", 2018. For the mean and the deviation the bounds, in
-    units of the deviation, are held where they are, as in TensorFlow."""
+    """Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", 2018.
+
+    For the mean and the deviation the bounds, in units of the deviation, are held where they are, as in TensorFlow.
+    """
     low, high, z = [(x - means) / stddevs for x in (minvals, maxvals, out)]
     below = _normal_cdf(low)
     share = (_normal_cdf(z) - below) / (_normal_cdf(high) - below)
@@ -372,7 +370,7 @@ def _categorical_infer(stream, logits, *, num_samples, dtype):
 def _categorical_kernel(stream, logits, *, num_samples, dtype):
     if logits.dtype.kind in "iu":
         raise TypeError(logits.dtype)
-    return random_choices.categorical(logits, num_samples, *key_counter(stream), dtype=dtype.numpy_dtype)
+    return random_choices.categorical(logits, int(num_samples), *key_counter(stream), dtype=dtype.numpy_dtype)
 
 
 categorical = Primitive(
@@ -381,7 +379,9 @@ categorical = Primitive(
     _categorical_infer,
     uniform=False,
     accepts={int64},
-    samples=lambda: [((_STREAM, sample(2, 5)), {"num_samples": n, "dtype": dtype}) for n, dtype in [(3, int32), (0, int64)]],
+    samples=lambda: [
+        ((_STREAM, sample(2, 5)), {"num_samples": n, "dtype": dtype}) for n, dtype in [(3, int32), (0, int64)]
+    ],
 )
 random_shuffle = Primitive(
     "random_shuffle",
@@ -410,15 +410,21 @@ def _index_shuffle_infer(index, seed, max_index, *, rounds):
     if any(dims is None for dims in shapes):
         return Spec(None, index.dtype)
     sizes = {dims[0] for dims, rank in zip(shapes, (0, 1, 0), strict=True) if len(dims) > rank} - {None}
-    if any(len(dims) not in (rank, rank + 1) for dims, rank in zip(shapes, (0, 1, 0), strict=True)) or seed.shape[-1] not in (2, 3, None):
+    if any(len(dims) not in (rank, rank + 1) for dims, rank in zip(shapes, (0, 1, 0), strict=True)) or seed.shape[
+        -1
+    ] not in (2, 3, None):
         raise invalid(
-            "RandomIndexShuffle", "index and max_index must be scalars or vectors, the seed of shape [2] or [n, 2]: got shapes "
-            f"{listed(index.shape)}, {listed(max_index.shape)} and {listed(seed.shape)}"
+            "RandomIndexShuffle",
+            "index and max_index must be scalars or vectors, the seed of shape [2] or [n, 2]: got shapes "
+            f"{listed(index.shape)}, {listed(max_index.shape)} and {listed(seed.shape)}",
         )
     if len(sizes - {1}) > 1:
         raise invalid("RandomIndexShuffle", f"index, seed and max_index have different lengths: {sorted(sizes)}")
     if max_index.dtype is not index.dtype:
-        raise invalid("RandomIndexShuffle", f"index and max_index have different dtypes: {index.dtype.name}, {max_index.dtype.name}")
+        raise invalid(
+            "RandomIndexShuffle",
+            f"index and max_index have different dtypes: {index.dtype.name}, {max_index.dtype.name}",
+        )
     if all(len(dims) == rank for dims, rank in zip(shapes, (0, 1, 0), strict=True)):
         return Spec((), index.dtype)
     return Spec((max(sizes, default=None),), index.dtype)

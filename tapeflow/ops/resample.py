@@ -12,6 +12,7 @@ from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import FLOATS, REALS, sample
 from tapeflow.ops.nn import widened
+from tapeflow.ops.window import batch_merged
 
 # Weights of resizing
 
@@ -177,7 +178,15 @@ def _resample_grad_kernel(g, *, shape, method, antialias):
 
 
 def _resample_samples():
-    methods = [("bilinear", False), ("bilinear", True), ("bicubic", False), ("area", False), ("lanczos3", True), ("gaussian", False), ("nearest", False)]
+    methods = [
+        ("bilinear", False),
+        ("bilinear", True),
+        ("bicubic", False),
+        ("area", False),
+        ("lanczos3", True),
+        ("gaussian", False),
+        ("nearest", False),
+    ]
     return [((sample(2, 5, 3, 2),), {"size": (3, 7), "method": m, "antialias": a}) for m, a in methods]
 
 
@@ -189,6 +198,7 @@ resample = Primitive(
         lambda g, x_shape, *, method, antialias: P.resample_grad(g, shape=x_shape, method=method, antialias=antialias),
     ),
     jvp="linear",
+    batch=batch_merged,
     accepts=REALS,  # integers by the method "nearest" alone
     samples=_resample_samples,
 )
@@ -202,6 +212,7 @@ resample_grad = Primitive(
         ),
     ),
     jvp="linear",
+    batch=batch_merged,
     accepts=FLOATS,
     samples=lambda: [
         ((sample(2, 3, 7, 2),), {"shape": (2, 5, 3, 2), "method": method, "antialias": True})
@@ -274,7 +285,12 @@ def _rounded(x):
 
 
 def _check_warp(x_shape, transforms, size):
-    if len(x_shape) != 4 or transforms.ndim != 2 or transforms.shape[1] != 8 or transforms.shape[0] not in (1, x_shape[0]):
+    if (
+        len(x_shape) != 4
+        or transforms.ndim != 2
+        or transforms.shape[1] != 8
+        or transforms.shape[0] not in (1, x_shape[0])
+    ):
         raise ValueError(transforms.shape)
     if min(size) <= 0:
         raise invalid("ImageProjectiveTransformV3", f"new dimensions must be positive: {list(size)}")
@@ -286,7 +302,10 @@ def _warp_kernel(x, transforms, *, size, interpolation, mode, fill=0.0):
     if interpolation == "NEAREST":
         ((row, column, _, inside),) = _corners(x.shape, transforms, size, interpolation, mode)
         return np.where(inside[..., None], x[image, row, column], np.asarray(fill).astype(x.dtype))
-    total = np.zeros((len(x), *size, x.shape[3]), np.result_type(np.float32, widened(x).dtype if x.dtype.kind not in "iu" else np.float32))
+    total = np.zeros(
+        (len(x), *size, x.shape[3]),
+        np.result_type(np.float32, widened(x).dtype if x.dtype.kind not in "iu" else np.float32),
+    )
     for row, column, weight, inside in _corners(x.shape, transforms, size, interpolation, mode):
         total += weight[..., None] * np.where(inside[..., None], x[image, row, column].astype(total.dtype), fill)
     return total.astype(x.dtype)
@@ -297,11 +316,14 @@ def _warp_infer(x, transforms, *, size, interpolation, mode, fill=0.0):
         raise invalid("ImageProjectiveTransformV3", f"Input images must have rank 4, got shape {list(x.shape)}")
     rows = transforms.shape
     if rows is not None and (len(rows) != 2 or rows[1] not in (8, None)):
-        raise invalid("ImageProjectiveTransformV3", f"Input transform should be num_images x 8 or 1 x 8, got {list(rows)}")
+        raise invalid(
+            "ImageProjectiveTransformV3", f"Input transform should be num_images x 8 or 1 x 8, got {list(rows)}"
+        )
     batch, channels = (None, None) if x.shape is None else (x.shape[0], x.shape[3])
     if None not in (batch, rows) and rows[0] not in (1, batch, None):
         raise invalid(
-            "ImageProjectiveTransformV3", f"Input transform should be num_images x 8 or 1 x 8, got {list(rows)} for {batch} images"
+            "ImageProjectiveTransformV3",
+            f"Input transform should be num_images x 8 or 1 x 8, got {list(rows)} for {batch} images",
         )
     return Spec((batch, *known_dims(size), channels), x.dtype)
 
@@ -314,7 +336,11 @@ def _warp_grad_kernel(g, transforms, *, shape, interpolation, mode):
     image = np.arange(shape[0])[:, None, None]
     for row, column, weight, inside in _corners(shape, transforms, g.shape[1:3], interpolation, mode):
         part = wide * (weight * inside)[..., None].astype(wide.dtype)
-        np.add.at(result, (np.broadcast_to(image, part.shape[:3]), *[np.broadcast_to(i, part.shape[:3]) for i in (row, column)]), part)
+        np.add.at(
+            result,
+            (np.broadcast_to(image, part.shape[:3]), *[np.broadcast_to(i, part.shape[:3]) for i in (row, column)]),
+            part,
+        )
     return result.astype(g.dtype, copy=False)
 
 

@@ -231,7 +231,7 @@ in_range = Primitive(
 
 def _bincount_kernel(values, weights, *, size, binary):
     """Counts, or sums of weights, of each value below `size`; the others are left out."""
-    if weights.size and weights.shape != values.shape:
+    if values.ndim > 2 or (weights.shape != (0,) and weights.shape != values.shape):
         raise ValueError(weights.shape)
     rows = values.reshape(1, -1) if values.ndim < 2 else values
     kept = rows < size
@@ -247,16 +247,19 @@ def _bincount_kernel(values, weights, *, size, binary):
 
 
 def _bincount_infer(values, weights, *, size, binary):
-    fits = values.shape is None or weights.shape is None or weights.shape == (0,) or len(weights.shape) == len(values.shape)
-    if not fits or (None not in (values.shape or (None,)) and None not in weights.shape and weights.shape not in (values.shape, (0,))):
-        raise invalid(
-            "bincount",
-            "`weights` must be the same shape as `arr` or a length-0 `Tensor`, in which case it acts as all weights equal to "
-            f"1. Received {list(weights.shape)} and {list(values.shape)}",
-        )
-    if values.shape is None:
+    dims, given = values.shape, weights.shape
+    if dims is not None and given is not None and given not in ((0,), (None,)):
+        if len(dims) != len(given) or any(None not in (n, m) and n != m for n, m in zip(dims, given, strict=True)):
+            raise invalid(
+                "bincount",
+                "`weights` must be the same shape as `arr` or a length-0 `Tensor`, in which case it acts as all weights equal "
+                f"to 1. Received {list(given)} and {list(dims)}",
+            )
+    if dims is not None and len(dims) > 2:
+        raise invalid("bincount", f"Shape must be at most rank 2 but is rank {len(dims)}: {list(dims)}")
+    if dims is None:
         return Spec(None, weights.dtype)
-    return Spec((*values.shape[:-1][-1:], *known_dims((size,))), weights.dtype)
+    return Spec((*dims[:-1], *known_dims((size,))), weights.dtype)
 
 
 bincount = Primitive(

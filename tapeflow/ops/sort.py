@@ -1,9 +1,12 @@
 """Ops that order and search: sort, argsort, top_k, argmax, unique, searchsorted, nonzero."""
 
+import math
+
 import numpy as np
 
 from tapeflow.base.dtypes import bool_, int32, int64, string
 from tapeflow.base.errors import invalid
+from tapeflow.base.shape import num_elements
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec, Tensor
 from tapeflow.ops.family import NUMBERS, REALS, sample
@@ -253,21 +256,20 @@ nonzero = Primitive(
 
 
 def _search_kernel(row, values, *, side="left", dtype=int32):
-    if row.ndim != values.ndim or row.shape[:-1] != values.shape[:-1]:
-        raise ValueError(values.shape)
-    if row.ndim == 1:
+    if row.ndim == values.ndim == 1:
         return np.searchsorted(row, values, side).astype(dtype.numpy_dtype)
-    flat, wanted = row.reshape(-1, row.shape[-1]), values.reshape(-1, values.shape[-1])
+    if math.prod(row.shape[:-1]) != math.prod(values.shape[:-1]):
+        raise ValueError(values.shape)
+    count = math.prod(row.shape[:-1])
+    flat, wanted = row.reshape(count, row.shape[-1]), values.reshape(count, values.shape[-1])
     found = [np.searchsorted(a, b, side) for a, b in zip(flat, wanted, strict=True)]
     return np.array(found, dtype.numpy_dtype).reshape(values.shape)
 
 
 def _search_infer(row, values, *, side="left", dtype=int32):
-    if row.shape is not None and values.shape is not None:
-        alike = len(row.shape) == len(values.shape) and all(
-            None in (n, m) or n == m for n, m in zip(row.shape[:-1], values.shape[:-1], strict=True)
-        )
-        if not alike or not row.shape:
+    if None not in (row.shape, values.shape):
+        counts = [num_elements(x.shape[:-1]) for x in (row, values)]
+        if () in (row.shape, values.shape) or (None not in counts and counts[0] != counts[1]):
             raise invalid(
                 "searchsorted",
                 "Leading dim_size of both tensors must match: "

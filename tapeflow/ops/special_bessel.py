@@ -67,8 +67,8 @@ def i1e(x):
 
 def _grown(scaled, x):
     """exp(x) times what was scaled by exp(-x), in two halves: exp(x) overflows a little earlier than the product."""
-    half = np.exp(x / 2)
-    return scaled * half * half
+    half = np.exp(np.minimum(x, 1e4) / 2)
+    return np.where(x < np.inf, scaled * half * half, np.copysign(x, scaled))
 
 
 def i0(x):
@@ -168,8 +168,8 @@ def _jy_middle(x):
     scale = 1 / (total + low)
     j0, j1 = low * scale, high * scale
     log = np.log(x / 2) + np.euler_gamma
-    y0 = 2 / np.pi * log * j0 - 4 / np.pi * even * scale
-    y1 = 2 / np.pi * (log - 1) * j1 - 2 / (np.pi * x) - 4 / np.pi * odd * scale
+    y0 = 2 / np.pi * (log * j0 - 2 * even * scale)
+    y1 = 2 / np.pi * ((log - 1) * j1 - j0 / x - odd * scale)
     return j0, j1, y0, y1
 
 

@@ -7,7 +7,9 @@ import math
 import numpy as np
 
 from tapeflow.base.errors import invalid
+from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
+from tapeflow.ops.movement import batch_size, dims_of
 
 # What the copied windows of one block of images may take: more would leave the cache, and memory must stay bounded.
 BLOCK_BYTES = 1 << 19
@@ -22,7 +24,8 @@ def geometry(name, spatial, kernel, strides, dilations, padding):
     """
     if not len(spatial) == len(kernel) == len(strides) == len(dilations):
         raise invalid(
-            name, f"{len(spatial)} spatial axes need as many strides ({strides}), dilations ({dilations}) and sizes ({kernel})"
+            name,
+            f"{len(spatial)} spatial axes need as many strides ({strides}), dilations ({dilations}) and sizes ({kernel})",
         )
     out, pads = [], []
     for axis, (n, k, stride, dilation) in enumerate(zip(spatial, kernel, strides, dilations, strict=True)):
@@ -52,7 +55,8 @@ def _axis(name, n, reach, stride, padding):
         return total // 2, total - total // 2, size
     if isinstance(padding, str) and padding != "VALID":
         raise invalid(
-            name, f"Value for attr 'padding' of \"{padding}\" is not in the list of allowed values: \"SAME\", \"VALID\", \"EXPLICIT\""
+            name,
+            f'Value for attr \'padding\' of "{padding}" is not in the list of allowed values: "SAME", "VALID", "EXPLICIT"',
         )
     before, after = (0, 0) if isinstance(padding, str) else padding
     if before < 0 or after < 0:
@@ -124,3 +128,23 @@ def source_rows(rows, kernel, strides, dilations):
 def spatial_size(kernel):
     """The number of elements in a window."""
     return math.prod(kernel)
+
+
+def with_batch(inputs, batched):
+    """Every input with the batch axis, and the batch's size."""
+    size = next(batch_size(x) for x, is_batched in zip(inputs, batched, strict=True) if is_batched)
+    inputs = [
+        x if is_batched else P.broadcast_to(P.expand_dims(x, axis=(0,)), shape=(size, *dims_of(x)))
+        for x, is_batched in zip(inputs, batched, strict=True)
+    ]
+    return inputs, size
+
+
+def batch_merged(op, inputs, batched, attrs):
+    """Batch rule of ops on images [images, ...]: the examples' images are put one behind the other."""
+    inputs, size = with_batch(inputs, batched)
+    merged = [P.reshape(x, shape=(size * dims[1], *dims[2:])) for x, dims in ((x, dims_of(x)) for x in inputs)]
+    if "shape" in attrs:
+        attrs = {**attrs, "shape": (size * attrs["shape"][0], *attrs["shape"][1:])}
+    y = op(*merged, **attrs)
+    return P.reshape(y, shape=(size, dims_of(inputs[0])[1], *dims_of(y)[1:]))

@@ -157,6 +157,45 @@ def test_custom_gradients_inside():
     assert number(gw) == [200.0, 400.0, 600.0]
 
 
+def test_derivatives_of_all_kinds_inside():
+    def cubes(r):
+        with tf.GradientTape() as tape:
+            tape.watch(r)
+            y = r * r * r
+        return tape.jacobian(y, r)
+
+    def hessian(r):
+        with tf.GradientTape() as outer:
+            outer.watch(r)
+            with tf.GradientTape() as inner:
+                inner.watch(r)
+                y = tf.reduce_sum(r * r * r) * r[0]
+            slope = inner.gradient(y, r)
+        return outer.jacobian(slope, r)
+
+    x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+    assert number(tf.vectorized_map(cubes, x)) == [[[3.0, 0.0], [0.0, 12.0]], [[27.0, 0.0], [0.0, 48.0]]]
+    assert number(tf.vectorized_map(hessian, x)) == [[[12.0, 12.0], [12.0, 12.0]], [[108.0, 48.0], [48.0, 72.0]]]
+    with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as acc:
+        y = tf.vectorized_map(cubes, x)
+    assert number(acc.jvp(y)) == [[[6.0, 0.0], [0.0, 12.0]], [[18.0, 0.0], [0.0, 24.0]]]
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.vectorized_map(lambda r: tf.reduce_sum(r * r), x)
+    assert number(tape.jacobian(y, x)) == [[[2.0, 4.0], [0.0, 0.0]], [[0.0, 0.0], [6.0, 8.0]]]
+
+
+def test_random_numbers_differ_between_examples():
+    drawn = number(tf.vectorized_map(lambda r: r + tf.random.normal([]), tf.zeros([7])))
+    assert len(set(drawn)) == 7
+    pairs = tf.vectorized_map(lambda r: tf.vectorized_map(lambda s: s + tf.random.uniform([]), r), tf.zeros([3, 4]))
+    assert len(set(number(tf.reshape(pairs, [-1])))) == 12
+    drawn = number(
+        tf.vectorized_map(lambda s: tf.random.stateless_normal([], s), tf.constant([[1, 2], [3, 4], [1, 2]]))
+    )
+    assert (drawn[0] == drawn[2], drawn[0] == drawn[1]) == (True, False)
+
+
 def test_slices_become_dense():
     v = tf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
 
@@ -263,6 +302,10 @@ FUNCTIONS = [
     lambda r: tf.nn.softmax(r),
     lambda r: tf.linalg.matvec(r, r[0]),
     lambda r: tf.math.unsorted_segment_sum(r, [1, 0], 3),
+    lambda r: tf.math.unsorted_segment_max(tf.ones([2, 3]), tf.cast(r[:, 0] > 0.0, tf.int32), 2),
+    lambda r: tf.nn.conv2d(tf.reshape(r, [1, 2, 3, 1]), tf.ones([2, 2, 1, 4]), 1, "SAME"),
+    lambda r: tf.nn.conv2d(tf.ones([1, 4, 4, 1]), tf.reshape(r, [2, 3, 1, 1]), 1, "VALID"),
+    lambda r: tf.nn.max_pool2d(tf.reshape(r, [1, 2, 3, 1]), 2, 1, "SAME"),
 ]
 
 

@@ -1,6 +1,7 @@
 """A pytest plugin for the tests inside the Keras wheel: tapeflow stands for tensorflow, and only the listed tests run."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,15 @@ import pytest
 import tapeflow
 
 tapeflow.compat.install_as_tensorflow()
+sys.modules["conftest"] = sys.modules[__name__]  # Keras's tests import its repository's conftest, which is not in the wheel
 
 HERE = Path(__file__).parent
 MARKERS = ("requires_trainable_backend", "requires_tpu", "multi_device", "skip_on_gpu", "skip_on_cpu", "large")
+
+
+def skip_if_backend(given_backend, reason):
+    """A mark that skips a test on one Keras backend."""
+    return pytest.mark.skipif(os.environ.get("KERAS_BACKEND", "tensorflow") == given_backend, reason=reason)
 
 
 def listed(name):
