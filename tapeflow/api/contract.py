@@ -62,7 +62,8 @@ def _prepared(a, b, transpose_a, transpose_b, adjoint_a, adjoint_b, is_sparse, o
     for which, transpose, adjoint in (("a", transpose_a, adjoint_a), ("b", transpose_b, adjoint_b)):
         if transpose and adjoint:
             raise ValueError(
-                f"Only one of `transpose_{which}` and `adjoint_{which}` can be True. Received `transpose_{which}`=True, "
+                f"Only one of `transpose_{which}` and `adjoint_{which}` can be True. Received "
+                f"`transpose_{which}`=True, "
                 f"`adjoint_{which}`=True."
             )
     if is_sparse:
@@ -122,7 +123,8 @@ def tensordot(a, b, axes, name=None):
         if None not in (n, m) and n != m:
             raise invalid(
                 "MatMul",
-                f"Matrix size-incompatible: tensordot pairs axis {i} of In[0] (size {n}, shape {a.shape}) with axis {j} of "
+                f"Matrix size-incompatible: tensordot pairs axis {i} of In[0] (size {n}, shape {a.shape}) with axis "
+                f"{j} of "
                 f"In[1] (size {m}, shape {b.shape})",
             )
         labels_b[j] = labels_a[i]

@@ -21,8 +21,8 @@ def einsum(equation, *inputs, **kwargs):
 
     Args:
         equation: such as `"bij,bjk->bik"`: labels of the axes of every input, then those of the result. Labels that are
-            not in the result are summed over; a label repeated in one input takes its diagonal; `...` stands for axes that
-            broadcast. Without `->` the result has the labels that occur once, in alphabetic order.
+            not in the result are summed over; a label repeated in one input takes its diagonal; `...` stands for axes
+            that broadcast. Without `->` the result has the labels that occur once, in alphabetic order.
         *inputs: numeric tensors of one dtype.
         optimize: how the order of products is chosen, a strategy of `numpy.einsum_path`; `"greedy"` by default.
 
@@ -100,7 +100,8 @@ def _labels(equation, ranks):
     if most and not dots:
         raise invalid(
             "Einsum",
-            f"Output contains {most} broadcasting dimension(s) but no ellipsis (...) was found in the output subscripts "
+            f"Output contains {most} broadcasting dimension(s) but no ellipsis (...) was found in the output "
+            "subscripts "
             f"(equation {equation}).",
         )
     return tuple(labelled), (*before, *(range(most - 1, -1, -1) if dots else ()), *after)
@@ -116,7 +117,8 @@ def _check_sizes(xs, labelled):
             elif n is not None and n != known and not (label.__class__ is int and n == 1):
                 raise invalid(
                     "Einsum",
-                    f"Expected dimension {known} at axis {axis} of the input shaped [{','.join(map(str, x.dims))}] but got "
+                    f"Expected dimension {known} at axis {axis} of the input shaped [{','.join(map(str, x.dims))}] "
+                    "but got "
                     f"dimension {n}",
                 )
 
@@ -211,7 +213,8 @@ def contract(a, labels_a, b, labels_b, result):
 
 
 def _as_matrices(x, labels, batch, rows, columns, sizes):
-    """`x` as [*batch, rows, columns], or with the last two exchanged where that spares a transpose, and whether it is so."""
+    """`x` as [*batch, rows, columns], or with the last two exchanged where that spares a transpose, and whether it is
+    so."""
     own = [label for label in batch if label in labels]
     swapped = labels == [*own, *columns, *rows] and labels != [*own, *rows, *columns]
     first, last = (columns, rows) if swapped else (rows, columns)
@@ -233,7 +236,7 @@ def _arranged(x, labels, wanted):
     if not present:
         return x
     missing = tuple([axis - leading for axis in lacking if axis >= leading])
-    return P.expanddims_of(x, axis=missing) if missing else x
+    return P.expand_dims(x, axis=missing) if missing else x
 
 
 def _ordered(x, labels, wanted):

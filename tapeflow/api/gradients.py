@@ -12,7 +12,8 @@ export_value(compute_gradient, "test.compute_gradient")
 for _function in (custom_gradient, grad_pass_through, gradients, hessians, recompute_grad, vectorized_map):
     export_value(_function, _function.__name__)
 
-_registered: dict[str, object] = {}  # the gradient functions of op types that a program declares; no op here is of such a type
+# The gradient functions of op types that a program declares; no op here is of such a type.
+_registered: dict[str, object] = {}
 
 
 def _register(op_type, function):

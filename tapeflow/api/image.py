@@ -6,12 +6,16 @@ PARTS = {
     "geometry": "flip_left_right flip_up_down transpose rot90 crop_to_bounding_box pad_to_bounding_box central_crop "
     "resize_with_crop_or_pad",
     "resize": "ResizeMethod resize resize_with_pad crop_and_resize",
-    "color": "convert_image_dtype rgb_to_yuv yuv_to_rgb rgb_to_yiq yiq_to_rgb rgb_to_grayscale grayscale_to_rgb rgb_to_hsv "
+    "color": "convert_image_dtype rgb_to_yuv yuv_to_rgb rgb_to_yiq yiq_to_rgb rgb_to_grayscale grayscale_to_rgb "
+    "rgb_to_hsv "
     "hsv_to_rgb adjust_brightness adjust_contrast adjust_saturation adjust_hue adjust_gamma per_image_standardization",
-    "random": "random_brightness random_hue random_contrast random_saturation random_flip_left_right random_flip_up_down "
-    "random_crop stateless_random_brightness stateless_random_hue stateless_random_contrast stateless_random_saturation "
+    "random": "random_brightness random_hue random_contrast random_saturation random_flip_left_right "
+    "random_flip_up_down "
+    "random_crop stateless_random_brightness stateless_random_hue stateless_random_contrast "
+    "stateless_random_saturation "
     "stateless_random_flip_left_right stateless_random_flip_up_down stateless_random_crop",
-    "boxes": "non_max_suppression non_max_suppression_with_scores non_max_suppression_overlaps non_max_suppression_padded",
+    "boxes": "non_max_suppression non_max_suppression_with_scores non_max_suppression_overlaps "
+    "non_max_suppression_padded",
     "quality": "psnr ssim ssim_multiscale total_variation image_gradients sobel_edges",
 }
 

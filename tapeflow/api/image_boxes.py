@@ -61,8 +61,8 @@ def non_max_suppression(boxes, scores, max_output_size, iou_threshold=0.5, score
 def non_max_suppression_with_scores(
     boxes, scores, max_output_size, iou_threshold=0.5, score_threshold=-math.inf, soft_nms_sigma=0.0, name=None
 ):
-    """`non_max_suppression` that returns scores too, and where `soft_nms_sigma` is positive lowers the scores of boxes that
-    overlap better ones instead of leaving them out (Bodla et al. 2017).
+    """`non_max_suppression` that returns scores too, and where `soft_nms_sigma` is positive lowers the scores of boxes
+    that overlap better ones instead of leaving them out (Bodla et al. 2017).
 
     Returns:
         A pair (int32 [m], scores [m]).
@@ -118,7 +118,8 @@ def non_max_suppression_padded(
 
     Example:
         >>> import tapeflow as tf
-        >>> chosen, count = tf.image.non_max_suppression_padded([[0.0, 0.0, 1.0, 1.0]], [0.9], 2, pad_to_max_output_size=True)
+        >>> boxes = [[0.0, 0.0, 1.0, 1.0]]
+        >>> chosen, count = tf.image.non_max_suppression_padded(boxes, [0.9], 2, pad_to_max_output_size=True)
         >>> chosen.numpy().tolist(), int(count)
         ([0, 0], 1)
     """
@@ -127,7 +128,8 @@ def non_max_suppression_padded(
     if len(scores.dims) > 1:
         if not pad_to_max_output_size:
             raise ValueError(
-                f"'pad_to_max_output_size' (value {pad_to_max_output_size}) must be True for batched input of shape {boxes.shape}"
+                f"'pad_to_max_output_size' (value {pad_to_max_output_size}) must be True for batched input of shape "
+                f"{boxes.shape}"
             )
         parts = [
             non_max_suppression_padded(b, s, max_output_size, iou_threshold, score_threshold, True)

@@ -1,4 +1,5 @@
-"""Colours and dtypes of images (`tf.image.convert_image_dtype`, `tf.image.rgb_to_hsv`, `tf.image.adjust_contrast`, ...)."""
+"""Colours and dtypes of images (`tf.image.convert_image_dtype`, `tf.image.rgb_to_hsv`, `tf.image.adjust_contrast`,
+...)."""
 
 from tapeflow.api.export import export
 from tapeflow.api.image_shapes import image_tensor
@@ -122,8 +123,8 @@ def rgb_to_grayscale(images, name=None):
 
     Example:
         >>> import tapeflow as tf
-        >>> tf.image.rgb_to_grayscale([[1.0, 1.0, 1.0]]).numpy().round(4).tolist()
-        [[0.9999]]
+        >>> round(float(tf.image.rgb_to_grayscale([[1.0, 1.0, 1.0]])[0, 0]), 4)
+        0.9999
     """
     x = convert_to_tensor(images)
     wide = convert_image_dtype(x, float32)
@@ -156,7 +157,8 @@ def _channels(images, name):
     if not x._dtype.is_floating:
         raise invalid(
             name,
-            f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, double",
+            f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, "
+            "double",
         )
     if not x.dims or x.dims[-1] not in (3, None):
         channels = x.dims[-1] if x.dims else 0
@@ -175,8 +177,8 @@ def rgb_to_hsv(images, name=None):
 
     Example:
         >>> import tapeflow as tf
-        >>> tf.image.rgb_to_hsv([0.0, 1.0, 0.0]).numpy().round(4).tolist()
-        [0.3333, 1.0, 1.0]
+        >>> tf.image.rgb_to_hsv([0.5, 0.0, 0.0]).numpy().tolist()
+        [0.0, 1.0, 0.5]
     """
     red, green, blue = _channels(images, "RGBToHSV")
     value = P.maximum(P.maximum(red, green), blue)

@@ -123,8 +123,8 @@ def _require(value, condition, text):
 
 @export("image.pad_to_bounding_box")
 def pad_to_bounding_box(image, offset_height, offset_width, target_height, target_width):
-    """[height, width, channels], or a batch of them, on a black ground of the size that is given, `offset_height` from its
-    top and `offset_width` from its left.
+    """[height, width, channels], or a batch of them, on a black ground of the size that is given, `offset_height` from
+    its top and `offset_width` from its left.
 
     Raises:
         ValueError: the image does not fit.
@@ -181,7 +181,8 @@ def _margin(size, fraction):
 
 @export("image.resize_with_crop_or_pad")
 def resize_with_crop_or_pad(image, target_height, target_width):
-    """[height, width, channels], or a batch of them, cropped at its middle or padded with zeros to the size that is given.
+    """[height, width, channels], or a batch of them, cropped at its middle or padded with zeros to the size that is
+    given.
 
     Raises:
         ValueError: a size that is not positive.

@@ -57,14 +57,14 @@ def _gaussian(size, sigma):
 
 def _ssim_maps(a, b, limit, size, sigma, k1, k2):
     """Luminance times contrast and structure, and contrast and structure alone, for each window and channel."""
-    channels = a.dims[-1]
+    channels = dims_of(a)[-1]
     window = P.broadcast_to(convert_to_tensor(_gaussian(size, sigma)), shape=(size, size, channels, 1))
 
     def blurred(x):
-        lead = x.dims[:-3]
-        flat = P.reshape(x, shape=(-1, *x.dims[-3:]))
+        lead = dims_of(x)[:-3]
+        flat = P.reshape(x, shape=(-1, *dims_of(x)[-3:]))
         y = depthwise_conv2d(flat, window, [1, 1, 1, 1], "VALID")
-        return P.reshape(y, shape=(*lead, *y.dims[1:]))
+        return P.reshape(y, shape=(*lead, *dims_of(y)[1:]))
 
     c1, c2 = (k1 * limit) ** 2, (k2 * limit) ** 2
     mean_a, mean_b = blurred(a), blurred(b)
@@ -136,7 +136,7 @@ def ssim_multiscale(
     """
     a, b, limit = _compared(img1, img2, max_val)
     _check_pair(a, b, filter_size)
-    lead = a.dims[:-3]
+    lead = dims_of(a)[:-3]
     parts = []
     for scale in range(len(power_factors)):
         if scale:
@@ -154,14 +154,14 @@ def ssim_multiscale(
 
 def _halved(x):
     """Images of half the size; an odd row or column is doubled at the end first."""
-    lead, (height, width, channels) = x.dims[:-3], x.dims[-3:]
+    lead, (height, width, channels) = dims_of(x)[:-3], x.dims[-3:]
     x = P.reshape(x, shape=(-1, height, width, channels))
     if height % 2:
         x = P.concat(x, P.strided_slice(x, key=((None, None, None), (-1, None, None))), axis=1)
     if width % 2:
         x = P.concat(x, P.strided_slice(x, key=((None, None, None), (None, None, None), (-1, None, None))), axis=2)
     x = avg_pool2d(x, 2, 2, "VALID")
-    return P.reshape(x, shape=(*lead, *x.dims[1:]))
+    return P.reshape(x, shape=(*lead, *dims_of(x)[1:]))
 
 
 @export("image.total_variation")
@@ -244,7 +244,7 @@ def sobel_edges(image):
     x = convert_to_tensor(image)
     if x.dims is None or len(x.dims) != 4:
         raise invalid("MirrorPad", f"The first dimension of paddings must be the rank of inputs[4,2], {x.shape}")
-    channels = x.dims[3]
+    channels = dims_of(x)[3]
     dy = np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]])
     filters = np.stack([dy, dy.T], -1)[:, :, None]
     window = P.broadcast_to(convert_to_tensor(filters, x._dtype), shape=(3, 3, channels, 2))

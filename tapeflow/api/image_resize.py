@@ -130,8 +130,8 @@ def crop_and_resize(image, boxes, box_indices, crop_size, method="bilinear", ext
 
     Args:
         image: [batch, height, width, channels].
-        boxes: [n, 4]: top, left, bottom, right of each part, as fractions of the image's height and width less one pixel.
-            Parts may reach beyond the image, and be mirrored.
+        boxes: [n, 4]: top, left, bottom, right of each part, as fractions of the image's height and width less one
+            pixel. Parts may reach beyond the image, and be mirrored.
         box_indices: [n]: the image of each part.
         crop_size: the height and width of the results.
         method: `"bilinear"` or `"nearest"`.
@@ -217,7 +217,8 @@ def _float(n):
 
 
 def warp_projective(images, transforms, output_shape, fill_value=0.0, interpolation="NEAREST", fill_mode="CONSTANT"):
-    """Images mapped by projective transforms from the result's pixels to theirs; see `tf.raw_ops.ImageProjectiveTransformV3`.
+    """Images mapped by projective transforms from the result's pixels to theirs; see
+    `tf.raw_ops.ImageProjectiveTransformV3`.
 
     Args:
         images: [batch, height, width, channels].

@@ -1,4 +1,5 @@
-"""What functions of images share: checks of rank and size, and arithmetic on sizes that may be unknown while tracing."""
+"""What functions of images share: checks of rank and size, and arithmetic on sizes that may be unknown while
+tracing."""
 
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P

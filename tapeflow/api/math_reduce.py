@@ -162,13 +162,7 @@ def reduce_logsumexp(input_tensor, axis=None, keepdims=False, name=None):
         >>> round(float(tf.reduce_logsumexp([1000.0, 1000.0])), 3)
         1000.693
     """
-    x = convert_to_tensor(input_tensor)
-    axis = axes(axis)
-    highest = P.max(x, axis=axis, keepdims=True)
-    # The shift cancels out, so it carries no gradient; an infinite one would make nan of -inf - -inf.
-    shift = P.stop_gradient(P.where(P.is_finite(highest), highest, P.zeros_like(highest)))
-    total = P.log(P.sum(P.exp(x - shift), axis=axis, keepdims=bool(keepdims)))
-    return total + (shift if keepdims else P.sum(shift, axis=axis, keepdims=False))
+    return _reduce(P.logsumexp, convert_to_tensor(input_tensor), axis, keepdims)
 
 
 @export("math.reduce_variance")

@@ -100,7 +100,8 @@ def _float32():
 
 @export("nn.gelu")
 def gelu(features, approximate=False, name=None):
-    """features * Phi(features) with the normal distribution's Phi (Hendrycks and Gimpel 2016), or its tanh approximation.
+    """features * Phi(features) with the normal distribution's Phi (Hendrycks and Gimpel 2016), or its tanh
+    approximation.
 
     Raises:
         ValueError: features are not floating point.
@@ -150,7 +151,8 @@ def _check_floating(name, x):
     if not x._dtype.is_floating:
         raise invalid(
             name,
-            f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, double",
+            f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, "
+            "double",
         )
 
 
@@ -180,7 +182,8 @@ def softmax(logits, axis=None, name=None):
 
 @export("nn.log_softmax", "math.log_softmax")
 def log_softmax(logits, axis=None, name=None):
-    """logits - log(sum(exp(logits))) along `axis` (the last by default): the logarithm of softmax, without its underflow.
+    """logits - log(sum(exp(logits))) along `axis` (the last by default): the logarithm of softmax, without its
+    underflow.
 
     Raises:
         InvalidArgumentError: `axis` is out of range, or logits are a scalar or not floating point.

@@ -13,6 +13,7 @@ from tapeflow.api.nn_spatial import (
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor, static_dims
 from tapeflow.core.primitive import P
+from tapeflow.ops.movement import dims_of
 
 UNDILATED, UNDILATED_3D = [1, 1, 1, 1], [1, 1, 1, 1, 1]
 
@@ -54,7 +55,8 @@ def conv1d(input, filters, stride, padding, data_format="NWC", dilations=None, n
 
     Example:
         >>> import tapeflow as tf
-        >>> tf.nn.conv1d([[[1.0], [2.0], [3.0]]], [[[1.0]], [[1.0]]], stride=1, padding="VALID").numpy().ravel().tolist()
+        >>> x, two = tf.constant([[[1.0], [2.0], [3.0]]]), tf.ones([2, 1, 1])
+        >>> tf.nn.conv1d(x, two, stride=1, padding="VALID").numpy().ravel().tolist()
         [3.0, 5.0]
     """
     return _convolve("Conv1D", 1, input, filters, stride, padding, data_format, dilations)
@@ -66,7 +68,8 @@ def conv2d(input, filters, strides, padding, data_format="NHWC", dilations=None,
 
     Args:
         input: [..., height, width, channels], floating point or int32 ([..., channels, height, width] for `"NCHW"`).
-        filters: [rows, columns, channels / groups, features]; with fewer channels than the input has, groups are convolved.
+        filters: [rows, columns, channels / groups, features]; with fewer channels than the input has, groups are
+            convolved.
         strides, dilations: an int, or 1, 2 or 4 of them.
         padding: `"SAME"`, `"VALID"`, or [before, after] for each of the four axes.
 
@@ -91,7 +94,7 @@ def conv3d(input, filters, strides, padding, data_format="NDHWC", dilations=None
 
     Example:
         >>> import tapeflow as tf
-        >>> tf.nn.conv3d(tf.ones([1, 4, 5, 6, 2]), tf.ones([2, 2, 2, 2, 3]), strides=[1, 1, 1, 1, 1], padding="VALID").shape
+        >>> tf.nn.conv3d(tf.ones([1, 4, 5, 6, 2]), tf.ones([2, 2, 2, 2, 3]), [1, 1, 1, 1, 1], "VALID").shape
         TensorShape([1, 3, 4, 5, 3])
     """
     return _convolve("Conv3D", 3, input, filters, strides, padding, data_format, dilations)
@@ -102,7 +105,8 @@ def convolution(input, filters, strides=None, padding="VALID", data_format=None,
     """Convolution over one, two or three spatial axes, as many as `filters` has besides channels and features.
 
     Args:
-        input: [..., *spatial, channels], or with the channels before the spatial axes where `data_format` starts with `"NC"`.
+        input: [..., *spatial, channels], or with the channels before the spatial axes where `data_format` starts with
+            `"NC"`.
         filters: [*sizes, channels / groups, features].
         strides, dilations: an int or one for each spatial axis; one of the two must be 1.
         padding: `"SAME"`, `"VALID"`, or [before, after] for each axis.
@@ -190,7 +194,8 @@ def conv1d_transpose(
 def conv2d_transpose(
     input, filters, output_shape, strides, padding="SAME", data_format="NHWC", dilations=None, name=None
 ):
-    """The transpose of `tf.nn.conv2d` ("deconvolution"): a result of `output_shape` whose convolution has input's shape.
+    """The transpose of `tf.nn.conv2d` ("deconvolution"): a result of `output_shape` whose convolution has input's
+    shape.
 
     Args:
         input: [batch, height, width, features].
@@ -258,12 +263,14 @@ def atrous_conv2d_transpose(value, filters, output_shape, rate, padding, name=No
 
 
 def _grouped(op_name, w, channels):
-    """Depthwise filters [rows, columns, channels, multiplier] as those of a convolution with a group for each channel."""
+    """Depthwise filters [rows, columns, channels, multiplier] as those of a convolution with a group for each
+    channel."""
     if w.dims is None or len(w.dims) != 4:
         raise invalid(op_name, f"filter must be 4-dimensional: {w.shape}")
     if None not in (channels, w.dims[2]) and channels != w.dims[2]:
         raise invalid(op_name, f"input depth must be evenly divisible by filter depth: {channels} vs {w.dims[2]}")
-    return P.reshape(w, shape=(w.dims[0], w.dims[1], 1, w.dims[2] * w.dims[3]))
+    rows, columns, depth, multiplier = dims_of(w)
+    return P.reshape(w, shape=(rows, columns, 1, depth * multiplier))
 
 
 def _listed_strides(strides, name):
@@ -274,7 +281,8 @@ def _listed_strides(strides, name):
 
 @export("nn.depthwise_conv2d")
 def depthwise_conv2d(input, filter, strides, padding, data_format=None, dilations=None, name=None):
-    """Each channel convolved with filters of its own: channel c gives the features c * multiplier to (c + 1) * multiplier - 1.
+    """Each channel convolved with filters of its own: channel c gives the features c * multiplier to (c + 1) *
+    multiplier - 1.
 
     Args:
         input: [batch, height, width, channels].

@@ -13,8 +13,8 @@ def ctc_loss(
 ):
     """-log of the probability that a path through the frames spells the labels (Graves et al. 2006).
 
-    A path gives each frame a class; repeats are merged, then blanks dropped. Labels that do not fit their frames get a loss
-    above 700, not infinity.
+    A path gives each frame a class; repeats are merged, then blanks dropped. Labels that do not fit their frames get a
+    loss above 700, not infinity.
 
     Args:
         labels: integers [batch, width], a `SparseTensor`, or a `RaggedTensor`.
@@ -77,7 +77,8 @@ def ctc_greedy_decoder(inputs, sequence_length, merge_repeated=True, blank_index
         blank_index: the class of the blank, negative from the last; the last by default.
 
     Returns:
-        A list with one `SparseTensor` [batch, longest] of int64 labels, and [batch, 1]: minus the sum of the greatest logits.
+        A list with one `SparseTensor` [batch, longest] of int64 labels, and [batch, 1]: minus the sum of the greatest
+        logits.
 
     Raises:
         FailedPreconditionError: lengths that are not one for each example, or longer than the frames.
@@ -104,7 +105,8 @@ def ctc_beam_search_decoder(inputs, sequence_length, beam_width=100, top_paths=1
         sequence_length: how many frames of each example count [batch].
 
     Returns:
-        A list of `top_paths` `SparseTensor`s [batch, longest] of int64 labels, and their log probabilities [batch, top_paths].
+        A list of `top_paths` `SparseTensor`s [batch, longest] of int64 labels, and their log probabilities [batch,
+        top_paths].
 
     Raises:
         InvalidArgumentError: `top_paths` is greater than `beam_width`.
@@ -124,8 +126,8 @@ def ctc_beam_search_decoder(inputs, sequence_length, beam_width=100, top_paths=1
 
 @export("nn.ctc_unique_labels")
 def ctc_unique_labels(labels, name=None):
-    """For each row of labels its distinct values in the order of their first appearance, padded with 0, and for each label its
-    place among them.
+    """For each row of labels its distinct values in the order of their first appearance, padded with 0, and for each
+    label its place among them.
 
     Example:
         >>> import tapeflow as tf

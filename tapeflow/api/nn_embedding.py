@@ -64,7 +64,8 @@ def embedding_lookup_sparse(
         params: a table [rows, ...], or a list of its parts.
         sp_ids: a `SparseTensor` [n, m] of ids, or a `RaggedTensor`.
         sp_weights: weights in the same places, or None for ones.
-        combiner: `"sum"`, `"mean"` (by the weights, the default) or `"sqrtn"` (by the root of the squared weights' sum).
+        combiner: `"sum"`, `"mean"` (by the weights, the default) or `"sqrtn"` (by the root of the squared weights'
+            sum).
         max_norm: embeddings with a greater l2 norm are scaled down to it.
 
     Returns:
@@ -135,7 +136,8 @@ def safe_embedding_lookup_sparse(
     name=None,
     allow_fast_lookup=False,
 ):
-    """`embedding_lookup_sparse` that drops negative ids (and weights that are not positive) and has a row for every example.
+    """`embedding_lookup_sparse` that drops negative ids (and weights that are not positive) and has a row for every
+    example.
 
     Args:
         embedding_weights: a table [rows, ...], or a list of its parts.

@@ -162,7 +162,8 @@ def _check_same_shape(first, x, second, z):
 
 @export("nn.weighted_cross_entropy_with_logits")
 def weighted_cross_entropy_with_logits(labels, logits, pos_weight, name=None):
-    """Sigmoid cross entropy in which the loss of a yes counts `pos_weight` times: above one it trades precision for recall.
+    """Sigmoid cross entropy in which the loss of a yes counts `pos_weight` times: above one it trades precision for
+    recall.
 
     Raises:
         ValueError: the shapes of labels and logits differ.

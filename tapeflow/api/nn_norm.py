@@ -10,6 +10,7 @@ from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor, static_dims
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
+from tapeflow.ops.movement import dims_of
 
 
 @export("nn.moments")
@@ -160,8 +161,8 @@ def batch_normalization(x, mean, variance, offset, scale, variance_epsilon, name
 def batch_norm_with_global_normalization(
     input, mean, variance, beta, gamma, variance_epsilon, scale_after_normalization, name=None
 ):
-    """`batch_normalization` of [batch, height, width, channels] with statistics for each channel; gamma counts only where
-    `scale_after_normalization`.
+    """`batch_normalization` of [batch, height, width, channels] with statistics for each channel; gamma counts only
+    where `scale_after_normalization`.
 
     Example:
         >>> import tapeflow as tf
@@ -183,15 +184,15 @@ def local_response_normalization(input, depth_radius=5, bias=1, alpha=1, beta=0.
 
     Example:
         >>> import tapeflow as tf
-        >>> tf.nn.lrn(tf.ones([1, 1, 1, 2]), depth_radius=1, beta=1.0).numpy().ravel().round(4).tolist()
-        [0.3333, 0.3333]
+        >>> tf.nn.lrn(tf.ones([1, 1, 1, 2]), depth_radius=1, bias=2, beta=1.0).numpy().ravel().tolist()
+        [0.25, 0.25]
     """
     x = convert_to_tensor(input)
     if x.dims is not None and len(x.dims) != 4:
         raise invalid("LRN", f"in must be 4-dimensional, got shape {list(x.dims)}")
     radius = int(depth_radius)
     padded = P.pad(x * x, paddings=((0, 0), (0, 0), (0, 0), (radius, radius)))
-    depth = x.dims[-1]
+    depth = dims_of(x)[-1]
     total = None
     for start in range(2 * radius + 1):
         part = P.strided_slice(padded, key=(Ellipsis, (start, start + depth, None)))
@@ -204,7 +205,8 @@ def local_response_normalization(input, depth_radius=5, bias=1, alpha=1, beta=0.
 
 @export("nn.dropout")
 def dropout(x, rate, noise_shape=None, seed=None, name=None):
-    """Elements of `x` set to zero with probability `rate`, the others scaled by 1 / (1 - rate) (Srivastava et al. 2014).
+    """Elements of `x` set to zero with probability `rate`, the others scaled by 1 / (1 - rate) (Srivastava et al.
+    2014).
 
     Args:
         x: a floating point tensor.
@@ -247,7 +249,8 @@ def general_dropout(x, rate, uniform_sampler, noise_shape=None, name=None):
 
     Example:
         >>> import tapeflow as tf
-        >>> tf.nn.experimental.general_dropout(tf.ones([2]), 0.5, lambda shape, dtype: tf.constant([0.1, 0.7])).numpy().tolist()
+        >>> sampler = lambda shape, dtype: tf.constant([0.1, 0.7])
+        >>> tf.nn.experimental.general_dropout(tf.ones([2]), 0.5, sampler).numpy().tolist()
         [0.0, 2.0]
     """
     return _dropout(x, rate, uniform_sampler, noise_shape, True)
@@ -286,7 +289,8 @@ def _rate_tensor(rate, dtype):
     if tensor._dtype is not dtype:
         if not tensor._dtype.is_compatible_with(dtype):
             raise ValueError(
-                f"`x.dtype` must be compatible with `rate.dtype`. Received: x.dtype={dtype} and rate.dtype={tensor._dtype}"
+                f"`x.dtype` must be compatible with `rate.dtype`. Received: x.dtype={dtype} and "
+                f"rate.dtype={tensor._dtype}"
             )
         tensor = P.cast(tensor, dtype=dtype)
     return tensor

@@ -190,7 +190,8 @@ def pool(input, window_shape, pooling_type, strides=None, padding="VALID", data_
     """Pooling with a window of as many spatial axes as `window_shape` has.
 
     Args:
-        input: [batch, *spatial, channels], or with channels before the spatial axes where `data_format` starts with `"NC"`.
+        input: [batch, *spatial, channels], or with channels before the spatial axes where `data_format` starts with
+            `"NC"`.
         window_shape: the window's size along each spatial axis.
         pooling_type: `"MAX"` or `"AVG"`.
         strides, dilations: an int for each spatial axis; one of the two must be 1.
@@ -244,7 +245,8 @@ def max_pool_with_argmax(
     """The greatest element of each window of [batch, height, width, channels], and where it is.
 
     Returns:
-        The maxima, and for each its index in the flattened image (in the flattened batch where `include_batch_in_index`).
+        The maxima, and for each its index in the flattened image (in the flattened batch where
+        `include_batch_in_index`).
 
     Raises:
         ValueError: another data format.
@@ -291,8 +293,9 @@ def dilation2d(input, filters, strides, padding, data_format, dilations, name=No
     Example:
         >>> import tapeflow as tf
         >>> x = tf.constant([[[[1.0], [3.0]], [[2.0], [0.0]]]])
-        >>> tf.nn.dilation2d(x, tf.zeros([2, 2, 1]), [1, 1, 1, 1], "VALID", "NHWC", [1, 1, 1, 1]).numpy().ravel().tolist()
-        [3.0]
+        >>> one = [1, 1, 1, 1]
+        >>> float(tf.nn.dilation2d(x, tf.zeros([2, 2, 1]), one, "VALID", "NHWC", one)[0, 0, 0, 0])
+        3.0
     """
     if data_format != "NHWC":
         raise ValueError(
@@ -302,8 +305,8 @@ def dilation2d(input, filters, strides, padding, data_format, dilations, name=No
     w = convert_to_tensor(filters, dtype_hint=x._dtype)
     if x.dims is None or len(x.dims) != 4 or None in x.dims[1:3]:
         raise invalid("Dilation2D", f"input must be 4-dimensional, its height and width known: {x.shape}")
-    if len(w.dims) != 3:
-        raise invalid("Dilation2D", f"filter must be 3-dimensional: {list(w.dims)}")
+    if w.dims is None or len(w.dims) != 3 or None in w.dims[:2]:
+        raise invalid("Dilation2D", f"filter must be 3-dimensional and of a known size: {w.shape}")
     if None not in (x.dims[3], w.dims[2]) and x.dims[3] != w.dims[2]:
         raise invalid("Dilation2D", f"input and filter must have the same depth: {x.dims[3]} vs {w.dims[2]}")
     from tapeflow.ops.window import geometry, taps
@@ -329,9 +332,10 @@ def erosion2d(value, filters, strides, padding, data_format, dilations, name=Non
 
     Example:
         >>> import tapeflow as tf
-        >>> x = tf.constant([[[[1.0], [3.0]], [[2.0], [0.0]]]])
-        >>> tf.nn.erosion2d(x, tf.zeros([2, 2, 1]), [1, 1, 1, 1], "VALID", "NHWC", [1, 1, 1, 1]).numpy().ravel().tolist()
-        [0.0]
+        >>> x = tf.constant([[[[1.0], [3.0]], [[2.0], [5.0]]]])
+        >>> one = [1, 1, 1, 1]
+        >>> float(tf.nn.erosion2d(x, tf.zeros([2, 2, 1]), one, "VALID", "NHWC", one)[0, 0, 0, 0])
+        1.0
     """
     x = convert_to_tensor(value)
     w = P.reverse(convert_to_tensor(filters, dtype_hint=x._dtype), axis=(0, 1))

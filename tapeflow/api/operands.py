@@ -2,7 +2,7 @@
 
 from tapeflow.api.export import export_value
 from tapeflow.base.dtypes import COMPLEX, FLOATS, INTEGERS, bool_, int32
-from tapeflow.core.convert import convert_to_tensor
+from tapeflow.core.convert import convert_to_tensor, operand
 from tapeflow.core.primitive import NO_ATTRS, bind
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
@@ -23,6 +23,8 @@ def matched(x, y):
         TypeError: a Python value that the dtype cannot hold.
     """
     if x.__class__ is Tensor:
+        if y.__class__ is float or y.__class__ is int:
+            return x, operand(y, x)  # quicker than `convert_to_tensor`
         return x, y if y.__class__ is Tensor else convert_to_tensor(y, None if is_tensor(y) else x._dtype)
     if is_tensor(y) and not is_tensor(x):
         y = convert_to_tensor(y)
@@ -35,6 +37,8 @@ def hinted(x, y):
     """Two operands as tensors; `y` takes the dtype of `x` where it can."""
     if x.__class__ is not Tensor:
         x = convert_to_tensor(x)
+    if (y.__class__ is float or y.__class__ is int) and x._dtype.is_floating:
+        return x, operand(y, x)
     return x, y if y.__class__ is Tensor else convert_to_tensor(y, dtype_hint=x._dtype)
 
 

@@ -307,3 +307,66 @@ def sparse_input(value):
     if isinstance(value, SparseTensorValue):
         return SparseTensor.from_value(value)
     raise TypeError(f"Input must be a SparseTensor, got {type(value).__name__}: {value!r}")
+
+
+# What the functions on sparse tensors share
+
+
+def size_vector(sizes):
+    """Dimensions (ints, and symbolic scalars) as an int64 vector."""
+    if all(n.__class__ is int for n in sizes):
+        return wrap(np.array(sizes, np.int64))
+    return P.stack(*[convert_to_tensor(n, int64) if n.__class__ is int else P.cast(n, dtype=int64) for n in sizes], axis=0)
+
+
+def column(indices, axis):
+    """One coordinate of each element, int64 [n]."""
+    return P.strided_slice(indices, key=((None, None, None), axis))
+
+
+def columns(indices, axes):
+    """Some coordinates of each element, in the order of `axes`."""
+    return P.gather(indices, wrap(np.array(axes, np.int64)), axis=1, batch_dims=0)
+
+
+def rows(x, places):
+    """The rows of `x` at `places`. Unlike that of a plain gather, the cotangent is dense."""
+    if not x._dtype.is_trainable:
+        return P.gather(x, places, axis=0, batch_dims=0)
+    return P.squeeze(P.gather(P.expand_dims(x, axis=(0,)), places, axis=1, batch_dims=0), axis=(0,))
+
+
+def count_of(x):
+    """The length of a tensor for an attr: an int, or a symbolic scalar."""
+    n = x.dims[0]
+    return n if n is not None else P.strided_slice(P.shape(x), key=(0,))
+
+
+def places_of(x):
+    """The row-major number of each element of a sparse tensor, int64 [n]."""
+    return P.sparse_linear(x.indices, shape=x.sizes)
+
+
+def at_places(places, values, sizes):
+    """The sparse tensor whose elements have these row-major numbers."""
+    return SparseTensor(P.sparse_coordinates(places, shape=tuple(sizes)), values, size_vector(sizes))
+
+
+def in_order(x):
+    """The sparse tensor with its elements in row-major order."""
+    order = P.argsort(places_of(x), axis=-1, descending=False)
+    result = SparseTensor(P.gather(x.indices, order, axis=0, batch_dims=0), rows(x.values, order), x.dense_shape)
+    result._static = x._static
+    return result
+
+
+def same_sizes(op, a, b):
+    """Raise where two sparse tensors differ in shape, as far as it is known."""
+    da, db = a.dims, b.dims
+    if da is None or db is None:
+        return
+    if len(da) != len(db):
+        raise invalid(op, f"Operands do not have the same ranks; got shapes: {listed(da)} and {listed(db)}")
+    for axis, (n, m) in enumerate(zip(da, db, strict=True)):
+        if None not in (n, m) and n != m:
+            raise invalid(op, f"Operands' shapes do not match: got {n} and {m} for dimension {axis}")

@@ -43,8 +43,11 @@ class _Context:
 _context = _Context()
 
 
-def _no_sparse_csr(*args, **kwargs):
-    raise NotImplementedError("Sparse CSR matrices are not supported.")
+def _sparse_product(a, b, type=None, name=None):
+    """The product of two sparse matrices; what stands for a CSR matrix is a sparse tensor."""
+    from tapeflow.api.sparse_math import sparse_sparse_matmul
+
+    return sparse_sparse_matmul(a, b)
 
 
 def _dynamic_update_slice(operand, update, start_indices):
@@ -72,7 +75,11 @@ def _modules(tf):
     return {
         "python.eager.context": {"context": lambda: _context, "async_wait": _context.async_wait, "executing_eagerly": _context.executing_eagerly},
         "python.trackable.data_structures": {"ListWrapper": ListWrapper, "_DictWrapper": _DictWrapper},
-        "python.ops.linalg.sparse.sparse_csr_matrix_ops": {"__getattr__": lambda name: _no_sparse_csr},
+        "python.ops.linalg.sparse.sparse_csr_matrix_ops": {
+            "sparse_tensor_to_csr_sparse_matrix": lambda indices, values, dense_shape: tf.SparseTensor(indices, values, dense_shape),
+            "sparse_matrix_sparse_mat_mul": _sparse_product,
+            "csr_sparse_matrix_to_sparse_tensor": lambda matrix, type=None, name=None: matrix,
+        },
         "python.ops.math_ops": {"is_nan": lambda x, name=None: tf.math.is_nan(x, name)},
         "python.framework.config": {"enable_op_determinism": _flag(True), "disable_op_determinism": _flag(False)},
         "python.framework.tensor_util": {"constant_value": lambda x: tf.get_static_value(x)},

@@ -97,7 +97,7 @@ def _stacked(a, g):
 
 
 def _to_shape(g, dims):
-    return g if g.dims == dims else P.sum_to(g, shape=dims)
+    return g if dims.__class__ is tuple and g.dims == dims else P.sum_to(g, shape=dims)
 
 
 def _matmul_batch(op, inputs, batched, attrs):

@@ -1,7 +1,8 @@
-"""Convolution over any number of spatial axes, with channels last, and its two transposes, which are linear in each input.
+"""Convolution over any number of spatial axes, channels last, and its two transposes: each is linear in each input.
 
-x is [batch, *spatial, channels], w [*kernel, channels / groups, features], g like the result [batch, *out, features]; the number
-of groups follows from the channels. Each of the three ops is the gradient of the others, so they close under differentiation.
+x is [batch, *spatial, channels], w [*kernel, channels / groups, features], g like the result [batch, *out, features];
+the number of groups follows from the channels. Each of the three ops is the gradient of the others, so they close
+under differentiation.
 """
 
 import math
@@ -206,7 +207,8 @@ def _input_infer(g, w, *, shape, strides, dilations, padding):
             raise invalid(
                 "ConvBackpropInput",
                 f"Size of out_backprop doesn't match computed: an output of shape {list(dims)} and a filter of shape "
-                f"{list(w.shape)} (strides {list(strides)}, padding {padding!r}) need an input of shape {list(wanted)}, got "
+                f"{list(w.shape)} (strides {list(strides)}, padding {padding!r}) need an input of shape "
+                f"{list(wanted)}, got "
                 f"{list(g.shape)}",
             )
     return Spec(dims, g.dtype)
@@ -267,7 +269,8 @@ def _filter_infer(x, g, *, shape, strides, dilations, padding):
     ):
         raise invalid(
             "ConvBackpropFilter",
-            f"Size of out_backprop doesn't match computed: an input of shape {list(x.shape)} and a filter of shape {list(dims)} "
+            f"Size of out_backprop doesn't match computed: an input of shape {list(x.shape)} and a filter of shape "
+            f"{list(dims)} "
             f"give {list(wanted)}, got {list(g.shape)}",
         )
     return Spec(dims, g.dtype)
@@ -327,11 +330,7 @@ def _samples(kind):
                 found.append(((x, w), attrs))
             else:
                 found.append(
-                    (
-                        ((g, w), {"shape": x_shape, **attrs})
-                        if kind == "input"
-                        else ((x, g), {"shape": w_shape, **attrs})
-                    )
+                    ((g, w), {"shape": x_shape, **attrs}) if kind == "input" else ((x, g), {"shape": w_shape, **attrs})
                 )
         return found
 

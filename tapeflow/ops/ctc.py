@@ -1,6 +1,7 @@
 """Connectionist temporal classification (Graves et al. 2006): the loss with its gradient, and two decoders.
 
-Logits are [time, batch, classes]. A path gives each frame a class; dropping repeats and then blanks leaves the labels that it spells.
+Logits are [time, batch, classes]. A path gives each frame a class; dropping repeats and then blanks leaves the labels
+that it spells.
 """
 
 import numpy as np
@@ -11,8 +12,8 @@ from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import FLOATS, sample
 
-# The log probability of a step that no path may take. It is finite, as in TensorFlow: labels that do not fit the frames get a
-# large loss and a gradient, not infinity and nan.
+# The log probability of a step that no path may take. It is finite, as in TensorFlow: labels that do not fit the
+# frames get a large loss and a gradient, not infinity and nan.
 FORBIDDEN = -707.0
 
 
@@ -95,7 +96,8 @@ def _step(x, first, second):
 
 
 def _forward(emitted, skips, live):
-    """For each frame and state the log probability of all beginnings of paths that are there; after an example's end it stays."""
+    """For each frame and state the log probability of all beginnings of paths that are there; after an example's end
+    it stays."""
     result = np.empty_like(emitted)
     start = np.full(emitted.shape[1:], FORBIDDEN)
     start[:, :2] = 0
@@ -177,7 +179,8 @@ def _check_decoder(name, logits, lengths):
         raise FailedPreconditionError(
             None,
             None,
-            f"len(sequence_length) != batch_size.  len(sequence_length):  {lengths.size} batch_size: {batch} [Op:{name}]",
+            f"len(sequence_length) != batch_size.  len(sequence_length):  {lengths.size} batch_size: {batch} "
+            f"[Op:{name}]",
         )
     for i, n in enumerate(lengths.tolist()):
         if not 0 <= n <= steps:

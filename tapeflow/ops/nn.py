@@ -76,7 +76,8 @@ def widened(x):
 
 
 def _scores(logits, axis):
-    """Logits less their greatest, so that `exp` cannot overflow: a new array, its class axis, and whether it is columns.
+    """Logits less their greatest, so that `exp` cannot overflow: a new array, its class axis, and whether it is
+    columns.
 
     Where there are few classes the result is [classes, rows].
     """
@@ -230,7 +231,8 @@ def _sparse_infer(logits, labels):
         ):
             raise invalid(
                 "SparseSoftmaxCrossEntropyWithLogits",
-                f"logits and labels must have the same first dimensions, got logits shape {_listed(logits.shape)} and labels "
+                f"logits and labels must have the same first dimensions, got logits shape {_listed(logits.shape)} and "
+                "labels "
                 f"shape {_listed(labels.shape)}",
             )
         rows = tuple(m if n is None else n for n, m in zip(rows, labels.shape, strict=True))
@@ -311,7 +313,8 @@ def _dense_infer(logits, labels):
     ):
         raise invalid(
             "SoftmaxCrossEntropyWithLogits",
-            f"logits and labels must be broadcastable: logits_size={_listed(logits.shape)} labels_size={_listed(labels.shape)}",
+            f"logits and labels must be broadcastable: logits_size={_listed(logits.shape)} "
+            f"labels_size={_listed(labels.shape)}",
         )
     if not logits.shape:
         raise invalid(

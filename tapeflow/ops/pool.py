@@ -1,4 +1,5 @@
-"""Pooling over spatial windows of [batch, *spatial, channels]: greatest and mean elements, with gradients of any order."""
+"""Pooling over spatial windows of [batch, *spatial, channels]: greatest and mean elements, with gradients of any
+order."""
 
 import functools
 

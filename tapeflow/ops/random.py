@@ -187,10 +187,10 @@ def sampler(name, draw, *parameters, takes=(), makes=None, scalars=False, vjp=No
     """
 
     def kernel(stream, *values, shape, alg=PHILOX, dtype=None):
+        if any(x.dtype != values[0].dtype for x in values):
+            raise TypeError([x.dtype for x in values])
         if dtype is None:
             dtype = as_dtype(values[0].dtype)
-            if any(x.dtype != values[0].dtype for x in values):
-                raise TypeError([x.dtype for x in values])
         if any(as_dtype(x.dtype) not in takes for x in values) or (makes and dtype not in makes):
             raise TypeError(dtype)
         if min(shape, default=0) < 0 or (scalars and any(x.shape for x in values)):

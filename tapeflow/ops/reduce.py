@@ -1,11 +1,12 @@
 """Reductions over axes, and cumulative sums and products."""
 
+import functools
 import math
 
 import ml_dtypes
 import numpy as np
 
-from tapeflow.base.dtypes import bool_, float64, int32
+from tapeflow.base.dtypes import bool_, int32
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import normalize_axes
 from tapeflow.core.primitive import P, Primitive
@@ -98,20 +99,18 @@ def _mean(x, axis, keepdims):
 
 
 def _mean_vjp(g, x_shape, *, axis=None, keepdims=False):
-    if x_shape.__class__ is tuple:  # divide before spreading: the fewest elements
-        count = math.prod(x_shape if axis is None else [x_shape[i] for i in axis])
-        return spread(g / float(count), x_shape, axis, keepdims)
-    return P.truediv(spread(g, x_shape, axis, keepdims), P.cast(_count(x_shape, axis), dtype=g._dtype))
+    return spread(g / _count(x_shape, axis, g._dtype), x_shape, axis, keepdims)
 
 
-def _count(shape, axis):
-    """How many elements one result was made of, as a 0-d tensor."""
+def _count(shape, axis, dtype):
+    """How many elements one result was made of: an int, or a 0-d tensor of `dtype`."""
     if isinstance(shape, tuple):
-        axes = range(len(shape)) if axis is None else normalize_axes(axis, len(shape))
-        return P.fill(shape=(), value=math.prod(shape[i] for i in axes), dtype=float64)
-    if axis is not None:
-        shape = P.gather(shape, P.constant(value=normalize_axes(axis, shape.dims[0])))
-    return P.prod(shape, axis=None)
+        return math.prod(shape if axis is None else [shape[i] for i in axis])
+    if axis is None:
+        count = P.prod(shape, axis=None, keepdims=False)
+    else:
+        count = functools.reduce(P.mul, [P.strided_slice(shape, key=(i,)) for i in axis], P.constant(value=1))
+    return P.cast(count, dtype=dtype)
 
 
 def _extreme_vjp(g, x, out, *, axis=None, keepdims=False):
@@ -149,6 +148,33 @@ sum = reduction(
 mean = reduction("mean", _mean, vjp=(_mean_vjp,), jvp="linear")
 max = reduction("max", _empty_extreme(np.maximum.reduce, True), vjp=(_extreme_vjp,), jvp=(_extreme_jvp,), accepts=REALS)
 min = reduction("min", _empty_extreme(np.minimum.reduce, False), vjp=(_extreme_vjp,), jvp=(_extreme_jvp,), accepts=REALS)
+def _logsumexp(x, axis, keepdims):
+    """log(sum(exp(x))) by way of the largest element; where that is infinite nothing is taken off."""
+    wide = x.astype(np.float32) if _is_half(x.dtype) else x
+    high = np.maximum.reduce(wide, axis=axis, keepdims=True, initial=-np.inf)
+    high = np.where(np.isfinite(high), high, wide.dtype.type(0))
+    result = np.log(np.add.reduce(np.exp(wide - high), axis=axis, keepdims=True)) + high
+    return (result if keepdims else np.squeeze(result, axis)).astype(x.dtype, copy=False)
+
+
+def _softmax(x, out, axis, keepdims):
+    return P.exp(x - _kept(out, shape_of(x), axis, keepdims))
+
+
+logsumexp = reduction(
+    "logsumexp",
+    _logsumexp,
+    vjp=(
+        lambda g, x, out, *, axis=None, keepdims=False: _kept(g, shape_of(x), axis, keepdims)
+        * _softmax(x, out, axis, keepdims),
+    ),
+    jvp=(
+        lambda t, x, out, *, axis=None, keepdims=False: P.sum(
+            t * _softmax(x, out, axis, keepdims), axis=axis, keepdims=keepdims
+        ),
+    ),
+    accepts=FLOATS,
+)
 all = reduction("all", np.logical_and.reduce, accepts={bool_}, result=bool_)
 any = reduction("any", np.logical_or.reduce, accepts={bool_}, result=bool_)
 

@@ -1,4 +1,5 @@
-"""Resampling of images [batch, height, width, channels]: resizing by a table of weights for each axis, and projective warps."""
+"""Resampling of images [batch, height, width, channels]: resizing by a table of weights for each axis, and projective
+warps."""
 
 import functools
 import math
@@ -52,7 +53,8 @@ KERNELS = {
 
 @functools.lru_cache(maxsize=64)
 def resize_table(size, target, method, antialias):
-    """For each of `target` pixels along an axis of `size` the pixels that it is made of, and their weights: both [target, k]."""
+    """For each of `target` pixels along an axis of `size` the pixels that it is made of, and their weights: both
+    [target, k]."""
     if method == "nearest":
         return nearest_pixels(size, target)[:, None], np.ones((target, 1))
     if method == "area":
@@ -248,10 +250,11 @@ def _folded(at, size, mode):
 
 
 def _corners(shape, transforms, size, interpolation, mode):
-    """For each pixel of the result the pixels it is made of: (row, column, weight, whether it is inside), all [n, *size].
+    """For each pixel of the result the pixels it is made of: (row, column, weight, whether it is inside), all [n,
+    *size].
 
-    A transform (a0, a1, a2, b0, b1, b2, c0, c1) maps the result's (x, y) to ((a0 x + a1 y + a2) / k, (b0 x + b1 y + b2) / k) of
-    the image, where k = c0 x + c1 y + 1.
+    A transform (a0, a1, a2, b0, b1, b2, c0, c1) maps the result's (x, y) to ((a0 x + a1 y + a2) / k, (b0 x + b1 y +
+    b2) / k) of the image, where k = c0 x + c1 y + 1.
     """
     _, height, width, _ = shape
     y, x = np.arange(size[0], dtype=np.float32)[:, None], np.arange(size[1], dtype=np.float32)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import INTEGERS, int32, int64
+from tapeflow.base.dtypes import INTEGERS, int32, int64, string
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import known_dims
 from tapeflow.core.primitive import P, Primitive
@@ -89,7 +89,7 @@ sorted_unique = Primitive(
     "sorted_unique",
     _sorted_unique_kernel,
     lambda x: (Spec((None,), x.dtype), Spec(x.shape, int64)),
-    accepts=INTEGERS,
+    accepts=INTEGERS | {string},
     multiple=True,
     samples=lambda: [((np.array([5, 2, 5, 3]),), {})],
 )

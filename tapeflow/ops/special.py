@@ -55,9 +55,8 @@ def _each(python, x):
 
 
 def _python_lgamma(x):
-    if x <= 0 and x == math.floor(x):  # a pole; also -inf
-        return math.inf
-    return math.lgamma(x)
+    pole = x <= 0 and (x == -math.inf or x == math.floor(x))
+    return math.inf if pole else math.lgamma(x)
 
 
 def _between(low, high, count=1):

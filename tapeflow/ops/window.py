@@ -1,4 +1,5 @@
-"""Sliding windows over the spatial axes of [batch, *spatial, channels]: the geometry that convolution and pooling share."""
+"""Sliding windows over the spatial axes of [batch, *spatial, channels]: the geometry that convolution and pooling
+share."""
 
 import functools
 import itertools
@@ -25,7 +26,8 @@ def geometry(name, spatial, kernel, strides, dilations, padding):
     if not len(spatial) == len(kernel) == len(strides) == len(dilations):
         raise invalid(
             name,
-            f"{len(spatial)} spatial axes need as many strides ({strides}), dilations ({dilations}) and sizes ({kernel})",
+            f"{len(spatial)} spatial axes need as many strides ({strides}), dilations ({dilations}) and sizes "
+            f"({kernel})",
         )
     out, pads = [], []
     for axis, (n, k, stride, dilation) in enumerate(zip(spatial, kernel, strides, dilations, strict=True)):
@@ -37,7 +39,8 @@ def geometry(name, spatial, kernel, strides, dilations, padding):
         if size is not None and size < 0:
             raise invalid(
                 name,
-                f"Computed output size would be negative: {size} [input_size: {n + before + after}, effective_filter_size: "
+                f"Computed output size would be negative: {size} [input_size: {n + before + after}, "
+                "effective_filter_size: "
                 f"{reach}, stride: {stride}]",
             )
         out.append(size)
@@ -56,7 +59,8 @@ def _axis(name, n, reach, stride, padding):
     if isinstance(padding, str) and padding != "VALID":
         raise invalid(
             name,
-            f'Value for attr \'padding\' of "{padding}" is not in the list of allowed values: "SAME", "VALID", "EXPLICIT"',
+            f'Value for attr \'padding\' of "{padding}" is not in the list of allowed values: "SAME", "VALID", '
+            '"EXPLICIT"',
         )
     before, after = (0, 0) if isinstance(padding, str) else padding
     if before < 0 or after < 0:

@@ -177,7 +177,11 @@ def test_assignments_are_not_followed():
         v.assign(x * x)
         y = v * 1.0
     assert "'state:0'; what is assigned to one is not followed" in tape.explain(y, x)
-    assert "a variable has no past" in tape.explain(v, x) or "'state:0'" in tape.explain(v, x)
+    assert "'state:0'" in tape.explain(v, x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        v.assign(x * x)
+    assert "a variable has no past" in tape.explain(v, x)
 
 
 def test_dtypes():
@@ -199,7 +203,9 @@ def test_a_gradient_that_exists():
     assert "sum, mul, exp, mul" in text
     tape.gradient(y, v)
     assert "persistent=True" in tape.explain(y, v)
-    assert "the target is the source itself" in tape.explain(v * 1.0, v) or "used" in tape.explain(y, v)
+    with tf.GradientTape() as tape:
+        tape.watch(v)
+    assert "the target is the source itself" in tape.explain(v, v)
 
 
 @pytest.mark.parametrize(

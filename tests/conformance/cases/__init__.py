@@ -1,0 +1,3 @@
+"""The tables of cases, one area a file."""
+
+AREAS = ["elementwise", "reduce"]
