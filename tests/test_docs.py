@@ -23,12 +23,25 @@ def name(path):
     return str(path.relative_to(ROOT))
 
 
+class Finder(doctest.DocTestFinder):
+    """Also finds the classes that got TensorFlow's module name when tapeflow took the name `tensorflow`."""
+
+    def _from_module(self, module, object):
+        if super()._from_module(module, object):
+            return True
+        methods = vars(object).values() if isinstance(object, type) else [object]
+        return any(getattr(getattr(m, "__code__", None), "co_filename", None) == module.__file__ for m in methods)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_docstrings(path):
-    module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    result = doctest.testmod(importlib.import_module(module), extraglobs=NAMES, optionflags=FLAGS)
-    assert result.attempted, "its examples stand where doctest does not look"
-    assert not result.failed
+    module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for examples in Finder().find(module, extraglobs=NAMES):
+        runner.run(examples)
+    # A template of docstrings has no example of its own: those of the functions made from it are in their modules.
+    assert runner.tries or ">>> print({" in path.read_text(), "its examples stand where doctest does not look"
+    assert not runner.failures
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)

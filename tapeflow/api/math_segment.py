@@ -6,6 +6,7 @@ from tapeflow.base.dtypes import as_dtype, float32, int32, int64
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor, static_dims
 from tapeflow.core.primitive import P
+from tapeflow.ops.segment import spread_over
 
 
 def _scalar_attr(x, what):
@@ -20,12 +21,6 @@ def _scalar_attr(x, what):
 def _rows(ids, num, dtype):
     """How many rows each segment has."""
     return P.unsorted_segment_sum(P.ones_like(P.cast(ids, dtype=dtype)), ids, num=num)
-
-
-def _over(counts, results):
-    """`counts`, one number a segment, with trailing axes of 1 so that it broadcasts over the results."""
-    extra = len(results.dims) - 1
-    return P.expand_dims(counts, axis=tuple(range(-extra, 0))) if extra else counts
 
 
 def _sum(data, ids, num):
@@ -49,7 +44,7 @@ def _or_zero(reduce):
 
     def reduced(data, ids, num):
         results = reduce(data, ids, num)
-        counts = _over(_rows(ids, num, int32), results)
+        counts = spread_over(results, _rows(ids, num, int32))
         return P.where(P.greater(counts, P.zeros_like(counts)), results, P.zeros_like(results))
 
     return reduced
@@ -58,7 +53,7 @@ def _or_zero(reduce):
 def _mean_in_dtype(data, ids, num):
     """The mean of integers is an integer."""
     total = _sum(data, ids, num)
-    counts = _over(P.cast(_at_least_one(ids, num), dtype=data._dtype), total)
+    counts = spread_over(total, P.cast(_at_least_one(ids, num), dtype=data._dtype))
     return P.truncatediv(total, counts) if data._dtype.is_integer else total / counts
 
 
@@ -69,12 +64,12 @@ def _at_least_one(ids, num):
 
 def _mean(data, ids, num):
     total = _sum(data, ids, num)
-    return true_division(total, _over(P.cast(_at_least_one(ids, num), dtype=data._dtype), total))
+    return true_division(total, spread_over(total, P.cast(_at_least_one(ids, num), dtype=data._dtype)))
 
 
 def _sqrt_n(data, ids, num):
     total = _sum(data, ids, num)
-    return total / P.sqrt(_over(P.cast(_at_least_one(ids, num), dtype=data._dtype), total))
+    return total / P.sqrt(spread_over(total, P.cast(_at_least_one(ids, num), dtype=data._dtype)))
 
 
 # name, reduction, what it computes, and the result of the rows 1, 2, 4 with the ids 0, 1, 1.

@@ -460,10 +460,15 @@ def _no_gpu():
 
 for _name, _method in {**OPERATORS, **METHODS}.items():
     setattr(Tensor, _name, _method)
-SymbolicTensor.__repr__ = symbolic_repr_text
-SymbolicTensor.__str__ = symbolic_str_text
-SymbolicTensor.__format__ = symbolic_formatted
-SymbolicTensor.__reduce__ = SymbolicTensor.__reduce_ex__ = _no_pickle
-SymbolicTensor.numpy = _not_symbolic("numpy")
-SymbolicTensor._numpy = _not_symbolic("_numpy")
-SymbolicTensor.value_index = property(lambda self: self.index)
+_SYMBOLIC = {
+    "__repr__": symbolic_repr_text,
+    "__str__": symbolic_str_text,
+    "__format__": symbolic_formatted,
+    "__reduce__": _no_pickle,
+    "__reduce_ex__": _no_pickle,
+    "numpy": _not_symbolic("numpy"),
+    "_numpy": _not_symbolic("_numpy"),
+    "value_index": property(lambda self: self.index),
+}
+for _name, _method in _SYMBOLIC.items():
+    setattr(SymbolicTensor, _name, _method)

@@ -141,14 +141,19 @@ def _count_up_to(self, limit):
     return bind(P.count_up_to, (), {"variable": self, "limit": limit})
 
 
-Variable.__hash__ = _hash
-Variable.__getitem__ = _index
-Variable.ref = Variable.experimental_ref = lambda self: Reference(self)
-Variable.ndim = property(lambda self: self.shape.rank)
-Variable.batch_scatter_update = _batch_scatter_update
-Variable.sparse_read = _sparse_read
-Variable.gather_nd = _gather_nd
-Variable.count_up_to = _count_up_to
+_METHODS = {
+    "__hash__": _hash,
+    "__getitem__": _index,
+    "ref": lambda self: Reference(self),
+    "experimental_ref": lambda self: Reference(self),
+    "ndim": property(lambda self: self.shape.rank),
+    "batch_scatter_update": _batch_scatter_update,
+    "sparse_read": _sparse_read,
+    "gather_nd": _gather_nd,
+    "count_up_to": _count_up_to,
+}
+for _name, _method in _METHODS.items():
+    setattr(Variable, _name, _method)
 for _how, _what in _SCATTERS.items():
     setattr(Variable, f"scatter_{_how}", _scatter(_how, _what))
     if _how not in ("mul", "div"):

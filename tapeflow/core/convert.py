@@ -276,7 +276,7 @@ class Unknown:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = __rfloordiv__ = __neg__ = _same
     __mod__ = __rmod__ = _same
     __lt__ = __gt__ = __le__ = __ge__ = __eq__ = _same
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 UNKNOWN = Unknown()

@@ -3,6 +3,7 @@
 import inspect
 import os
 import sys
+from typing import Any
 
 from tapeflow.core.state import Idle, Mark, state
 from tapeflow.core.tensor import Tensor
@@ -79,7 +80,7 @@ def _source(name, names):
     raise TypeError(f"A derivative rule asks for {name!r}; the op's inputs are {', '.join(names)}.")
 
 
-_takers = {}
+_takers: dict[tuple, Any] = {}
 
 
 def _taker(sources):

@@ -1,5 +1,7 @@
 """`IndexedSlices`: the rows of a tensor that a gather touched, the form in which its cotangent stays small."""
 
+from typing import Any
+
 from tapeflow.base.dtypes import as_dtype, float32, int64
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec, TypeSpec
@@ -21,8 +23,8 @@ class IndexedSlices:
     """
 
     # What core needs of the ops above it; ops/index.py fills them in.
-    to_dense = None
-    concat = None
+    to_dense: Any = None
+    concat: Any = None
 
     def __init__(self, values, indices, dense_shape=None):
         self._values = values

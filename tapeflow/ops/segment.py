@@ -73,13 +73,17 @@ def _segment_infer(name):
 def _take(results, ids):
     """The result of each row's own segment; zeros for rows that were dropped."""
     rows = P.gather(results, P.maximum(ids, P.zeros_like(ids)), axis=0, batch_dims=0)
-    return P.where(_spread_over(rows, P.greater_equal(ids, P.zeros_like(ids))), rows, P.zeros_like(rows))
+    return P.where(spread_over(rows, P.greater_equal(ids, P.zeros_like(ids))), rows, P.zeros_like(rows))
 
 
-def _spread_over(rows, mask):
-    """`mask`, one bool a row, with trailing axes of 1 so that it broadcasts over the rows."""
-    extra = len(rows.dims) - len(mask.dims)
-    return P.expand_dims(mask, axis=tuple(range(-extra, 0))) if extra else mask
+def spread_over(rows, each):
+    """`each`, one value a row, with trailing axes of 1 so that it broadcasts over the rows."""
+    if rows.dims is not None and each.dims is not None:
+        extra = len(rows.dims) - len(each.dims)
+        return P.expand_dims(each, axis=tuple(range(-extra, 0))) if extra else each
+    rank = P.strided_slice(P.shape(P.shape(each)), key=(0,))
+    ones = P.ones_like(P.strided_slice(P.shape(rows), key=((rank, None, None),)))
+    return P.reshape(each, shape=P.concat(P.shape(each), ones, axis=0))
 
 
 def _share(data, ids, out, num):
@@ -304,4 +308,4 @@ invert_permutation = Primitive(
     samples=lambda: [((np.array([2, 0, 1]),), {})],
 )
 
-__all__ = ["accumulate", "unsorted_segment_max", "unsorted_segment_min", "unsorted_segment_prod", "unsorted_segment_sum"]
+__all__ = ["accumulate", "spread_over", "unsorted_segment_max", "unsorted_segment_min", "unsorted_segment_prod", "unsorted_segment_sum"]

@@ -284,3 +284,37 @@ ragged_slots = Primitive(
     accepts={int32, int64},
     samples=lambda: [((np.array([0, 2, 2, 5]),), {"shape": (3, 2)}), ((np.array([0, 1, 3]), np.array([0, 2, 2, 5])), {"shape": (2, 2, 3)})],
 )
+
+
+def _checked_splits_kernel(splits, *, count, what):
+    if splits.ndim != 1 or not len(splits):
+        raise ValueError(splits.shape)
+    fault = None
+    if splits[0] != 0:
+        fault = f"zero: row_splits[0] must be 0, got {splits[0]}"
+    elif np.any(splits[1:] < splits[:-1]):
+        at = int(np.flatnonzero(splits[1:] < splits[:-1])[0]) + 1
+        fault = f"monotonic: row_splits[{at}] = {splits[at]} is less than row_splits[{at - 1}] = {splits[at - 1]}"
+    elif splits[-1] != count:
+        fault = f"row_splits[-1] must be the number of values: {splits[-1]} is not {count}"
+    if fault is not None:
+        raise invalid(what, f"Arguments to {what} do not form a valid RaggedTensor:{fault}")
+    return splits
+
+
+def _checked_splits_infer(splits, *, count, what):
+    if splits.shape is not None and len(splits.shape) != 1:
+        raise ValueError(f"Shape {listed(splits.shape)} must have rank 1: row_splits is a vector")
+    if splits.shape == (0,):
+        raise ValueError("row_splits tensor may not be empty.")
+    return splits
+
+
+# The splits themselves, with an error where they do not divide `count` values into rows.
+checked_splits = Primitive(
+    "checked_splits",
+    _checked_splits_kernel,
+    _checked_splits_infer,
+    accepts={int32, int64},
+    samples=lambda: [((np.array([0, 2, 2, 5]),), {"count": 5, "what": "sample"})],
+)

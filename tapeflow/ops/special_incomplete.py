@@ -253,7 +253,7 @@ def _beta_fraction(a, b, x):
 def _beta_usual(a, b, x):
     swapped = x > (a + 1) / (a + b + 2)
     a, b = np.where(swapped, b, a), np.where(swapped, a, b)
-    x, y = np.where(swapped, 1 - x, x), x
+    x = np.where(swapped, 1 - x, x)
     result = _beta_factor(a, b, x) / a * _beta_fraction(a, b, x)
     return np.where(swapped, 1 - result, result)
 
