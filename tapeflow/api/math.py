@@ -61,7 +61,7 @@ BINARY = [
     ("realdiv", P.truediv, "x / y of floats or complex numbers.", "tf.realdiv([1.0, 3.0], 2.0)", "[0.5 1.5]"),
     ("truncatediv", P.truncatediv, "The quotient rounded towards zero.", "tf.truncatediv([7, -7], 2)", "[ 3 -3]"),
     ("truncatemod", P.truncatemod, "What truncatediv leaves: it has x's sign.", "tf.truncatemod([7, -7], 3)", "[ 1 -1]"),
-    ("math.multiply_no_nan", P.mul_no_nan, "x * y, but 0 where y is 0.", "tf.math.multiply_no_nan(3.0, [0.0, 2.0])", "[0. 6.]"),
+    ("math.multiply_no_nan", P.mul_no_nan, "x * y; 0 where y is 0.", "tf.math.multiply_no_nan(3.0, [0.0, 2.0])", "[0. 6.]"),
     ("math.xlogy", P.xlogy, "x * log(y), but 0 where x is 0.", "tf.math.xlogy([0.0, 2.0], [0.0, 1.0])", "[0. 0.]"),
     ("math.xlog1py", P.xlog1py, "x * log(1 + y), but 0 where x is 0.", "tf.math.xlog1py([0.0, 2.0], 0.0)", "[0. 0.]"),
     ("math.xdivy", P.xdivy, "x / y, but 0 where x is 0.", "tf.math.xdivy([0.0, 2.0], [0.0, 4.0])", "[0. 0.5]"),

@@ -339,8 +339,8 @@ def accumulate_n(inputs, shape=None, tensor_dtype=None, name=None):
     tensors = [convert_to_tensor(x) for x in inputs]
     if tensor_dtype is not None and as_dtype(tensor_dtype) is not tensors[0]._dtype:
         raise TypeError(
-            f"The `tensor_dtype` argument is {as_dtype(tensor_dtype)}, but `input` is of type {tensors[0]._dtype}. These must "
-            "be equal. Try casting the input to the desired type."
+            f"The `tensor_dtype` argument is {as_dtype(tensor_dtype)}, but `input` is of type {tensors[0]._dtype}. These "
+            "must be equal. Try casting the input to the desired type."
         )
     for x in tensors:
         if shape is not None and not x.shape.is_compatible_with(shape):

@@ -283,11 +283,9 @@ def in_top_k(targets, predictions, k, name=None):
         raise invalid("in_top_k", f"predictions must be 2-dimensional, got shape {list(scores.dims)}")
     if targets.dims is not None and len(targets.dims) != 1:
         raise invalid("in_top_k", f"targets must be 1-dimensional, got shape {list(targets.dims)}")
-    if None not in (scores.dims, targets.dims) and None not in (scores.dims[0], targets.dims[0]):
-        if scores.dims[0] != targets.dims[0]:
-            raise invalid(
-                "in_top_k", f"First dimension of predictions {scores.dims[0]} must match length of targets {targets.dims[0]}"
-            )
+    rows, length = [None if x.dims is None else x.dims[0] for x in (scores, targets)]
+    if rows is not None and length is not None and rows != length:
+        raise invalid("in_top_k", f"First dimension of predictions {rows} must match length of targets {length}")
     classes = P.cast(P.shape(scores)[1], dtype=targets._dtype)
     exists = P.logical_and(P.greater_equal(targets, P.zeros_like(targets)), P.less(targets, classes))
     places = P.expand_dims(P.where(exists, targets, P.zeros_like(targets)), axis=(1,))

@@ -384,8 +384,13 @@ class GradientTape:
     def _pull_back(self, seeds, handles):
         """The cotangent of each source (a tensor or `Variable`), None where nothing reaches it."""
         marks = [self._marks_of(handle) for handle in handles]
-        cotangents = pull_back(self._records, seeds, [mark for some in marks for mark in some])
-        return [total_of([cotangents[id(mark)] for mark in some if id(mark) in cotangents]) for some in marks]
+        sources = {id(mark): mark for some in marks for mark in some}
+        complete = len(sources) == len(self._leaves) and all([key in self._leaves for key in sources])
+        cotangents = pull_back(self._records, seeds, sources.values(), complete)
+        return [
+            cotangents.get(id(some[0])) if len(some) == 1 else total_of([cotangents.get(id(mark)) for mark in some])
+            for some in marks
+        ]
 
     def _marks_of(self, handle):
         """The marks by which this tape knows a source."""
@@ -402,5 +407,6 @@ def total_of(cotangents):
     """The sum of some cotangents; None where there is none."""
     total = None
     for g in cotangents:
-        total = g if total is None else add_cotangents(total, g)
+        if g is not None:
+            total = g if total is None else add_cotangents(total, g)
     return total

@@ -130,6 +130,8 @@ class DType:
     def __eq__(self, other):
         if self is other:
             return True
+        if other.__class__ is str:
+            return other == self.name or _BY_KEY.get(other) is self
         if other is None or other.__class__ is DType:
             return False
         try:

@@ -1,7 +1,6 @@
 """`install_as_tensorflow` makes `import tensorflow` find tapeflow, and `load_keras` puts the real Keras 3 on top."""
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import os
 import sys
@@ -40,7 +39,7 @@ def install_as_tensorflow():
     sys.meta_path.insert(0, _Finder())
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class _Finder:
     """Finds `tensorflow.x.y` as the module tapeflow.x.y, and `tapeflow.keras.x` as Keras's own module."""
 
     def find_spec(self, name, path=None, target=None):

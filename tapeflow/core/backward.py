@@ -17,18 +17,19 @@ def reachable(records, sources):
     return found
 
 
-def pull_back(records, seeds, sources):
+def pull_back(records, seeds, sources, complete=False):
     """Carry cotangents from results back to sources.
 
     Args:
         records: the recorded ops in program order.
         seeds: pairs (mark, cotangent) of the targets; pairs of one mark add up.
         sources: the marks whose cotangents are wanted.
+        complete: everything recorded depends on the sources (they are all that was watched): nothing needs to be left out.
 
     Returns:
         A dict from id(mark) to cotangent (a tensor or `IndexedSlices`); a source without one is not connected.
     """
-    useful = reachable(records, sources)
+    useful = None if complete else reachable(records, sources)
     wanted = {id(mark) for mark in sources}
     cotangents = {}
     for mark, g in seeds:
@@ -43,7 +44,7 @@ def pull_back(records, seeds, sources):
                 del cotangents[key]
             if g.__class__ is IndexedSlices:
                 if op is P.identity:  # the slices pass through, as from a copy of an embedding table
-                    if id(marks[0]) in useful:
+                    if useful is None or id(marks[0]) in useful:
                         _accumulate(cotangents, id(marks[0]), g)
                     continue
                 g = g.dense()
@@ -52,14 +53,25 @@ def pull_back(records, seeds, sources):
             if g is None:
                 continue
         if saved.__class__ is list:
-            for mark, entry in zip(marks, saved, strict=True):
-                if entry is not None and id(mark) in useful:
-                    result = _apply(entry, g, attrs)
-                    if result is not None:
-                        _accumulate(cotangents, id(mark), result)
+            for mark, entry in zip(marks, saved):  # noqa: B905 - made together; strict costs
+                if entry is None or (useful is not None and id(mark) not in useful):
+                    continue
+                rule, residuals, dims = entry
+                if rule.call is same:
+                    result = g
+                elif attrs or (rule.scales and g._dtype.is_complex):
+                    result = _apply(rule, residuals, g, attrs)
+                else:
+                    result = rule.call(g, *residuals)
+                if dims is not None:
+                    result = P.sum_to(result, shape=dims)
+                if result is not None:
+                    key = id(mark)
+                    before = cotangents.get(key)
+                    cotangents[key] = result if before is None else add_cotangents(result, before)
         elif saved is not None:
             rule, residuals = saved
-            needs = tuple([mark is not None and id(mark) in useful for mark in marks])
+            needs = tuple([mark is not None and (useful is None or id(mark) in useful) for mark in marks])
             if any(needs):
                 results = rule.call(g, needs, *residuals, **rule.attrs(attrs))
                 for mark, need, result in zip(marks, needs, results, strict=True):
@@ -68,19 +80,12 @@ def pull_back(records, seeds, sources):
     return cotangents
 
 
-def _apply(entry, g, attrs):
-    """The cotangent of one input."""
-    rule, residuals, dims = entry
-    call = rule.call
-    if call is same:
-        result = g
-    elif rule.scales and g._dtype.is_complex:
-        result = P.conj(call(P.conj(g), *residuals, **rule.attrs(attrs)))
-    elif attrs:
-        result = call(g, *residuals, **rule.attrs(attrs))
-    else:
-        result = call(g, *residuals)
-    return result if dims is None else P.sum_to(result, shape=dims)
+def _apply(rule, residuals, g, attrs):
+    """The cotangent of one input by a rule that takes attrs, or that scales complex numbers."""
+    attrs = rule.attrs(attrs)
+    if rule.scales and g._dtype.is_complex:
+        return P.conj(rule.call(P.conj(g), *residuals, **attrs))
+    return rule.call(g, *residuals, **attrs)
 
 
 def _taken(op, cotangents, outs, specs, wanted):

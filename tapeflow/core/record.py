@@ -30,15 +30,17 @@ class Rule:
     Attributes:
         call: the rule itself.
         take: `take(inputs, out)` gives the residuals.
+        reads: whether it reads any residual.
         scales: the rule is an elementwise op's: it is to be conjugated for complex numbers, and summed over broadcast axes.
     """
 
-    __slots__ = ("attr_names", "call", "every_attr", "scales", "take")
+    __slots__ = ("attr_names", "call", "every_attr", "reads", "scales", "take")
 
     def __init__(self, call, names, skip, scales=False):
         self.call = {1: same, -1: opposite}.get(call, call)
         self.scales = scales
         residuals, self.attr_names, self.every_attr = rule_parameters(self.call)
+        self.reads = len(residuals) > skip
         self.take = _taker(tuple([_source(name, names) for name in residuals[skip:]]))
 
     def residuals(self, inputs, out):
@@ -161,12 +163,12 @@ def note(op, inputs, attrs, outputs):
         return
     if watchers is not ids and watchers == ids:
         watchers = ids
-    differentiable = op.plans is not None
     if op.multiple:
-        out_marks = tuple([_marked(out, watchers if differentiable else ()) for out in outputs])
+        out_marks = tuple([_marked(out, watchers if op.plans is not None else ()) for out in outputs])
+        record = make_record(op, inputs, attrs, outputs, out_marks)
     else:
-        out_marks = (_marked(outputs, watchers if differentiable else ()),)
-    record = make_record(op, inputs, attrs, outputs, out_marks)
+        mark = _marked(outputs, watchers if op.plans is not None else ())
+        record = make_record(op, inputs, attrs, outputs, (mark,))
     for recorder in state.recorders:
         if watchers is ids or recorder.id in watchers:
             recorder.note(record, inputs, outputs)
@@ -242,11 +244,15 @@ def make_record(op, inputs, attrs, outputs, out_marks, marks=None):
             marks.append(mark if mark is not None and mark.watchers else None)
     if rules.__class__ is tuple:
         saved = []
-        for i, rule in enumerate(rules):
-            if rule is None or marks[i] is None:
+        shape = outputs._value.shape if outputs.__class__ is Tensor else None
+        for rule, mark, x in zip(rules, marks, inputs):  # noqa: B905 - checked when the op was registered; strict costs
+            if rule is None or mark is None:
                 saved.append(None)
-            else:
-                saved.append((rule, rule.take(inputs, outputs), broadcast_from(inputs[i], outputs) if rule.scales else None))
+                continue
+            dims = None
+            if rule.scales and (x.__class__ is not Tensor or x._value.shape != shape):
+                dims = broadcast_from(x, outputs)
+            saved.append((rule, rule.take(inputs, outputs) if rule.reads else (), dims))
     elif rules is not None:
         saved = (rules, rules.take(inputs, outputs))
     specs = tuple([out.spec if _known(out.dims) else out for out in outputs]) if op.multiple else None

@@ -108,7 +108,7 @@ def start(recorder):
 
 def stop(recorder):
     """Take a recorder out; it may be any of the active ones."""
-    set_recorders(tuple([other for other in state.recorders if other is not recorder]))
+    set_recorders(tuple([other for other in state.recorders if other is not recorder]) if len(state.ids) > 1 else ())
     active_ids.discard(recorder.id)
 
 

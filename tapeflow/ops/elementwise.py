@@ -9,7 +9,17 @@ from tapeflow.base.dtypes import COMPLEX, bool_, complex64, complex128, float32,
 from tapeflow.base.errors import UnimplementedError, invalid
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
-from tapeflow.ops.family import FLOATS, INEXACT, NUMBERS, REALS, SIGNED, batch_elementwise, broadcast_specs, elementwise, sample
+from tapeflow.ops.family import (
+    FLOATS,
+    INEXACT,
+    NUMBERS,
+    REALS,
+    SIGNED,
+    batch_elementwise,
+    broadcast_specs,
+    elementwise,
+    sample,
+)
 
 # operator.* rather than np.*: a ufunc called on NumPy scalars costs 20 times an operator.
 EQUATABLE = NUMBERS | {bool_, string}
@@ -140,7 +150,11 @@ def _nonzero(x):
 
 
 mul_no_nan = elementwise(
-    "mul_no_nan", _unless_zero(1, operator.mul), lambda t, y: P.mul_no_nan(t, y), lambda t, x: P.mul_no_nan(x, t), accepts=INEXACT
+    "mul_no_nan",
+    _unless_zero(1, operator.mul),
+    lambda t, y: P.mul_no_nan(t, y),
+    lambda t, x: P.mul_no_nan(x, t),
+    accepts=INEXACT,
 )
 div_no_nan = elementwise(
     "div_no_nan",
@@ -233,7 +247,7 @@ def _relu_kernel(x):
 
 
 def _gate_kernel(t, x):
-    return np.multiply(t, x > 0)  # twice as fast as np.where; as in TensorFlow an infinite t makes nan where the gate is shut
+    return np.multiply(t, x > 0)  # twice as fast as np.where; as in TensorFlow, nan where t is infinite and the gate shut
 
 
 relu = elementwise("relu", _relu_kernel, lambda t, out: P.gate(t, out), accepts=REALS)

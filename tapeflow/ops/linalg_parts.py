@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from tapeflow.base.dtypes import COMPLEX, bool_, complex64, float16, float32, float64
+from tapeflow.base.dtypes import COMPLEX, bool_, float16, float32, float64
 from tapeflow.base.errors import invalid
-from tapeflow.core.convert import known_dims
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import NUMBERS, sample
@@ -48,7 +47,7 @@ def upper(x):
 
 def diagonal(x):
     """The main diagonal."""
-    return P.diag_part(x, P.zeros_like(x[(..., *(0,) * rank_of(x))]), k=(0, 0), align="RIGHT_LEFT")
+    return P.diag_part(x, k=(0, 0), align="RIGHT_LEFT")
 
 
 def column(x):
@@ -179,7 +178,7 @@ def _check_band(name, dims, k, align):
                 raise invalid(name, f"{which}_diag_index is out of bound: {d}. {bounds}")
     if align not in ALIGNMENTS:
         allowed = ", ".join(f'"{a}"' for a in ALIGNMENTS)
-        raise invalid(name, f'Value for attr \'align\' of "{align}" is not in the list of allowed values: {allowed}')
+        raise invalid(name, f"Value for attr 'align' of \"{align}\" is not in the list of allowed values: {allowed}")
 
 
 def _packed_dims(dims, k):
@@ -188,43 +187,35 @@ def _packed_dims(dims, k):
     return (*dims[:-2], length) if k[0] == k[1] else (*dims[:-2], k[1] - k[0] + 1, length)
 
 
-def _diag_part_kernel(x, padding, *, k, align):
+def _diag_part_kernel(x, *, k, align):
     _check_band("MatrixDiagPartV3", x.shape, k, align)
     m, place, i, j = _places(*x.shape[-2:], k, align)
-    packed = np.empty((*x.shape[:-2], k[1] - k[0] + 1, diagonal_length(*x.shape[-2:], k)), x.dtype)
-    packed[...] = padding if np.ndim(padding) == 0 else np.asarray(padding)[..., None, None]
+    if k[0] == k[1]:
+        return x[..., i, j]
+    packed = np.zeros(_packed_dims(x.shape, k), x.dtype)
     packed[..., m, place] = x[..., i, j]
-    return packed.reshape(_packed_dims(x.shape, k))
+    return packed
 
 
-def _diag_part_infer(x, padding, *, k, align):
+def _diag_part_infer(x, *, k, align):
     _check_band("MatrixDiagPartV3", x.shape, k, align)
     return Spec(None if x.shape is None else _packed_dims(x.shape, k), x.dtype)
 
 
-def _diag_part_vjp(g, wanted, x, *, k, align):
-    dx = P.set_diag(P.zeros_like(x), g, k=k, align=align) if wanted[0] else None
-    if not wanted[1]:
-        return dx, None
-    inside = P.diag_part(P.ones_like(x), P.zeros_like(_first(x)), k=k, align=align)
-    return dx, P.sum(g * (1 - inside), axis=None, keepdims=False)
+def _diag_part_vjp(g, x_shape, *, k, align):
+    return P.set_diag(P.fill(shape=x_shape, value=0, dtype=g._dtype), g, k=k, align=align)
 
 
-def _first(x):
-    """A scalar of the dtype of `x`."""
-    return P.zeros_like(P.sum(x, axis=None, keepdims=False))
-
-
-# The diagonals k[0]..k[1], the highest first, in rows as long as the longest; what is left of a row is `padding`.
+# The diagonals k[0]..k[1], the highest first, in rows as long as the longest; what is left of a row is 0.
 diag_part = Primitive(
     "diag_part",
     _diag_part_kernel,
     _diag_part_infer,
-    vjp=_diag_part_vjp,
+    vjp=(_diag_part_vjp,),
     jvp="linear",
     batch=batch_leading,
     samples=lambda: [
-        ((sample(2, 3, 5), np.float64(0.5)), {"k": k, "align": align})
+        ((sample(2, 3, 5),), {"k": k, "align": align})
         for k, align in [((0, 0), "RIGHT_LEFT"), ((-1, 2), "RIGHT_LEFT"), ((-2, 1), "LEFT_RIGHT"), ((1, 4), "LEFT_LEFT")]
     ],
 )
@@ -258,9 +249,10 @@ def _set_diag_infer(x, diagonal, *, k, align):
     return x
 
 
-def _set_diag_vjp(g, wanted, diagonal, *, k, align):
-    dx = P.set_diag(g, P.zeros_like(diagonal), k=k, align=align) if wanted[0] else None
-    return dx, P.diag_part(g, _first(g), k=k, align=align) if wanted[1] else None
+def _set_diag_vjp(g, wanted, diagonal_shape, *, k, align):
+    rest = P.fill(shape=diagonal_shape, value=0, dtype=g._dtype)
+    dx = P.set_diag(g, rest, k=k, align=align) if wanted[0] else None
+    return dx, P.diag_part(g, k=k, align=align) if wanted[1] else None
 
 
 # `x` with other values on the diagonals k[0]..k[1], packed as `diag_part` packs them.
@@ -276,5 +268,3 @@ set_diag = Primitive(
         ((sample(2, 3, 5), sample(2, 3, 3, seed=1)), {"k": (-1, 1), "align": "LEFT_RIGHT"}),
     ],
 )
-
-__all__ = ["band_part", "complex64", "diag_part", "known_dims", "set_diag"]

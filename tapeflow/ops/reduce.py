@@ -255,7 +255,7 @@ def _logaddexp_scan(x, axis, dtype):
 
 
 def _logsumexp_vjp(g, x, out, *, axis, exclusive=False, reverse=False):
-    """exp(x) times the sum of g exp(-out) over the later elements, each sign of g in logarithms so that nothing overflows."""
+    """exp(x) times the sum of g exp(-out) over the later elements; each sign of g in logarithms, so nothing overflows."""
 
     def part(g):
         safe = P.where(P.greater(g, P.zeros_like(g)), g, P.zeros_like(g))
@@ -270,11 +270,15 @@ def _scan_samples():
     return [((sample(2, 3, 5),), {"axis": axis, **flag}) for axis, flag in zip((0, 1, -1, -2), flags, strict=True)]
 
 
+def _cumsum_vjp(g, *, axis, exclusive=False, reverse=False):
+    return P.cumsum(g, axis=axis, exclusive=exclusive, reverse=not reverse)
+
+
 cumsum = Primitive(
     "cumsum",
     _scan(np.cumsum, 0),
     _scan_infer,
-    vjp=(lambda g, *, axis, exclusive=False, reverse=False: P.cumsum(g, axis=axis, exclusive=exclusive, reverse=not reverse),),
+    vjp=(_cumsum_vjp,),
     jvp="linear",
     batch=_batch_scan,
     accepts=NUMBERS,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tapeflow.base import shape
 from tapeflow.base.dtypes import INTEGERS, NUMBERS, int32, int64
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import known_dims
@@ -61,8 +62,7 @@ def _segment_infer(name):
         (rows,) = known_dims((num,))
         if data.shape is None or ids.shape is None:
             return Spec(None, data.dtype)
-        differ = any(None not in (n, m) and n != m for n, m in zip(data.shape, ids.shape, strict=False))
-        if differ or len(ids.shape) > len(data.shape):
+        if not shape.compatible(data.shape[: len(ids.shape)], ids.shape):
             shapes = f"data.shape = {list(data.shape)} does not start with segment_ids.shape = {list(ids.shape)}"
             raise invalid(name, shapes)
         return Spec((rows, *data.shape[len(ids.shape) :]), data.dtype)
@@ -101,7 +101,7 @@ def _extreme_jvp(t, data, ids, out, *, num):
 
 
 def _prod_vjp(g, data, ids, out, *, num):
-    """The product of the other rows: the result over the row, or, where the row is the segment's only 0, the rest's product."""
+    """The product of the other rows: the result over the row, but for a segment's only 0 the product of the rest."""
     is_zero = P.equal(data, P.zeros_like(data))
     zeros = P.unsorted_segment_sum(P.where(is_zero, P.ones_like(data), P.zeros_like(data)), ids, num=num)
     rest = P.unsorted_segment_prod(P.where(is_zero, P.ones_like(data), data), ids, num=num)
@@ -184,13 +184,13 @@ def _sorted_ids_kernel(ids, data):
     if not data.ndim or len(data) != len(ids):
         raise ValueError(data.shape)
     if len(ids) and ids[0] < 0:
-        raise invalid(
-            "segment", f"Segment id {ids[0]} out of range [0, {len(ids)}), possibly because 'segment_ids' input is not sorted."
-        )
+        why = "possibly because 'segment_ids' input is not sorted"
+        raise invalid("segment", f"Segment id {ids[0]} out of range [0, {len(ids)}), {why}.")
     falls = np.flatnonzero(ids[1:] < ids[:-1])
     if len(falls):
         i = int(falls[0])
-        raise invalid("segment", f"segment ids are not increasing: segment_ids[{i}] = {ids[i]}, segment_ids[{i + 1}] = {ids[i + 1]}")
+        pair = f"segment_ids[{i}] = {ids[i]}, segment_ids[{i + 1}] = {ids[i + 1]}"
+        raise invalid("segment", f"segment ids are not increasing: {pair}")
     return ids
 
 
@@ -199,10 +199,9 @@ def _sorted_ids_infer(ids, data):
         raise invalid("segment", f"segment_ids should be a vector, got the shape {list(ids.shape)}.")
     if data.shape == ():
         raise invalid("segment", "input must be at least rank 1, got a scalar")
-    if ids.shape is not None and data.shape is not None and None not in (ids.shape[0], data.shape[0]) and ids.shape[0] != data.shape[0]:
-        raise invalid(
-            "segment", f"segment_ids should be the same size as dimension 0 of input: {ids.shape[0]} is not {data.shape[0]}."
-        )
+    count, rows = [None if spec.shape is None else spec.shape[0] for spec in (ids, data)]
+    if count is not None and rows is not None and count != rows:
+        raise invalid("segment", f"segment_ids should be the same size as dimension 0 of input: {count} is not {rows}.")
     return ids
 
 
@@ -252,13 +251,12 @@ def _bincount_kernel(values, weights, *, size, binary):
 
 def _bincount_infer(values, weights, *, size, binary):
     dims, given = values.shape, weights.shape
-    if dims is not None and given is not None and given not in ((0,), (None,)):
-        if len(dims) != len(given) or any(None not in (n, m) and n != m for n, m in zip(dims, given, strict=True)):
-            raise invalid(
-                "bincount",
-                "`weights` must be the same shape as `arr` or a length-0 `Tensor`, in which case it acts as all weights equal "
-                f"to 1. Received {list(given)} and {list(dims)}",
-            )
+    if None not in (dims, given) and given not in ((0,), (None,)) and not shape.compatible(dims, given):
+        raise invalid(
+            "bincount",
+            "`weights` must be the same shape as `arr` or a length-0 `Tensor`, in which case it acts as all weights equal "
+            f"to 1. Received {list(given)} and {list(dims)}",
+        )
     if dims is not None and len(dims) > 2:
         raise invalid("bincount", f"Shape must be at most rank 2 but is rank {len(dims)}: {list(dims)}")
     if dims is None:
@@ -308,4 +306,4 @@ invert_permutation = Primitive(
     samples=lambda: [((np.array([2, 0, 1]),), {})],
 )
 
-__all__ = ["accumulate", "spread_over", "unsorted_segment_max", "unsorted_segment_min", "unsorted_segment_prod", "unsorted_segment_sum"]
+__all__ = ["accumulate", "spread_over"]

@@ -54,11 +54,6 @@ def _each(python, x):
     return np.array([python(v) for v in x.reshape(-1).tolist()], x.dtype).reshape(x.shape)
 
 
-def _python_lgamma(x):
-    pole = x <= 0 and (x == -math.inf or x == math.floor(x))
-    return math.inf if pole else math.lgamma(x)
-
-
 def _between(low, high, count=1):
     """Registry samples with every input in an interval."""
     return lambda: [(tuple(sample(2, 3, low=low, high=high, seed=i) for i in range(count)), {})]
@@ -82,7 +77,7 @@ ndtri = _special("ndtri", "erf", lambda t, out: t * (math.sqrt(2 * math.pi) * P.
 
 # Gamma functions. Derivatives in an order (of polygamma, zeta, betainc) are not defined here, as in TensorFlow.
 
-lgamma = _special("lgamma", "gamma", lambda t, x: t * P.digamma(x), python=_python_lgamma)
+lgamma = _special("lgamma", "gamma", lambda t, x: t * P.digamma(x))
 digamma = _special("digamma", "gamma", lambda t, x: t * P.polygamma(P.ones_like(x), x))
 polygamma = elementwise(
     "polygamma",
@@ -186,7 +181,9 @@ def _or_at_zero(x, value, limit):
 bessel_i0 = _special("bessel_i0", "bessel", lambda t, x: t * P.bessel_i1(x))
 bessel_i0e = _special("bessel_i0e", "bessel", lambda t, x, out: t * (P.bessel_i1e(x) - P.sign(x) * out))
 bessel_i1 = _special("bessel_i1", "bessel", lambda t, x, out: t * (P.bessel_i0(x) - _or_at_zero(x, out / x, 0.5)))
-bessel_i1e = _special("bessel_i1e", "bessel", lambda t, x, out: t * (P.bessel_i0e(x) - P.sign(x) * out - _or_at_zero(x, out / x, 0.5)))
+bessel_i1e = _special(
+    "bessel_i1e", "bessel", lambda t, x, out: t * (P.bessel_i0e(x) - P.sign(x) * out - _or_at_zero(x, out / x, 0.5))
+)
 bessel_j0 = _special("bessel_j0", "bessel", lambda t, x: -t * P.bessel_j1(x))
 bessel_j1 = _special("bessel_j1", "bessel", lambda t, x, out: t * (P.bessel_j0(x) - _or_at_zero(x, out / x, 0.5)))
 bessel_k0 = _special("bessel_k0", "bessel", lambda t, x: -t * P.bessel_k1(x))

@@ -147,5 +147,10 @@ def _spence_high(x):
 def spence(x):
     """Li2(1 - x); nan for x < 0."""
     return by_region(
-        [((x >= 0) & (x < 0.5), _spence_low), ((x >= 0.5) & (x <= 2), lambda x: _by_log(0.0 - np.log(x))), (x > 2, _spence_high)], x
+        [
+            ((x >= 0) & (x < 0.5), _spence_low),
+            ((x >= 0.5) & (x <= 2), lambda x: _by_log(0.0 - np.log(x))),
+            (x > 2, _spence_high),
+        ],
+        x,
     )
