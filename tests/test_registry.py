@@ -10,12 +10,19 @@ from tapeflow.core.record import Rule
 
 # Primitives whose results are not a function of their inputs alone, each with the reason.
 UNCHECKED = {
-    "ctc_loss": "has no second derivative: tests/nn/test_ctc.py",
     "read_variable": "reads a variable: tests/test_variable.py",
     "update_variable": "writes a variable: tests/test_variable.py",
     "assign_slice": "changes a variable: tests/array/test_variable_parts.py",
     "scatter_variable": "changes a variable: tests/array/test_variable_parts.py",
     "count_up_to": "changes a variable: tests/array/test_variable_parts.py",
+}
+
+# Single checks that a primitive is spared, each with the reason.
+SPARED = {
+    ("py_call", "jvp"): "Python code that a graph calls has no forward derivative: it raises UnimplementedError",
+    ("ctc_loss", "vjp"): "its second result is its gradient, which has no derivative: tests/nn/test_ctc.py checks the first",
+    ("ctc_loss", "second order"): "has no second derivative, as in TensorFlow: tests/nn/test_ctc.py",
+    ("ctc_loss", "jvp"): "has no second derivative, from which the tangent would come: tests/nn/test_ctc.py",
 }
 
 
@@ -60,6 +67,8 @@ def cases():
             continue
         for number, sample in enumerate(samples):
             for check in checks.CHECKS:
+                if (name, check) in SPARED:
+                    continue
                 yield pytest.param(name, converted(op, sample), check, id=f"{name}-{number}-{check}")
 
 

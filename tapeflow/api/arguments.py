@@ -4,6 +4,7 @@ import numbers
 
 import numpy as np
 
+from tapeflow.base.dtypes import string
 from tapeflow.base.errors import InvalidArgumentError, invalid
 from tapeflow.core.convert import convert_to_tensor, static_dims, static_value
 from tapeflow.core.primitive import P
@@ -34,6 +35,8 @@ def _plain(value, dtype):
     try:
         return convert_to_tensor(value, dtype)
     except ValueError:
+        if value is None:
+            raise
         raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype {dtype.name}") from None
 
 
@@ -52,9 +55,13 @@ def axis_number(axis, name="axis"):
         )
     if isinstance(axis, numbers.Integral):
         return int(axis)
-    if isinstance(axis, (numbers.Number, str)):
+    if isinstance(axis, numbers.Number):
         raise TypeError(f"Cannot convert {axis!r} to EagerTensor of dtype int32: `{name}` must be an integer")
     x = convert_to_tensor(axis)
+    if x._dtype is string:
+        raise InvalidArgumentError(
+            None, None, f"Value for attr 'T{name}' of string is not in the list of allowed values: int32, int64, got {axis!r}"
+        )
     if not x._dtype.is_integer:
         raise TypeError(f"Cannot convert {axis!r} to EagerTensor of dtype int32: `{name}` must be an integer")
     value = static_value(x)
@@ -84,7 +91,11 @@ def whole_number(value, name):
     """An int, or a scalar symbolic tensor where the value is not known while tracing."""
     if value.__class__ is int:
         return value
-    x = convert_to_tensor(value)
+    x = convert_to_tensor(int(value) if value.__class__ is bool else value)
+    if x._dtype is string:
+        raise InvalidArgumentError(
+            None, None, f"Value for attr 'T{name}' of string is not in the list of allowed values: int32, int64, got {value!r}"
+        )
     if not x._dtype.is_integer:
         raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype int32: `{name}` must be an integer")
     if x.dims not in ((), None):

@@ -154,9 +154,7 @@ __test__ = {function.__name__: function for function in _FUNCTIONS}  # where doc
 
 
 @export("math.bincount")
-def bincount(
-    arr, weights=None, minlength=None, maxlength=None, dtype=int32, name=None, axis=None, binary_output=False
-):
+def bincount(arr, weights=None, minlength=None, maxlength=None, dtype=int32, name=None, axis=None, binary_output=False):
     """How often each whole number occurs, or the sums of weights.
 
     Args:

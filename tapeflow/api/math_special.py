@@ -24,8 +24,8 @@ UNARY = [
     ("special.bessel_k1e", P.bessel_k1e, "exp(x) K1(x).", "tf.math.special.bessel_k1e([1.0])", "[1.6362]"),
     ("special.dawsn", P.dawsn, "Dawson's integral.", "tf.math.special.dawsn([1.0])", "[0.5381]"),
     ("special.expint", P.expint, "The exponential integral Ei.", "tf.math.special.expint([1.0])", "[1.8951]"),
-    ("special.fresnel_cos", P.fresnel_cos, "The cosine's Fresnel integral.", "tf.math.special.fresnel_cos([1.0])", "[0.7799]"),
-    ("special.fresnel_sin", P.fresnel_sin, "The sine's Fresnel integral.", "tf.math.special.fresnel_sin([1.0])", "[0.4383]"),
+    ("special.fresnel_cos", P.fresnel_cos, "Fresnel's C(x).", "tf.math.special.fresnel_cos([1.0])", "[0.7799]"),
+    ("special.fresnel_sin", P.fresnel_sin, "Fresnel's S(x).", "tf.math.special.fresnel_sin([1.0])", "[0.4383]"),
     ("special.spence", P.spence, "The dilogarithm of 1 - x.", "tf.math.special.spence([0.0, 1.0])", "[1.6449 0.    ]"),
 ]
 # TensorFlow has two functions for each of these, tf.math.name and tf.math.special.name.

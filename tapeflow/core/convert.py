@@ -13,6 +13,8 @@ from tapeflow.core.primitive import P
 from tapeflow.core.tensor import BY_CLASS, Tensor, new_tensor, wrap
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+FROM_BOOLS = {dtypes.bool_, dtypes.int32, dtypes.int64, dtypes.float16, dtypes.float32, dtypes.float64}
 
 # (class, function(value, dtype, as_ref) -> tensor or NotImplemented), asked in order of registration.
 _CONVERSIONS: list = []
@@ -54,17 +56,17 @@ def convert_to_tensor(value, dtype=None, dtype_hint=None, name=None):
         >>> tf.convert_to_tensor([1, 2.5])
         <tf.Tensor: shape=(2,), dtype=float32, numpy=array([1. , 2.5], dtype=float32)>
     """
-    if value.__class__ is Tensor and dtype is None:
+    cls = value.__class__
+    if cls is Tensor and dtype is None:
         return value
     if dtype is not None:
         dtype = as_dtype(dtype)
-    elif dtype_hint is not None and not isinstance(value, Tensor):
+    elif dtype_hint is not None and not isinstance(value, Tensor) and not hasattr(cls, "__tf_tensor__"):
         try:
             return convert_to_tensor(value, as_dtype(dtype_hint))
         except (TypeError, ValueError, InvalidArgumentError):
             pass
-    cls = value.__class__
-    if cls is float and (dtype is None or dtype.is_floating):
+    if cls is float and (dtype.is_floating if dtype is not None else -FLOAT32_MAX <= value <= FLOAT32_MAX):
         return scalar(value, dtype or dtypes.float32)
     if cls is int and dtype is not None and (dtype.is_floating or dtype is dtypes.int32) and INT32_MIN <= value <= INT32_MAX:
         return scalar(value, dtype)
@@ -110,7 +112,7 @@ def _from_numpy(value, dtype):
         array = _bytes_array(array)
     if dtype is not None and dtype.numpy_dtype != array.dtype:
         if (dtype is string) != (array.dtype == object):
-            raise TypeError(f"Cannot convert a NumPy array of dtype {array.dtype} to a tensor of dtype {dtype.name}.")
+            raise ValueError(f"Cannot convert a NumPy array of dtype {array.dtype} to a tensor of dtype {dtype.name}.")
         return wrap(array.astype(dtype.numpy_dtype))
     if array.dtype.kind in "mMV" and array.dtype not in dtypes.BY_NUMPY:
         raise ValueError(f"Failed to convert a NumPy array to a Tensor (Unsupported numpy dtype {array.dtype}).")
@@ -140,10 +142,19 @@ def _holds_tensor(value):
 
 
 def _stack(value, dtype):
+    wished = dtype
     if dtype is None:
         dtype = next((x.dtype for x in _leaves(value) if isinstance(x, Tensor) or hasattr(x, "__tf_tensor__")), None)
         dtype = None if dtype is None else as_dtype(dtype)
-    return P.stack(*[convert_to_tensor(item, dtype) for item in value], axis=0)
+    return P.stack(*[_item(item, dtype, wished) for item in value], axis=0)
+
+
+def _item(item, dtype, wished):
+    """An item of a list that holds tensors: a tensor is cast to a dtype that was asked for, and stays as it is else."""
+    if not isinstance(item, Tensor) and not hasattr(item, "__tf_tensor__"):
+        return convert_to_tensor(item, dtype)
+    tensor = convert_to_tensor(item)
+    return tensor if wished is None or tensor._dtype is wished else P.cast(tensor, dtype=wished)
 
 
 def _leaves(value):
@@ -185,18 +196,24 @@ def _array_of_python(value, dtype):
 
 def _dtype_of_leaves(array, kinds, leaves):
     """The dtype that TensorFlow gives to Python values without a wish."""
-    if any(issubclass(kind, np.generic) or hasattr(kind, "__array__") for kind in kinds):
-        return BY_CLASS[array.dtype.type]
+    widths = [leaf.dtype for leaf in leaves if isinstance(leaf, (np.generic, np.ndarray)) and leaf.dtype.kind not in "iubc"]
+    if widths:  # NumPy floats within a list keep their width; NumPy integers become int32, as Python's
+        return BY_CLASS[np.result_type(*widths).type]
     if bool in kinds and len(kinds) > 1 and leaves[0].__class__ is bool:  # after a number, True counts as 1
         raise ValueError(f"Can't convert Python sequence with mixed types to Tensor: {sorted(k.__name__ for k in kinds)}.")
     match array.dtype.kind:
         case "f":
+            if np.any(np.isfinite(array) & (np.abs(array) > FLOAT32_MAX)):
+                raise ValueError(
+                    f"Can't convert Python sequence with a value out of range for a float32: {max(leaves, key=abs)}. "
+                    "dtype=tf.float64 holds it."
+                )
             return dtypes.float32
         case "c":
             return dtypes.complex128
         case "b":
             return dtypes.bool_
-        case "i" if leaves and (min(leaves) < INT32_MIN or max(leaves) > INT32_MAX):
+        case "i" if array.size and (array.min() < INT32_MIN or array.max() > INT32_MAX):
             return dtypes.int64
         case "i":
             return dtypes.int32
@@ -210,10 +227,10 @@ def _cast_python(array, leaves, kinds, dtype):
     kind = array.dtype.kind
     fits = (
         array.size == 0
-        or (dtype.is_floating and kind in "fiub")
-        or (dtype.is_complex and kind != "b")
-        or (dtype.is_integer and kind in "iub")
-        or (dtype is dtypes.bool_ and kind == "b")
+        or (kind == "b" and dtype in FROM_BOOLS)
+        or (kind in "fiu" and dtype.is_floating)
+        or (kind in "fiuc" and dtype.is_complex)
+        or (kind in "iu" and dtype.is_integer)
     )
     if not fits:
         wrong = leaves[0] if leaves else array
@@ -338,10 +355,14 @@ def static_dims(value):
     if isinstance(value, (int, np.integer)):
         return (int(value),)
     if isinstance(value, (list, tuple)):
+        if any(isinstance(item, (list, tuple)) for item in value):
+            convert_to_tensor(value)  # refuses ragged lists
         items = [_static_dim(item) for item in value]
         return tuple(itertools.chain.from_iterable(items))
     x = convert_to_tensor(value)
     if not x._dtype.is_integer and x.dims != (0,):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype int32: a shape must be integers")
         raise InvalidArgumentError(None, None, f"A shape must be integers, got dtype {x._dtype.name}: {x!r}")
     if x.dims is not None and len(x.dims) > 1:
         raise InvalidArgumentError(None, None, f"A shape must be a vector: sizes input must be 1-D, not {list(x.dims)}: {x!r}")
@@ -366,6 +387,8 @@ def _static_dim(item):
         )
     if isinstance(item, (list, tuple)) or (item.dims not in ((), None) if isinstance(item, Tensor) else np.ndim(item)):
         raise InvalidArgumentError(None, None, f"A shape must be a vector: sizes input must be 1-D, but it holds {item!r}")
+    if item.__class__ is Tensor and item.dims == ():
+        return (int(item._value),)  # also of a float: TensorFlow casts the tensors in a list to the dtype that it wants
     return static_dims(item)
 
 

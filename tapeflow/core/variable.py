@@ -233,12 +233,7 @@ class Variable(metaclass=_Creation):
             self._tensor = wrap(new)
             return
         function = np.add if how == "add" else np.subtract
-        if (
-            old.__class__ is ndarray
-            and sys.getrefcount(old) == 3  # the tensor's slot, `old`, the argument
-            and sys.getrefcount(self._tensor) == 2
-            and old.flags.owndata
-        ):
+        if old.__class__ is ndarray and old.flags.owndata and _references(self, old) == SOLE:
             with np.errstate(all="ignore"):
                 function(old, new, out=old)
             self._tensor._mark = None
@@ -249,13 +244,8 @@ class Variable(metaclass=_Creation):
     def _change(self, function):
         """Let `function(array)` change the value's array in place; a copy of it where a tensor or view shares it."""
         old = self._tensor._value
-        if (
-            old.__class__ is ndarray
-            and sys.getrefcount(old) == 3  # the tensor's slot, `old`, the argument
-            and sys.getrefcount(self._tensor) == 2
-            and old.flags.owndata
-            and old.flags.c_contiguous  # `function` reshapes, which must not copy
-        ):
+        # `function` reshapes, which must not copy: hence c_contiguous.
+        if old.__class__ is ndarray and old.flags.owndata and old.flags.c_contiguous and _references(self, old) == SOLE:
             function(old)
             self._tensor._mark = None
             return
@@ -290,6 +280,29 @@ class Variable(metaclass=_Creation):
 
     def __repr__(self):
         return f"<tf.Variable '{self.name}' shape={self._shape} dtype={self._dtype.name}, numpy={_shown(self._tensor)}>"
+
+
+def _references(variable, array):
+    """How often a variable's tensor and its array are held; more than `SOLE` where a tensor or a view shares the buffer."""
+    return sys.getrefcount(variable._tensor), sys.getrefcount(array)
+
+
+def _measure_sole():
+    """The reference counts of a buffer that only its variable holds, taken as `_store` takes them: interpreters differ."""
+
+    class Probe:
+        _tensor = None
+
+        def store(self):
+            old = self._tensor._value
+            return _references(self, old)
+
+    probe = Probe()
+    probe._tensor = wrap(np.zeros(1))
+    return probe.store()
+
+
+SOLE = _measure_sole()
 
 
 def _rebuild(tensor, trainable, name, shape):

@@ -5,7 +5,7 @@ import operator
 
 import numpy as np
 
-from tapeflow.base.dtypes import COMPLEX, bool_, complex64, complex128, float32, float64, int32, string
+from tapeflow.base.dtypes import COMPLEX, bool_, complex128, float32, float64, int32, string
 from tapeflow.base.errors import UnimplementedError, invalid
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
@@ -202,6 +202,18 @@ minimum = elementwise(
     accepts=REALS,
 )
 
+# As minimum and maximum in turn: the limits have their share of the gradient, and equal values count as inside.
+clip_by_value = elementwise(
+    "clip_by_value",
+    lambda x, low, high: np.maximum(np.minimum(x, high), low),
+    lambda t, x, low, high: P.where(P.logical_and(P.less_equal(x, high), P.greater_equal(x, low)), t, P.zeros_like(t)),
+    lambda t, x, low, high: P.where(P.less(P.minimum(x, high), low), t, P.zeros_like(t)),
+    lambda t, x, low, high: P.where(P.logical_and(P.greater(x, high), P.greater_equal(high, low)), t, P.zeros_like(t)),
+    accepts=REALS,
+    parameters=("x", "low", "high"),
+    samples=lambda: [((sample(2, 3), sample(3, low=-1.5, high=-0.5), sample(low=0.5, high=1.5)), {})],
+)
+
 square = elementwise("square", lambda x: x * x, lambda t, x: t * (2 * x))
 reciprocal = elementwise("reciprocal", lambda x: 1 / x, lambda t, out: -t * out * out, accepts=INEXACT)
 sqrt = elementwise("sqrt", np.sqrt, lambda t, out: t * 0.5 / out, accepts=INEXACT)
@@ -264,79 +276,6 @@ is_nan = elementwise("is_nan", np.isnan, None, accepts=FLOATS, result=bool_)
 is_inf = elementwise("is_inf", np.isinf, None, accepts=FLOATS, result=bool_)
 is_finite = elementwise("is_finite", np.isfinite, None, accepts=FLOATS, result=bool_)
 
-# Complex numbers and their parts. These ops are not holomorphic: vjp and jvp differ, so both are written out.
-
-
-def _real_dtype(dtype):
-    return dtype.real_dtype
-
-
-def _abs_vjp(g, x):
-    return (P.cast(g, dtype=x._dtype) if x._dtype.is_complex else g) * P.sign(x)
-
-
-def _abs_jvp(t, x):
-    return P.real(t * P.conj(P.sign(x))) if x._dtype.is_complex else t * P.sign(x)
-
-
-def _sign_slope(d, x, out):
-    """Along a complex sign nothing changes; across it, by 1 / |x|. The Jacobian is symmetric, so vjp and jvp agree."""
-    if not x._dtype.is_complex:
-        return P.zeros_like(d)
-    along = P.cast(P.real(d * P.conj(out)), dtype=x._dtype)
-    return P.div_no_nan(d - out * along, P.cast(P.abs(x), dtype=x._dtype))
-
-
-def _angle_vjp(g, x):
-    a, b = P.real(x), P.imag(x)
-    square = a * a + b * b
-    return P.complex(-g * b / square, g * a / square)
-
-
-def _part(name, kernel, accepts, result, vjp, jvp):
-    """Register an elementwise op of one input whose vjp and jvp are rules of their own."""
-
-    def infer(x):
-        return Spec(x.shape, result(x.dtype))
-
-    return Primitive(
-        name, kernel, infer, vjp=(vjp,), jvp=jvp, batch=batch_elementwise, lower="scalar", accepts=accepts, parameters=("x",)
-    )
-
-
-abs = _part("abs", operator.abs, SIGNED | COMPLEX, _real_dtype, _abs_vjp, (_abs_jvp,))
-sign = _part("sign", np.sign, SIGNED | COMPLEX, lambda dtype: dtype, _sign_slope, (_sign_slope,))
-real = _part("real", np.real, COMPLEX, _real_dtype, lambda g: P.complex(g, P.zeros_like(g)), "linear")
-imag = _part("imag", np.imag, COMPLEX, _real_dtype, lambda g: P.complex(P.zeros_like(g), g), "linear")
-angle = _part("angle", np.angle, COMPLEX, _real_dtype, _angle_vjp, (lambda t, x: P.imag(t / x),))
-
-
-def _complex_kernel(x, y):
-    dtype = np.complex64 if x.dtype == np.float32 else np.complex128
-    result = np.empty(np.broadcast_shapes(x.shape, y.shape), dtype)
-    result.real, result.imag = x, y  # x + 1j * y would turn an infinite y into a NaN real part
-    return result
-
-
-def _complex_infer(x, y):
-    return Spec(broadcast_specs("complex", (x, y)), complex64 if x.dtype is float32 else complex128)
-
-
-complex = Primitive(
-    "complex",
-    _complex_kernel,
-    _complex_infer,
-    vjp=(
-        lambda g, x_broadcast: _reduced(P.real(g), x_broadcast),
-        lambda g, y_broadcast: _reduced(P.imag(g), y_broadcast),
-    ),
-    jvp=(lambda t: P.complex(t, P.zeros_like(t)), lambda t: P.complex(P.zeros_like(t), t)),
-    batch=batch_elementwise,
-    lower="scalar",
-    accepts={float32, float64},
-)
-
-
 equal = elementwise("equal", np.equal, None, None, accepts=EQUATABLE, result=bool_)
 not_equal = elementwise("not_equal", np.not_equal, None, None, accepts=EQUATABLE, result=bool_)
 less = elementwise("less", np.less, None, None, accepts=REALS, result=bool_)
@@ -371,7 +310,7 @@ def _where_kernel(condition, x, y):
     return np.where(condition, x, y)
 
 
-def _reduced(g, dims):
+def reduced_to(g, dims):
     return g if dims is None else P.sum_to(g, shape=dims)
 
 
@@ -381,8 +320,8 @@ where = Primitive(
     _where_infer,
     vjp=(
         None,
-        lambda g, condition, x_broadcast: _reduced(P.where(condition, g, P.zeros_like(g)), x_broadcast),
-        lambda g, condition, y_broadcast: _reduced(P.where(condition, P.zeros_like(g), g), y_broadcast),
+        lambda g, condition, x_broadcast: reduced_to(P.where(condition, g, P.zeros_like(g)), x_broadcast),
+        lambda g, condition, y_broadcast: reduced_to(P.where(condition, P.zeros_like(g), g), y_broadcast),
     ),
     jvp=(
         None,

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from tapeflow.base.dtypes import bool_, float64
-from tapeflow.base.errors import InvalidArgumentError, invalid
+from tapeflow.base.errors import InvalidArgumentError, UnimplementedError, invalid
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import FLOATS, batch_elementwise
@@ -90,12 +90,17 @@ def _py_call_vjp(g, wanted, inputs, *, back, **attrs):
     return P.py_call(*inputs, *g, call=back, back=None, specs=specs)
 
 
+def _py_call_jvp(tangents, inputs, out, **attrs):
+    raise UnimplementedError(None, None, "py_call: Python code that is called from a graph has no forward derivative; use a tape.")
+
+
 # `call(*values)` is Python code on NumPy values that gives a tuple of NumPy values; `specs` says what it will give.
 py_call = Primitive(
     "py_call",
     lambda *values, call, back, specs: call(*values),
     lambda *inputs, call, back, specs: specs,
     vjp=_py_call_vjp,
+    jvp=_py_call_jvp,
     uniform=False,
     multiple=True,
     stateful=True,

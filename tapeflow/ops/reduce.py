@@ -148,6 +148,8 @@ sum = reduction(
 mean = reduction("mean", _mean, vjp=(_mean_vjp,), jvp="linear")
 max = reduction("max", _empty_extreme(np.maximum.reduce, True), vjp=(_extreme_vjp,), jvp=(_extreme_jvp,), accepts=REALS)
 min = reduction("min", _empty_extreme(np.minimum.reduce, False), vjp=(_extreme_vjp,), jvp=(_extreme_jvp,), accepts=REALS)
+
+
 def _logsumexp(x, axis, keepdims):
     """log(sum(exp(x))) by way of the largest element; where that is infinite nothing is taken off."""
     wide = x.astype(np.float32) if _is_half(x.dtype) else x
@@ -165,8 +167,9 @@ logsumexp = reduction(
     "logsumexp",
     _logsumexp,
     vjp=(
-        lambda g, x, out, *, axis=None, keepdims=False: _kept(g, shape_of(x), axis, keepdims)
-        * _softmax(x, out, axis, keepdims),
+        lambda g, x, out, *, axis=None, keepdims=False: (
+            _kept(g, shape_of(x), axis, keepdims) * _softmax(x, out, axis, keepdims)
+        ),
     ),
     jvp=(
         lambda t, x, out, *, axis=None, keepdims=False: P.sum(

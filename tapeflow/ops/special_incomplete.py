@@ -197,6 +197,7 @@ def random_gamma_grad(a, x):
     M. Figurnov, S. Mohamed and A. Mnih, "Implicit reparameterization gradients", 2018: -(dP/da) / (dP/dx). The density is
     D a / x, so that the factor D drops out and neither end underflows.
     """
+
     def low(a, x):
         total = _gamma_sum(a + 1j * _STEP, x)
         return -(total.imag / _STEP + total.real * (np.log(x) - digamma(a + 1))) * x / a

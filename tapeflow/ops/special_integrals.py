@@ -36,9 +36,7 @@ def _dawsn_far(x):
 def dawsn(x):
     """Dawson's integral."""
     size = np.abs(x)
-    return by_region(
-        [(size < 1, _dawsn_near), ((size >= 1) & (size < 12), _dawsn_middle), (size >= 12, _dawsn_far)], x
-    )
+    return by_region([(size < 1, _dawsn_near), ((size >= 1) & (size < 12), _dawsn_middle), (size >= 12, _dawsn_far)], x)
 
 
 # The exponential integral Ei

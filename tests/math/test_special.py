@@ -6,58 +6,96 @@ import pytest
 import tapeflow as tf
 from tapeflow.core.primitive import P
 
+Invalid = tf.errors.InvalidArgumentError
+
 inf, nan = np.inf, np.nan
 
 # tf.math.<name> at float64 arguments, from mpmath.
 ONE = {
     "erf": {0.1: 0.1124629160182849, 0.7: 0.67780119383741844, 2.0: 0.99532226501895273, -5.0: -0.99999999999846254},
     "erfc": {
-        0.1: 0.8875370839817151, 0.7: 0.32219880616258156, 2.0: 4.6777349810472658e-3, 6.0: 2.1519736712498913e-17,
-        25.0: 8.3001725711965228e-274, -3.0: 1.9999779095030014,
+        0.1: 0.8875370839817151,
+        0.7: 0.32219880616258156,
+        2.0: 4.6777349810472658e-3,
+        6.0: 2.1519736712498913e-17,
+        25.0: 8.3001725711965228e-274,
+        -3.0: 1.9999779095030014,
     },
     "erfinv": {0.1: 0.088855990494257692, -0.7: -0.73286907795921678, 0.999: 2.3267537655135245},
     "lgamma": {
-        1e-05: 11.512919692895826, 0.3: 1.0957979948180756, 1.0001: -5.7713342220471268e-5, 2.5: 0.28468287047291916,
-        9.7: 12.131084710789179, 123.4: 469.33609744219059, -1.3: 1.2024757863901113,
+        1e-05: 11.512919692895826,
+        0.3: 1.0957979948180756,
+        1.0001: -5.7713342220471268e-5,
+        2.5: 0.28468287047291916,
+        9.7: 12.131084710789179,
+        123.4: 469.33609744219059,
+        -1.3: 1.2024757863901113,
     },
     "digamma": {
-        1e-05: -1.0000057719921567e+5, 0.3: -3.5025242222001331, 1.9: 0.35618416116405966, 12.0: 2.442661679975812,
+        1e-05: -1.0000057719921567e5,
+        0.3: -3.5025242222001331,
+        1.9: 0.35618416116405966,
+        12.0: 2.442661679975812,
         -1.3: 2.8825405488661673,
     },
     "special.bessel_i0": {
-        0.3: 1.022626879351597, 7.0: 168.5939085102897, 24.0: 2.1686190882413765e+9, 31.0: 2.0899629664919038e+12,
+        0.3: 1.022626879351597,
+        7.0: 168.5939085102897,
+        24.0: 2.1686190882413765e9,
+        31.0: 2.0899629664919038e12,
     },
     "special.bessel_i1e": {
-        0.3: 0.1123775606398388, 7.0: 0.14228923470959867, 24.0: 0.080144139276534738, 310.0: 0.022630961871260066,
+        0.3: 0.1123775606398388,
+        7.0: 0.14228923470959867,
+        24.0: 0.080144139276534738,
+        310.0: 0.022630961871260066,
     },
     "special.bessel_i0e": {0.3: 0.75758062518254786, 7.0: 0.15373774467288125, 310.0: 0.022667552018954793},
-    "special.bessel_i1": {0.3: 0.15169384000359277, 7.0: 156.03909286995545, 31.0: 2.0559727952945647e+12},
+    "special.bessel_i1": {0.3: 0.15169384000359277, 7.0: 156.03909286995545, 31.0: 2.0559727952945647e12},
     "special.bessel_j0": {
-        0.3: 0.97762624653829609, 1.9: 0.28181855937438552, 7.3: 0.2882169476350144, 24.0: -0.056230274166859267,
+        0.3: 0.97762624653829609,
+        1.9: 0.28181855937438552,
+        7.3: 0.2882169476350144,
+        24.0: -0.056230274166859267,
         111.0: -0.073230081278947863,
     },
     "special.bessel_j1": {
-        0.3: 0.148318816273104, 1.9: 0.58115707271343407, 7.3: 0.082570430493257831, 24.0: -0.15403806518312122,
+        0.3: 0.148318816273104,
+        1.9: 0.58115707271343407,
+        7.3: 0.082570430493257831,
+        24.0: -0.15403806518312122,
         111.0: -0.019633170214222965,
     },
     "special.bessel_y0": {
-        0.3: -0.80727357780451949, 1.9: 0.49681997128382019, 7.3: 0.062773886374037598, 24.0: -0.15283402879758778,
+        0.3: -0.80727357780451949,
+        1.9: 0.49681997128382019,
+        7.3: 0.062773886374037598,
+        24.0: -0.15283402879758778,
         111.0: -0.019303115863923823,
     },
     "special.bessel_y1": {
-        0.3: -2.2931051383885291, 1.9: -0.16440577233159531, 7.3: -0.28459437186807211, 24.0: 0.053059776121202169,
+        0.3: -2.2931051383885291,
+        1.9: -0.16440577233159531,
+        7.3: -0.28459437186807211,
+        24.0: 0.053059776121202169,
         111.0: 0.073143874915940532,
     },
     "special.bessel_k0": {
-        0.3: 1.3724600605442974, 1.9: 0.12884597927604749, 24.0: 9.6088187808331157e-12, 31.0: 7.7183826555276154e-15,
+        0.3: 1.3724600605442974,
+        1.9: 0.12884597927604749,
+        24.0: 9.6088187808331157e-12,
+        31.0: 7.7183826555276154e-15,
     },
     "special.bessel_k1": {
-        0.3: 3.0559920334573251, 1.9: 0.15966015303266763, 24.0: 9.8069989304411444e-12, 31.0: 7.8418996008340634e-15,
+        0.3: 3.0559920334573251,
+        1.9: 0.15966015303266763,
+        24.0: 9.8069989304411444e-12,
+        31.0: 7.8418996008340634e-15,
     },
     "special.bessel_k0e": {0.3: 1.8526273007720143, 7.0: 0.46584509609301589, 310.0: 0.071154808531755596},
     "special.bessel_k1e": {0.3: 4.1251577622444698, 7.0: 0.49807157509547654, 310.0: 0.071269482095950797},
     "special.dawsn": {0.3: 0.28263166502131192, 3.0: 0.17827103061055829, 15.0: 0.033407906808639226},
-    "special.expint": {0.1: -1.6228128139692766, 3.0: 9.9338325706254166, 45.0: 7.9439160357044538e+17},
+    "special.expint": {0.1: -1.6228128139692766, 3.0: 9.9338325706254166, 45.0: 7.9439160357044538e17},
     "special.fresnel_cos": {0.3: 0.2994009760520472, 1.7: 0.32382687600390026, 30.2: 0.50065814444780383},
     "special.fresnel_sin": {0.3: 0.014116998006576584, 1.7: 0.54919594032156854, 30.2: 0.48948050881402553},
     "special.spence": {0.1: 1.2997147230049587, 0.8: 0.21100377543970472, 7.0: -3.0899420510880316},
@@ -160,9 +198,15 @@ def test_edges_of_several_arguments():
         row(tf.math.zeta, [1.0, 0.5, 2, 2, 3, inf, 2, -1], [1.0, 2, 0, -1, -0.5, 2, inf, 1]),
         [inf, nan, inf, inf, 0.41439832211716, 0, 0, nan],
     )
-    np.testing.assert_array_equal(row(tf.math.polygamma, [1.0, 1, 1, 0.5, -1], [0.0, -1, inf, 1, 1]), [inf, inf, 0, nan, nan])
-    np.testing.assert_array_equal(row(tf.math.igamma, [0.0, 1, 1, -1, 1, inf], [1.0, 0, -1, 1, inf, 1]), [nan, 0, nan, nan, 1, 0])
-    np.testing.assert_array_equal(row(tf.math.igammac, [0.0, 1, 1, -1, 1, inf], [1.0, 0, -1, 1, inf, 1]), [nan, 1, nan, nan, 0, 1])
+    np.testing.assert_array_equal(
+        row(tf.math.polygamma, [1.0, 1, 1, 0.5, -1], [0.0, -1, inf, 1, 1]), [inf, inf, 0, nan, nan]
+    )
+    np.testing.assert_array_equal(
+        row(tf.math.igamma, [0.0, 1, 1, -1, 1, inf], [1.0, 0, -1, 1, inf, 1]), [nan, 0, nan, nan, 1, 0]
+    )
+    np.testing.assert_array_equal(
+        row(tf.math.igammac, [0.0, 1, 1, -1, 1, inf], [1.0, 0, -1, 1, inf, 1]), [nan, 1, nan, nan, 0, 1]
+    )
     np.testing.assert_array_equal(
         row(tf.math.betainc, [0.0, 1, -1, 1, 2, 3], [1.0, 0, 1, 1, 3, 4], [0.5, 0.5, 0.5, -0.1, 1, 0]), [nan] * 4 + [1, 0]
     )
@@ -208,24 +252,29 @@ def test_gradients_at_the_edges():
     assert slope(tf.math.special.bessel_i1e, 0.0) == [0.5]
     assert slope(tf.math.special.bessel_j1, 0.0) == [0.5]
     assert slope(tf.math.special.bessel_k0, 0.0) == [-inf]
-    assert slope(lambda x: tf.math.lbeta(tf.stack([x, x], axis=-1)), 1.0) == [-2.0]
+    assert slope(lambda x: tf.math.lbeta(tf.stack([x, x], axis=-1)), 1.0) == pytest.approx([-2.0])
 
 
 def test_errors():
-    with pytest.raises(tf.errors.InvalidArgumentError, match="int32 is not in the list of allowed values"):
+    with pytest.raises(Invalid, match="int32 is not in the list of allowed values"):
         tf.math.lgamma(tf.constant([1, 2]))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="half is not in the list of allowed values"):
+    with pytest.raises(Invalid, match="half is not in the list of allowed values"):
         tf.math.zeta(tf.constant([1.0], tf.float16), 2.0)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Incompatible shapes: \[2\] vs\. \[3\]"):
+    with pytest.raises(Invalid, match=r"Incompatible shapes: \[2\] vs\. \[3\]"):
         tf.math.igamma([1.0, 2.0], [1.0, 2.0, 3.0])
-    with pytest.raises(TypeError, match="Cannot convert 2.5"):
+    with pytest.raises(TypeError, match="Cannot convert 2"):
         tf.math.igamma(tf.constant(1), 2.5)
 
 
 def test_against_scipy():
     special = pytest.importorskip("scipy.special")
     x = np.linspace(0.03, 30, 997)
-    for name, theirs in [("lgamma", "gammaln"), ("digamma", "digamma"), ("special.bessel_k0", "k0"), ("special.bessel_i0e", "i0e")]:
+    for name, theirs in [
+        ("lgamma", "gammaln"),
+        ("digamma", "digamma"),
+        ("special.bessel_k0", "k0"),
+        ("special.bessel_i0e", "i0e"),
+    ]:
         np.testing.assert_allclose(public(name)(x), getattr(special, theirs)(x), rtol=2e-13, atol=1e-15)
     for name in ("j0", "j1", "y0", "y1"):
         np.testing.assert_allclose(public(f"special.bessel_{name}")(x), getattr(special, name)(x), rtol=1e-11, atol=1e-14)

@@ -144,11 +144,27 @@ def test_matmul_options():
 @pytest.mark.parametrize(
     "call, error, text",
     [
-        (lambda: tf.matmul(tf.ones([2, 3]), tf.ones([4, 5])), tf.errors.InvalidArgumentError, r"In\[0\]: \[2,3\], In\[1\]: \[4,5\]"),
+        (
+            lambda: tf.matmul(tf.ones([2, 3]), tf.ones([4, 5])),
+            tf.errors.InvalidArgumentError,
+            r"In\[0\]: \[2,3\], In\[1\]: \[4,5\]",
+        ),
         (lambda: tf.matmul(tf.ones([2, 3]), tf.ones([3])), tf.errors.InvalidArgumentError, r"In\[1\] ndims must be >= 2"),
-        (lambda: tf.matmul(tf.ones([2, 2, 3]), tf.ones([3, 3, 2])), tf.errors.InvalidArgumentError, "compatible batch dimensions"),
-        (lambda: tf.matmul(tf.ones([2, 3]), tf.ones([3, 2], tf.float64)), tf.errors.InvalidArgumentError, "expected to be a float"),
-        (lambda: tf.matmul(tf.ones([1, 1], tf.int8), tf.ones([1, 1], tf.int8)), tf.errors.InvalidArgumentError, "list of allowed"),
+        (
+            lambda: tf.matmul(tf.ones([2, 2, 3]), tf.ones([3, 3, 2])),
+            tf.errors.InvalidArgumentError,
+            "compatible batch dimensions",
+        ),
+        (
+            lambda: tf.matmul(tf.ones([2, 3]), tf.ones([3, 2], tf.float64)),
+            tf.errors.InvalidArgumentError,
+            "expected to be a float",
+        ),
+        (
+            lambda: tf.matmul(tf.ones([1, 1], tf.int8), tf.ones([1, 1], tf.int8)),
+            tf.errors.InvalidArgumentError,
+            "list of allowed",
+        ),
         (lambda: tf.matmul(tf.ones([1, 1]), tf.ones([1, 1]), True, adjoint_a=True), ValueError, "Only one of `transpose_a`"),
     ],
 )

@@ -88,15 +88,15 @@ def test_gradients_are_adjoint(case):
 
 def test_large_images_are_cut_into_blocks():
     x, w = random(3, 70, 40, 24), random(3, 3, 24, 5)
-    np.testing.assert_allclose(tf.nn.conv2d(x, w, 1, "SAME")[1, 20:23, 7], plain(x[1:2, 18:25], w, (1, 1), (1, 1), "VALID")[0, 1:4, 6])
+    np.testing.assert_allclose(
+        tf.nn.conv2d(x, w, 1, "SAME")[1, 20:23, 7], plain(x[1:2, 18:25], w, (1, 1), (1, 1), "VALID")[0, 1:4, 6]
+    )
 
 
 def test_channels_first_is_a_transpose():
     x, w = random(2, 5, 6, 3), random(3, 2, 3, 4)
     last = tf.nn.conv2d(x, w, [1, 2, 1, 1], [[0, 0], [1, 0], [0, 2], [0, 0]])
-    first = tf.nn.conv2d(
-        x.transpose(0, 3, 1, 2), w, [1, 1, 2, 1], [[0, 0], [0, 0], [1, 0], [0, 2]], data_format="NCHW"
-    )
+    first = tf.nn.conv2d(x.transpose(0, 3, 1, 2), w, [1, 1, 2, 1], [[0, 0], [0, 0], [1, 0], [0, 2]], data_format="NCHW")
     np.testing.assert_allclose(first.numpy().transpose(0, 2, 3, 1), last)
     up = tf.nn.conv2d_transpose(random(2, 4, 5, 6), random(3, 3, 7, 4), [2, 7, 10, 12], 2, data_format="NCHW")
     assert up.shape == (2, 7, 10, 12)

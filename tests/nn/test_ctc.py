@@ -91,7 +91,11 @@ def test_sparse_ragged_and_batch_major():
     np.testing.assert_allclose(moved, expected)
     with pytest.raises(ValueError, match="`blank_index` must be provided"):
         tf.nn.ctc_loss(sparse, logits, None, [5, 4])
-    for labels, label_length, logit_length in [([[9], [1]], [1, 1], [5, 4]), ([[1], [1]], [2, 1], [5, 4]), ([[1], [1]], [1, 1], [9, 4])]:
+    for labels, label_length, logit_length in [
+        ([[9], [1]], [1, 1], [5, 4]),
+        ([[1], [1]], [2, 1], [5, 4]),
+        ([[1], [1]], [1, 1], [9, 4]),
+    ]:
         with pytest.raises(tf.errors.InvalidArgumentError):
             tf.nn.ctc_loss(labels, logits, label_length, logit_length)
 
@@ -123,4 +127,7 @@ def test_repeats_and_distinct_labels():
     merged, lengths = tf.nn.collapse_repeated([[1, 1, 2, 2, 1], [1, 1, 1, 1, 1]], [5, 3])
     assert merged.numpy().tolist() == [[1, 2, 1], [1, 0, 0]] and lengths.numpy().tolist() == [3, 1]
     distinct, index = tf.nn.ctc_unique_labels([[1, 2, 2, 1], [3, 3, 3, 1]])
-    assert distinct.numpy().tolist() == [[1, 2, 0, 0], [3, 1, 0, 0]] and index.numpy().tolist() == [[0, 1, 1, 0], [0, 0, 0, 1]]
+    assert distinct.numpy().tolist() == [[1, 2, 0, 0], [3, 1, 0, 0]] and index.numpy().tolist() == [
+        [0, 1, 1, 0],
+        [0, 0, 0, 1],
+    ]

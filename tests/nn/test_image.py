@@ -109,8 +109,8 @@ def test_colours():
     for at in np.ndindex(4, 5):
         np.testing.assert_allclose(hsv[at], colorsys.rgb_to_hsv(*x[at]), atol=1e-6)
     np.testing.assert_allclose(tf.image.hsv_to_rgb(hsv), x, atol=1e-6)
-    np.testing.assert_allclose(tf.image.yuv_to_rgb(tf.image.rgb_to_yuv(x)), x, atol=1e-5)
-    np.testing.assert_allclose(tf.image.yiq_to_rgb(tf.image.rgb_to_yiq(x)), x, atol=1e-5)
+    np.testing.assert_allclose(tf.image.yuv_to_rgb(tf.image.rgb_to_yuv(x)), x, atol=1e-4)
+    np.testing.assert_allclose(tf.image.yiq_to_rgb(tf.image.rgb_to_yiq(x)), x, atol=1e-4)
     np.testing.assert_allclose(tf.image.adjust_hue(x, 1.0), x, atol=1e-5)
     np.testing.assert_allclose(tf.image.adjust_saturation(x, 1.0), x, atol=1e-5)
     np.testing.assert_allclose(tf.image.adjust_contrast(x, 2.0), 2 * x - x.mean((0, 1)), atol=1e-5)
@@ -213,7 +213,7 @@ def test_random_changes():
     one, two = [tf.image.stateless_random_brightness(x, 0.2, seed=[1, 2]).numpy() for _ in range(2)]
     np.testing.assert_array_equal(one, two)
     assert np.ptp(one - x) < 1e-6 < np.abs(one - x).max() < 0.2
-    with pytest.raises(ValueError, match="max_delta must be <= 0.5"):
+    with pytest.raises(ValueError, match=r"max_delta must be <= 0\.5"):
         tf.image.random_hue(x, 0.7)
     with pytest.raises(ValueError, match="upper must be > lower"):
         tf.image.random_contrast(x, 0.5, 0.2)
@@ -246,7 +246,14 @@ def test_png_filters(kind):
     parts = dict(chunks(file))
     packed = zlib.compress(lines.tobytes())
     start = file.index(b"IDAT") - 4
-    data = file[:start] + len(packed).to_bytes(4, "big") + b"IDAT" + packed + b"\0" * 4 + file[start + 12 + len(parts[b"IDAT"]) :]
+    data = (
+        file[:start]
+        + len(packed).to_bytes(4, "big")
+        + b"IDAT"
+        + packed
+        + b"\0" * 4
+        + file[start + 12 + len(parts[b"IDAT"]) :]
+    )
     np.testing.assert_array_equal(tf.io.decode_png(data), x)
 
 

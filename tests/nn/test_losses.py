@@ -114,7 +114,11 @@ def test_activations(name, expected):
 
 def test_slopes_at_the_kinks_are_tensorflows():
     x = tf.constant([-1.0, 0.0, 6.0, 7.0])
-    for function, expected in [(tf.nn.relu, [0, 0, 1, 1]), (tf.nn.relu6, [0, 0, 0, 0]), (tf.nn.leaky_relu, [0.2, 0.2, 1, 1])]:
+    for function, expected in [
+        (tf.nn.relu, [0, 0, 1, 1]),
+        (tf.nn.relu6, [0, 0, 0, 0]),
+        (tf.nn.leaky_relu, [0.2, 0.2, 1, 1]),
+    ]:
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = function(x)

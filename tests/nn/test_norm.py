@@ -83,7 +83,7 @@ def test_lookup_has_a_sparse_gradient():
     assert tf.convert_to_tensor(gradient).numpy().tolist() == [[n] * 3 for n in (1, 1, 0, 0, 2)]
     parts = [tf.ones([2, 3]), 2 * tf.ones([3, 3])]
     assert tf.nn.embedding_lookup(parts, [1, 2]).numpy().tolist() == [[1] * 3, [2] * 3]
-    clipped = tf.nn.embedding_lookup([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]], [0, 1, 2], max_norm=1.0)
+    clipped = tf.nn.embedding_lookup(tf.constant([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]]), [0, 1, 2], max_norm=1.0)
     np.testing.assert_allclose(clipped, [[0.6, 0.8], [0.3, 0.4], [0, 0]], rtol=1e-6)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"indices\[1\] = 5 is not in \[0, 5\)"):
         tf.nn.embedding_lookup(table, [0, 5])
