@@ -9,6 +9,7 @@ from tapeflow.api.export import export
 from tapeflow.base import nest
 from tapeflow.base.dtypes import as_dtype, bool_, float32, float64, int32, int64, string
 from tapeflow.base.errors import invalid
+from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor, operand, static_dims, static_value
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor, wrap
@@ -93,7 +94,7 @@ def zeros_like(input, dtype=None, name=None, layout=None):
     """
     x = convert_to_tensor(input)
     dtype = x._dtype if dtype is None else as_dtype(dtype)
-    return P.zeros_like(x) if dtype is x._dtype else P.fill(shape=_like(x), value=0, dtype=dtype)
+    return P.zeros_like(x) if dtype is x._dtype else _filled(x, 0, dtype)
 
 
 @export("ones_like")
@@ -111,11 +112,13 @@ def ones_like(input, dtype=None, name=None, layout=None):
         raise invalid(
             "ones_like", "Value for attr 'T' of string is not in the list of allowed values: numbers and bool"
         )
-    return P.ones_like(x) if dtype is x._dtype else P.fill(shape=_like(x), value=1, dtype=dtype)
+    return P.ones_like(x) if dtype is x._dtype else _filled(x, 1, dtype)
 
 
-def _like(x):
-    return x.dims if x.dims is not None and None not in x.dims else P.shape(x)
+def _filled(x, value, dtype):
+    if isinstance(x, Composite):
+        return P.cast(P.ones_like(x) if value else P.zeros_like(x), dtype=dtype)
+    return P.fill(shape=x.dims if x.dims is not None and None not in x.dims else P.shape(x), value=value, dtype=dtype)
 
 
 @export("eye", "linalg.eye")
@@ -327,6 +330,8 @@ def _on_off(on_value, off_value, dtype):
     """The two values as tensors (None, None where they are 1 and 0), and their dtype."""
     if on_value is None and off_value is None:
         dtype = dtype or float32
+        if dtype is bool_:
+            raise TypeError("Cannot convert 1 to EagerTensor of dtype bool: tf.one_hot needs on_value and off_value here")
         return (None, None, dtype) if dtype is not string else _on_off("", "", dtype)
     given = [None if value is None else convert_to_tensor(value, dtype) for value in (on_value, off_value)]
     found = [x._dtype for x in given if x is not None]
@@ -363,10 +368,6 @@ def meshgrid(*args, **kwargs):
     if indexing not in ("xy", "ij"):
         raise ValueError(f"Argument `indexing` parameter must be either 'xy' or 'ij', got '{indexing}'")
     vectors = [P.reshape(convert_to_tensor(x), shape=(-1,)) for x in args]
-    for i, x in enumerate(vectors):
-        if x._dtype is not vectors[0]._dtype:
-            dtypes = f"{vectors[0]._dtype.name} and {x._dtype.name}"
-            raise invalid("meshgrid", f"all arguments must have one dtype: arguments 0 and {i} are {dtypes}")
     places = list(builtins.range(len(vectors)))
     if indexing == "xy" and len(vectors) > 1:
         places[:2] = [1, 0]

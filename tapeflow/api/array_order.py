@@ -4,6 +4,7 @@ from collections import namedtuple
 
 from tapeflow.api.arguments import axis_number, direction, whole_number
 from tapeflow.api.export import export
+from tapeflow.api.operands import is_tensor
 from tapeflow.base.dtypes import as_dtype, int32, int64
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor, operand, static_value
@@ -187,8 +188,7 @@ def unravel_index(indices, dims, name=None):
         [[0, 1], [2, 2]]
     """
     indices = convert_to_tensor(indices)
-    empty = isinstance(dims, (list, tuple)) and not dims
-    return P.unravel_index(indices, convert_to_tensor(dims, indices._dtype if empty else None))
+    return P.unravel_index(indices, convert_to_tensor(dims, None if is_tensor(dims) else indices._dtype))
 
 
 @export("histogram_fixed_width_bins")

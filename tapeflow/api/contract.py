@@ -112,7 +112,7 @@ def tensordot(a, b, axes, name=None):
         [23, 34]
     """
     a = convert_to_tensor(a)
-    b = convert_to_tensor(b, dtype_hint=a._dtype)
+    b = convert_to_tensor(b)
     if a.dims is None or b.dims is None:
         raise ValueError(f"tf.tensordot needs tensors of known rank, got shapes {a.shape} and {b.shape}.")
     axes_a, axes_b = _paired_axes(axes, len(a.dims), len(b.dims), a)

@@ -7,6 +7,7 @@ from tapeflow.api.export import export
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
+from tapeflow.core.tensor import Tensor
 from tapeflow.ops.movement import dims_of
 
 # In this file an axis has a label: a letter of the equation, or for the axes under an ellipsis the int 0, 1, ...
@@ -45,11 +46,15 @@ def einsum(equation, *inputs, **kwargs):
             f"Invalid keyword arguments for einsum: {', '.join(kwargs)}. Valid arguments: name, optimize, greedy."
         )
     xs = [convert_to_tensor(x) for x in inputs]
+    if len(xs) == 2 and xs[0].__class__ is Tensor and xs[1].__class__ is Tensor:
+        recipe = _pair(equation, xs[0].dims, xs[1].dims)
+        if recipe is not None:
+            return _run(recipe, *xs)
     operands, result = _parsed(equation)
     if len(xs) != len(operands):
         raise ValueError(f'Got {len(xs)} inputs for equation "{equation}", expecting {len(operands)}')
     labelled, result = _labels(equation, tuple([None if x.dims is None else len(x.dims) for x in xs]))
-    _check_sizes(xs, labelled)
+    _check_sizes([x.dims for x in xs], labelled)
     terms = [_diagonal(x, list(labels)) for x, labels in zip(xs, labelled, strict=True)]
     for i, j in _order(equation, xs, labelled, optimize):
         rest = {label for at, (_, labels) in enumerate(terms) if at not in (i, j) for label in labels}.union(result)
@@ -60,6 +65,20 @@ def einsum(equation, *inputs, **kwargs):
         terms = [term for at, term in enumerate(terms) if at not in (i, j)] + [(product, kept)]
     x, labels = _summed(*terms[0], set(result))
     return _permuted(x, [labels.index(label) for label in result])
+
+
+@functools.lru_cache(maxsize=1024)
+def _pair(equation, *shapes):
+    """The recipe for two inputs of known shapes, or None where it takes more than one product."""
+    operands, _ = _parsed(equation)
+    if len(operands) != 2:
+        return None
+    labelled, result = _labels(equation, tuple(map(len, shapes)))
+    _check_sizes(shapes, labelled)
+    for labels, others in (labelled, labelled[::-1]):
+        if len(set(labels)) != len(labels) or not set(labels) <= {*others, *result}:
+            return None
+    return _recipe(labelled[0], shapes[0], labelled[1], shapes[1], result)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -107,17 +126,17 @@ def _labels(equation, ranks):
     return tuple(labelled), (*before, *(range(most - 1, -1, -1) if dots else ()), *after)
 
 
-def _check_sizes(xs, labelled):
+def _check_sizes(shapes, labelled):
     sizes = {}
-    for x, labels in zip(xs, labelled, strict=True):
-        for axis, (label, n) in enumerate(zip(labels, x.dims, strict=True)):
+    for dims, labels in zip(shapes, labelled, strict=True):
+        for axis, (label, n) in enumerate(zip(labels, dims, strict=True)):
             known = sizes.setdefault(label, n)
             if known is None or (label.__class__ is int and known == 1):
                 sizes[label] = n
             elif n is not None and n != known and not (label.__class__ is int and n == 1):
                 raise invalid(
                     "Einsum",
-                    f"Expected dimension {known} at axis {axis} of the input shaped [{','.join(map(str, x.dims))}] "
+                    f"Expected dimension {known} at axis {axis} of the input shaped [{','.join(map(str, dims))}] "
                     "but got "
                     f"dimension {n}",
                 )
@@ -185,70 +204,102 @@ def contract(a, labels_a, b, labels_b, result):
 
     A label in both factors and the result is a batch axis; a label in both that is not in the result is summed over.
     """
-    batch = [label for label in result if label in labels_a and label in labels_b]
-    inner = [label for label in labels_a if label in labels_b and label not in batch]
-    rows = [label for label in result if label in labels_a and label not in batch]
-    columns = [label for label in result if label in labels_b and label not in batch]
-    # Int labels broadcast: they stay axes of their own, with a one where a factor lacks them.
-    loose = [label for label in (*rows, *columns) if label.__class__ is int]
-    batch = sorted(batch + loose, key=result.index)
-    rows = [label for label in rows if label not in loose]
-    columns = [label for label in columns if label not in loose]
-    if not inner:
-        product = P.mul(
-            _arranged(a, labels_a, [*batch, *rows, *columns]), _arranged(b, labels_b, [*batch, *rows, *columns])
-        )
-        return _ordered(product, [*batch, *rows, *columns], result)
-    sizes = dict(zip(labels_a, dims_of(a), strict=True)) | dict(zip(labels_b, dims_of(b), strict=True))
-    a, transpose_a = _as_matrices(a, labels_a, batch, rows, inner, sizes)
-    b, transpose_b = _as_matrices(b, labels_b, batch, inner, columns, sizes)
-    if transpose_a or transpose_b:
-        product = P.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
-    else:
+    key = tuple(labels_a), dims_of(a), tuple(labels_b), dims_of(b), tuple(result)
+    static = None not in a.dims and None not in b.dims
+    return _run(_recipe_of_shapes(*key) if static else _recipe(*key), a, b)
+
+
+def _run(recipe, a, b):
+    """Multiply two tensors as a recipe says."""
+    arrange_a, arrange_b, transposed, shape, perm = recipe
+    a, b = _arranged(a, *arrange_a), _arranged(b, *arrange_b)
+    if transposed is None:
+        product = P.mul(a, b)
+    elif transposed == (False, False):
         product = P.matmul(a, b)
+    else:
+        product = P.matmul(a, b, transpose_a=transposed[0], transpose_b=transposed[1])
+    if shape is not None:
+        product = P.reshape(product, shape=shape)
+    return product if perm is None else P.transpose(product, perm=perm)
+
+
+def _arranged(x, perm, shape):
+    x = x if perm is None else P.transpose(x, perm=perm)
+    return x if shape is None else P.reshape(x, shape=shape)
+
+
+def _recipe(labels_a, dims_a, labels_b, dims_b, result):
+    """How to contract: (perm, shape) of each factor, which of them the product transposes (None: it is elementwise), and
+    the shape and perm of the product; None stands for nothing to do.
+    """
+    sizes_a, sizes_b = dict(zip(labels_a, dims_a, strict=True)), dict(zip(labels_b, dims_b, strict=True))
+    shared = [label for label in result if label in sizes_a and label in sizes_b]
+    inner = [label for label in labels_a if label in sizes_b and label not in shared]
+    # Int labels broadcast: they stay axes of their own, with a one where a factor lacks them.
+    batch = [label for label in result if label in shared or label.__class__ is int]
+    rows = [label for label in result if label in sizes_a and label not in batch]
+    columns = [label for label in result if label in sizes_b and label not in batch]
+    order = [*batch, *rows, *columns]
+    perm = _perm(order, result)
+    if not inner:
+        return _layout(sizes_a, order, None), _layout(sizes_b, order, None), None, None, perm
+    swap_a = labels_a == (*_own(batch, sizes_a), *inner, *rows)
+    swap_b = labels_b == (*_own(batch, sizes_b), *columns, *inner)
+    factor_a = _layout(sizes_a, batch, (inner, rows) if swap_a else (rows, inner))
+    factor_b = _layout(sizes_b, batch, (columns, inner) if swap_b else (inner, columns))
+    shape = None
     if len(rows) != 1 or len(columns) != 1:
-        dims = dims_of(product)[: len(batch)]
-        product = P.reshape(product, shape=(*dims, *[sizes[label] for label in (*rows, *columns)]))
-    return _ordered(product, [*batch, *rows, *columns], result)
+        sizes = [_broadcast(sizes_a.get(label, 1), sizes_b.get(label, 1)) for label in batch]
+        shape = (*sizes, *[sizes_a[label] for label in rows], *[sizes_b[label] for label in columns])
+    return factor_a, factor_b, (swap_a, swap_b), shape, perm
 
 
-def _as_matrices(x, labels, batch, rows, columns, sizes):
-    """`x` as [*batch, rows, columns], or with the last two exchanged where that spares a transpose, and whether it is
-    so."""
-    own = [label for label in batch if label in labels]
-    swapped = labels == [*own, *columns, *rows] and labels != [*own, *rows, *columns]
-    first, last = (columns, rows) if swapped else (rows, columns)
-    x = _arranged(x, labels, [*batch, *first, *last])
-    if len(first) != 1 or len(last) != 1:
-        stack = dims_of(x)[: len(x.dims) - len(first) - len(last)]
-        x = P.reshape(x, shape=(*stack, _product(sizes, first), _product(sizes, last)))
-    return x, swapped
+_recipe_of_shapes = functools.lru_cache(maxsize=1024)(_recipe)
 
 
-def _arranged(x, labels, wanted):
-    """`x` with its axes in the order `wanted`, and a one for each label it lacks (leading ones are left out)."""
-    present = [label for label in wanted if label in labels]
-    x = _permuted(x, [labels.index(label) for label in present])
-    lacking = [axis for axis, label in enumerate(wanted) if label not in labels]
-    leading = 0
-    while leading in lacking:
-        leading += 1
-    if not present:
-        return x
-    missing = tuple([axis - leading for axis in lacking if axis >= leading])
-    return P.expand_dims(x, axis=missing) if missing else x
+def _own(labels, sizes):
+    return [label for label in labels if label in sizes]
 
 
-def _ordered(x, labels, wanted):
-    return _permuted(x, [labels.index(label) for label in wanted])
+def _layout(sizes, order, matrix):
+    """The perm and the shape that give a tensor the axes `order`, and where there is a `matrix`, two more: its groups.
+
+    A one stands for a label that the tensor lacks, but for those in front, which broadcasting adds.
+    """
+    labels = list(sizes)
+    wanted = _own(order, sizes) + ([] if matrix is None else [label for group in matrix for label in group])
+    perm = _perm(labels, wanted)
+    first = next((i for i, label in enumerate(order) if label in sizes), len(order))
+    kept = order[first:]
+    if all(label in sizes for label in kept) and (matrix is None or all(len(group) == 1 for group in matrix)):
+        return perm, None
+    shape = [sizes.get(label, 1) for label in kept]
+    if matrix is not None:
+        shape += [_product([sizes[label] for label in group]) for group in matrix]
+    return perm, tuple(shape)
+
+
+def _perm(labels, wanted):
+    perm = tuple([labels.index(label) for label in wanted])
+    return None if perm == tuple(range(len(perm))) else perm
+
+
+def _broadcast(n, m):
+    """The size of an axis on which two factors meet."""
+    if n.__class__ is int and m.__class__ is int:
+        return m if n == 1 else n
+    if n.__class__ is int:
+        return m if n == 1 else n
+    return n if m.__class__ is int and m == 1 else P.maximum(n, m) if m.__class__ is not int else m
 
 
 def _permuted(x, perm):
     return x if perm == sorted(perm) else P.transpose(x, perm=tuple(perm))
 
 
-def _product(sizes, labels):
+def _product(sizes):
     total = 1
-    for label in labels:
-        total = sizes[label] if total.__class__ is int and total == 1 else total * sizes[label]
+    for n in sizes:
+        total = n if total.__class__ is int and total == 1 else total * n
     return total

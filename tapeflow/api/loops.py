@@ -154,7 +154,7 @@ class _Column:
             spec = (self.values[0]._type_spec if self.values else self.spec)._batch(len(self.values))
             return nest.pack_sequence_as(spec, stacked, expand_composites=True)
         if self.composite:
-            return EXPORTS["ragged.stack"](self.values)
+            return self.spec._stack(self.values)
         if self.values:
             return P.stack(*self.values, axis=0)
         dims = self.shape.as_list() if self.shape.is_fully_defined() else []

@@ -8,6 +8,7 @@ from tapeflow.api.export import export
 from tapeflow.api.operands import binary, hinted, is_tensor, matched, unary
 from tapeflow.api.tensor import true_division
 from tapeflow.base.dtypes import as_dtype, bool_, float32, float64
+from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import NO_ATTRS, P, bind
 from tapeflow.core.slices import IndexedSlices
@@ -186,6 +187,8 @@ def squared_difference(x, y, name=None):
         [4.0, 4.0]
     """
     difference = bind(P.sub, matched(x, y), NO_ATTRS)
+    if difference._dtype.is_integer and difference._dtype.size < 4:
+        raise invalid("squared_difference", f"Value for attr 'T' of {difference._dtype.c_name} is not in the list of allowed values")
     return P.conj(difference) * difference if difference._dtype.is_complex else bind(P.square, (difference,), NO_ATTRS)
 
 

@@ -75,19 +75,33 @@ def clip_by_norm(t, clip_norm, axes=None, name=None):
     return _on_values(clipped, t)
 
 
-def _norm_of_all(tensors):
-    """The root of the sum of all squares; None entries are left out."""
-    values = [x.values if isinstance(x, IndexedSlices) else convert_to_tensor(x) for x in tensors if x is not None]
-    if not values:
-        return convert_to_tensor(0.0)
-    squares = [P.sum(P.square(x), axis=None, keepdims=False) for x in values]
-    return P.sqrt(P.add_n(*squares))
-
-
 def _checked_list(t_list):
     if not isinstance(t_list, Sequence) or isinstance(t_list, str):
         raise TypeError(f"`t_list` should be a sequence of tensors. Received {type(t_list)}.")
     return list(t_list)
+
+
+@export("linalg.global_norm")
+def global_norm(t_list, name=None):
+    """The root of the sum of the squares of all elements of several tensors; None entries are left out.
+
+    Args:
+        t_list: a list of tensors of floats, `IndexedSlices` or None.
+
+    Raises:
+        TypeError: `t_list` is no list.
+
+    Example:
+        >>> import tapeflow as tf
+        >>> float(tf.linalg.global_norm([tf.constant([3.0]), None, tf.constant([[4.0]])]))
+        5.0
+    """
+    tensors = [x for x in _checked_list(t_list) if x is not None]
+    values = [x.values if isinstance(x, IndexedSlices) else convert_to_tensor(x) for x in tensors]
+    if not values:
+        return convert_to_tensor(0.0)
+    squares = [P.sum(P.square(x), axis=None, keepdims=False) for x in values]
+    return P.sqrt(P.add_n(*squares))
 
 
 @export("clip_by_global_norm")
@@ -112,9 +126,25 @@ def clip_by_global_norm(t_list, clip_norm, use_norm=None, name=None):
         ([[1.5, 2.0], 6.0], 13.0)
     """
     tensors = _checked_list(t_list)
-    norm = _norm_of_all(tensors) if use_norm is None else convert_to_tensor(use_norm)
+    norm = global_norm(tensors) if use_norm is None else convert_to_tensor(use_norm)
     limit = convert_to_tensor(clip_norm, None if is_tensor(clip_norm) else norm._dtype)
     scale = P.minimum(limit / norm, P.ones_like(norm))
     scale = scale + (norm - norm)  # nan where the norm is infinite or nan
     clipped = [x if x is None else _on_values(lambda v: v * P.cast(scale, dtype=v._dtype), x) for x in tensors]
     return clipped, norm
+
+
+@export("compat.v1.clip_by_average_norm")
+def clip_by_average_norm(t, clip_norm, name=None):
+    """`t` scaled down where its Euclidean norm, divided by its number of elements, is above `clip_norm`.
+
+    Example:
+        >>> import tapeflow as tf
+        >>> tf.compat.v1.clip_by_average_norm([6.0, 8.0], 2.5).numpy().tolist()
+        [3.0, 4.0]
+    """
+    x = convert_to_tensor(t)
+    limit = convert_to_tensor(clip_norm, x._dtype)
+    count = P.cast(P.prod(P.shape(x), axis=None, keepdims=False), dtype=x._dtype)
+    inverse = P.rsqrt(P.sum(x * x, axis=None, keepdims=False))
+    return x * limit * P.minimum(inverse * count, 1.0 / limit)

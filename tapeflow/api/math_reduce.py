@@ -25,6 +25,10 @@ def axes(axis, name="axis"):
         return (axis,)
     if axis.__class__ in (list, tuple) and all(i.__class__ is int for i in axis):
         return tuple(axis)
+    if isinstance(axis, str):
+        raise InvalidArgumentError(
+            None, None, f"Value for attr 'Tidx' of string is not in the list of allowed values: int32, int64; `{name}` is {axis!r}"
+        )
     tensor = convert_to_tensor(axis, None if is_tensor(axis) or isinstance(axis, np.ndarray) else int32)
     if not tensor._dtype.is_integer:
         raise TypeError(f"Argument `{name}` must be integers, got dtype {tensor._dtype.name}: {axis!r}")
@@ -39,7 +43,9 @@ def one_axis(axis):
     if axis.__class__ is int:
         return axis
     found = axes(axis)
-    if found is None or len(found) != 1:
+    if found is None:
+        raise ValueError(f"Attempt to convert a value (None) with an unsupported type ({type(None)}) to a Tensor: `axis`.")
+    if len(found) != 1:
         raise InvalidArgumentError(None, None, f"Argument `axis` must be one whole number, got {axis!r}")
     return found[0]
 

@@ -108,7 +108,7 @@ def betainc(a, b, x, name=None):
     """The regularised incomplete beta function I_x(a, b); nan unless a, b > 0 and 0 <= x <= 1.
 
     Args:
-        a, b, x: float32 or float64, of one dtype, whose shapes broadcast. Only `x` has a gradient.
+        a, b, x: float32 or float64, of one dtype and shape; scalars broadcast. Only `x` has a gradient.
 
     Example:
         >>> import tapeflow as tf
@@ -117,7 +117,11 @@ def betainc(a, b, x, name=None):
     """
     first = next((v for v in (a, b, x) if is_tensor(v)), a)
     dtype = convert_to_tensor(first)._dtype
-    return P.betainc(*[convert_to_tensor(v, None if is_tensor(v) else dtype) for v in (a, b, x)])
+    a, b, x = [convert_to_tensor(v, None if is_tensor(v) else dtype) for v in (a, b, x)]
+    shapes = dict.fromkeys(v.dims for v in (a, b, x) if v.dims and None not in v.dims)
+    if len(shapes) > 1:
+        raise invalid("betainc", f"Shapes of a, b and x are inconsistent: {' vs. '.join(map(str, map(list, shapes)))}")
+    return P.betainc(a, b, x)
 
 
 @export("math.lbeta")

@@ -141,19 +141,8 @@ def softsign(features, name=None):
         >>> tf.nn.softsign([-1.0, 3.0]).numpy().tolist()
         [-0.5, 0.75]
     """
-    x = convert_to_tensor(features)
-    _check_floating("Softsign", x)
-    return x / (1 + P.abs(x))
+    return P.softsign(convert_to_tensor(features))
 
-
-def _check_floating(name, x):
-    """Raise for a dtype that the ops behind a composite would let pass."""
-    if not x._dtype.is_floating:
-        raise invalid(
-            name,
-            f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, "
-            "double",
-        )
 
 
 # Softmax

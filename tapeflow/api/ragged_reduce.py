@@ -28,7 +28,7 @@ def axis_of(axis, rank, name="axis"):
 def reduce(op, inputs, attrs):
     """A reduction over one axis, several axes, or all of them."""
     (x,) = inputs
-    axes, keepdims, rank = attrs["axis"], attrs["keepdims"], len(x.dims)
+    axes, keepdims, rank = attrs.get("axis"), attrs.get("keepdims", False), len(x.dims)
     if axes is None:
         result = bind(op, (x.flat_values,), {"axis": None, "keepdims": False})
         return P.reshape(result, shape=(1,) * rank) if keepdims else result
@@ -98,6 +98,17 @@ def mean(op, inputs, attrs):
     return true_division(total, reduce(P.sum, (P.ones_like(x),), attrs))
 
 
+def logsumexp(op, inputs, attrs):
+    """log(sum(exp(x))) without overflow."""
+    (x,) = inputs
+    if attrs.get("axis") is None:
+        return reduce(op, inputs, attrs)
+    highest = P.stop_gradient(reduce(P.max, inputs, {**attrs, "keepdims": True}))
+    shift = P.where(P.is_finite(highest), highest, P.zeros_like(highest))
+    total = P.log(reduce(P.sum, (P.exp(x - shift),), attrs))
+    return total + (shift if attrs.get("keepdims") else P.squeeze(shift, axis=attrs["axis"]))
+
+
 def _of_bools(number_op):
     def rule(op, inputs, attrs):
         return P.cast(reduce(number_op, (P.cast(inputs[0], dtype=int32),), attrs), dtype=bool_)
@@ -108,6 +119,7 @@ def _of_bools(number_op):
 REDUCTIONS = {
     **dict.fromkeys(SEGMENTS, reduce),
     "mean": mean,
+    "logsumexp": logsumexp,
     "all": _of_bools(P.prod),
     "any": _of_bools(P.sum),
 }

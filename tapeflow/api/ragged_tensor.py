@@ -6,6 +6,7 @@ from tapeflow.api.export import export
 from tapeflow.api.ragged_partition import RowPartition, converted, scalar_of
 from tapeflow.api.tensor import OPERATORS
 from tapeflow.base.dtypes import as_dtype, float32, int64
+from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec, TypeSpec
 from tapeflow.core.composite import Composite
@@ -417,19 +418,28 @@ class RaggedTensor(Composite):
 
 def _text(x):
     if isinstance(x, np.ndarray):
-        return np.array2string(x, separator=", ") if x.size else "[]"
+        return np.array2string(x, separator=", ") if x.size else str(x.tolist())
     return str(x)
 
 
-def _equality(op):
+def _equality(op, unequal):
     def method(self, other):
+        if other is None:
+            return unequal
         other = operand(other, self)
-        return other if other is NotImplemented else bind(op, (self, other), NO_ATTRS)
+        if other is NotImplemented:
+            return other
+        try:
+            return bind(op, (self, other), NO_ATTRS)
+        except InvalidArgumentError:
+            if self._dtype is not other._dtype:
+                raise
+            return unequal  # rows that do not line up are simply not equal
 
     return method
 
 
-for _name, _method in {**OPERATORS, "__eq__": _equality(P.equal), "__ne__": _equality(P.not_equal)}.items():
+for _name, _method in {**OPERATORS, "__eq__": _equality(P.equal, False), "__ne__": _equality(P.not_equal, True)}.items():
     setattr(RaggedTensor, _name, _method)
 
 
@@ -575,3 +585,18 @@ class RaggedTensorSpec(TypeSpec):
     def _unbatch(self):
         """The spec of one row."""
         return RaggedTensorSpec(self._shape[1:], self._dtype, max(self._ragged_rank - 1, 0), self._row_splits_dtype)
+
+    def _stack(self, values):
+        """Ragged tensors, or tensors, of this type side by side along a new axis."""
+        from tapeflow.api.ragged import stack
+
+        if not values:
+            return self._batch(0)._empty()
+        result = stack(values)
+        return result.with_row_splits_dtype(self._row_splits_dtype) if isinstance(result, RaggedTensor) else result
+
+    def _empty(self):
+        """A ragged tensor of this type without rows."""
+        inner = [] if self._shape.rank is None else [n or 0 for n in self._shape.as_list()[self._ragged_rank + 1 :]]
+        splits = wrap(np.zeros(1, self._row_splits_dtype.numpy_dtype))
+        return self._from_components([P.fill(shape=(0, *inner), value=0, dtype=self._dtype), *[splits] * self._ragged_rank])

@@ -337,11 +337,14 @@ def softmax(sp_input, name=None):
 # Segments and counts
 
 
-def _segments(reduce, data, indices, segment_ids, num_segments):
+def _segments(reduce, data, indices, segment_ids, num_segments, sparse_gradient):
     data, indices, ids = convert_to_tensor(data), convert_to_tensor(indices), convert_to_tensor(segment_ids)
     if None not in (indices.dims, ids.dims) and None not in (n := indices.dims + ids.dims) and n[:1] != n[1:]:
         raise invalid("SparseSegment", f"segment_ids and indices should have same size: {list(indices.dims)} is not {list(ids.dims)}.")
-    taken = P.gather(data, indices, axis=0, batch_dims=0)
+    if sparse_gradient:
+        taken = P.gather(data, indices, axis=0, batch_dims=0)
+    else:
+        taken = P.gather_nd(data, P.expand_dims(indices, axis=(-1,)))
     ids = P.sorted_ids(ids, taken)
     if num_segments is None:
         num_segments = P.maximum(P.max(ids, axis=None), P.fill(shape=(), value=-1, dtype=ids._dtype)) + 1
@@ -358,6 +361,7 @@ def segment_sum(data, indices, segment_ids, num_segments=None, name=None, sparse
         indices: integers [m]: rows of data.
         segment_ids: integers [m] that do not decrease: the segment of each of them.
         num_segments: how many segments; one more than the last id by default.
+        sparse_gradient: whether the gradient of data is `tf.IndexedSlices`.
 
     Raises:
         InvalidArgumentError: a row that does not exist, or ids that decrease.
@@ -367,7 +371,7 @@ def segment_sum(data, indices, segment_ids, num_segments=None, name=None, sparse
         >>> tf.sparse.segment_sum([1.0, 2.0, 4.0], [0, 2, 1], [0, 0, 1]).numpy().tolist()
         [5.0, 2.0]
     """
-    return _segments(_sum, data, indices, segment_ids, num_segments)
+    return _segments(_sum, data, indices, segment_ids, num_segments, sparse_gradient)
 
 
 @export("sparse.segment_mean")
@@ -379,7 +383,7 @@ def segment_mean(data, indices, segment_ids, num_segments=None, name=None, spars
         >>> tf.sparse.segment_mean([1.0, 2.0, 4.0], [0, 2, 1], [0, 0, 1]).numpy().tolist()
         [2.5, 2.0]
     """
-    return _segments(_mean_in_dtype, data, indices, segment_ids, num_segments)
+    return _segments(_mean_in_dtype, data, indices, segment_ids, num_segments, sparse_gradient)
 
 
 @export("sparse.segment_sqrt_n")
@@ -391,7 +395,7 @@ def segment_sqrt_n(data, indices, segment_ids, num_segments=None, name=None, spa
         >>> tf.sparse.segment_sqrt_n([1.0, 2.0, 3.0, 4.0, 5.0], [0, 1, 3, 4], [0, 0, 0, 0]).numpy().tolist()
         [6.0]
     """
-    return _segments(_sqrt_n, data, indices, segment_ids, num_segments)
+    return _segments(_sqrt_n, data, indices, segment_ids, num_segments, sparse_gradient)
 
 
 @export("sparse.bincount")

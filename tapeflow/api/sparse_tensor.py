@@ -267,6 +267,15 @@ class SparseTensorSpec(TypeSpec):
             raise ValueError("Unbatching a tensor is only supported for rank >= 1")
         return SparseTensorSpec(self._shape[1:], self._dtype)
 
+    def _stack(self, values):
+        """Sparse tensors of this type side by side along a new axis."""
+        from tapeflow.api.sparse import concat, expand_dims
+
+        if not values:
+            rank = self._shape.rank or 0
+            return SparseTensor(wrap(np.zeros((0, rank + 1), np.int64)), P.broadcast_to(zero_of(self._dtype), shape=(0,)), wrap(np.zeros(rank + 1, np.int64)))
+        return concat(0, [expand_dims(x, 0) for x in values])
+
 
 @export("compat.v1.sparse_placeholder")
 def sparse_placeholder(dtype, shape=None, name=None):

@@ -21,8 +21,8 @@ def _on_value(name):
     if name in OPERATORS and name not in UNARY:
         return lambda self, other: method(self._read(), other._read() if isinstance(other, Variable) else other)
 
-    def operator(self, *args):
-        return method(self._read(), *[x._read() if isinstance(x, Variable) else x for x in args])
+    def operator(self, *args, **options):
+        return method(self._read(), *[x._read() if isinstance(x, Variable) else x for x in args], **options)
 
     return operator
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from tapeflow.base import nest
 from tapeflow.base.errors import InvalidArgumentError
+from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor, scalar
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor, wrap
@@ -19,6 +20,25 @@ def handle_of(x):
     if isinstance(x, (Tensor, Variable)):
         return x
     return x.handle if getattr(x, "_should_act_as_resource_variable", None) is not None else x
+
+
+def gradient_parts(structure):
+    """The nest with, in place of each sparse or ragged tensor, the tensor that gradients are taken of; itself without any."""
+    if isinstance(structure, (Tensor, Variable)):
+        return structure
+    for x in nest.flatten(structure):
+        if isinstance(x, Composite):
+            return nest.map_structure(lambda x: x.gradient_part() if isinstance(x, Composite) else x, structure)
+    return structure
+
+
+def with_parts(structure, gradients):
+    """The gradients of `gradient_parts(structure)` put back into sparse and ragged tensors."""
+
+    def put_back(x, g):
+        return x.with_gradient_part(g) if isinstance(x, Composite) and g is not None else g
+
+    return nest.map_structure(put_back, structure, gradients, check_types=False)
 
 
 def checked_source(x):

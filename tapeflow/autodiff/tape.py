@@ -6,7 +6,15 @@ import itertools
 import logging
 import threading
 
-from tapeflow.autodiff.arguments import checked_source, flat_output_gradients, handle_of, seeds_of, targets_of
+from tapeflow.autodiff.arguments import (
+    checked_source,
+    flat_output_gradients,
+    gradient_parts,
+    handle_of,
+    seeds_of,
+    targets_of,
+    with_parts,
+)
 from tapeflow.autodiff.history import History, steps_of
 from tapeflow.base import nest
 from tapeflow.core.backward import add_cotangents, pull_back
@@ -151,7 +159,7 @@ class GradientTape:
         Raises:
             ValueError: something that is neither a tensor nor a variable.
         """
-        for x in nest.flatten(tensor, expand_composites=True):
+        for x in nest.flatten(gradient_parts(tensor), expand_composites=True):
             handle = handle_of(x)
             if not isinstance(handle, (Tensor, Variable)):
                 raise ValueError(
@@ -241,7 +249,8 @@ class GradientTape:
             unconnected_gradients = UnconnectedGradients(unconnected_gradients)
         self._check_use(sources)
         targets = targets_of(target)
-        flat_sources = nest.flatten(sources, expand_composites=True)
+        parts = gradient_parts(sources)
+        flat_sources = nest.flatten(parts, expand_composites=True)
         handles = [checked_source(x) for x in flat_sources]
         seeds = seeds_of(targets, flat_output_gradients(output_gradients, targets))
         gradients = self._pull_back(seeds, handles)
@@ -250,7 +259,8 @@ class GradientTape:
             gradients = [
                 P.zeros_like(convert_to_tensor(x)) if g is None else g for g, x in zip(gradients, handles, strict=True)
             ]
-        return nest.pack_sequence_as(sources, gradients, expand_composites=True)
+        packed = nest.pack_sequence_as(parts, gradients, expand_composites=True)
+        return packed if parts is sources else with_parts(sources, packed)
 
     def _check_use(self, sources):
         if self._spent:

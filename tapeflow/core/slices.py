@@ -43,9 +43,9 @@ class IndexedSlices:
         """The shape of the dense tensor, as far as it is known."""
         if self._dense_shape is None:
             return TensorShape(None)
-        from tapeflow.core.convert import static_value  # converts need tensors, which need slices
+        from tapeflow.core.convert import convert_to_tensor, static_value  # converts need tensors, which need slices
 
-        value = static_value(self._dense_shape)
+        value = static_value(convert_to_tensor(self._dense_shape))
         return TensorShape(None) if value is None else TensorShape([int(n) for n in value])
 
     @property

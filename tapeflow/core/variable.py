@@ -9,6 +9,7 @@ import sys
 import numpy as np
 
 from tapeflow.base.dtypes import as_dtype
+from tapeflow.base.errors import invalid
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.composite import Composite, unsupported
 from tapeflow.core.convert import convert_to_tensor
@@ -63,7 +64,7 @@ class Variable(metaclass=_Creation):
     Args:
         initial_value: a value for `tf.convert_to_tensor`, or a callable that returns one.
         trainable: whether tapes watch it by themselves; True by default (False for `synchronization=ON_READ`).
-        validate_shape: False lets later assignments change the shape.
+        validate_shape: ignored; `shape=tf.TensorShape(None)` lets later assignments change the shape.
         name: its name; `:0` is added, as in TensorFlow.
         dtype: the dtype; the value's own by default.
         constraint: a function of the value that optimizers apply after an update.
@@ -116,7 +117,7 @@ class Variable(metaclass=_Creation):
         self._trainable = bool(trainable)
         self._watchable = self._trainable  # also where a tape was told to watch it
         self._dtype = tensor._dtype
-        self._shape = _declared_shape(shape, tensor, validate_shape)
+        self._shape = _declared_shape(shape, tensor)
         self._name = "/".join([*state.scopes, name or "Variable"])
         self._serial = next(_serial)
         self._constraint = constraint
@@ -198,8 +199,8 @@ class Variable(metaclass=_Creation):
         return convert_to_tensor(True)
 
     def eval(self, session=None):
-        """A NumPy copy of the value."""
-        return self.numpy()
+        """Raises RuntimeError: there are no sessions. `numpy()` gives the value."""
+        raise RuntimeError("This operation is not supported when eager execution is enabled: x.numpy() gives the value.")
 
     # Assigning
 
@@ -261,9 +262,16 @@ class Variable(metaclass=_Creation):
                 return
         elif dims == self._tensor.dims or dims is None or None in dims:
             return
-        what = {"assign": "assign value to", "add": "add delta to", "sub": "subtract delta from"}[how]
-        shapes = f"variable {self._name!r} has shape {self._shape if how == 'assign' else self._tensor.shape}"
-        raise ValueError(f"Cannot {what} variable '{self.name}': Shape mismatch. The {shapes}, the value {value.shape}.")
+        if how != "assign":
+            raise invalid(
+                f"assign_{how}",
+                f"Cannot update variable with shape {self._tensor.shape} using a Tensor with shape {value.shape}, shapes must be "
+                f"equal: {self.name}",
+            )
+        raise ValueError(
+            f"Cannot assign value to variable '{self.name}': Shape mismatch. The variable {self._name!r} has shape {self._shape}, "
+            f"the value {value.shape}."
+        )
 
     # Python protocols
 
@@ -314,9 +322,9 @@ def _shown(tensor):
     return "\n" + text if "\n" in text else text
 
 
-def _declared_shape(shape, tensor, validate_shape):
+def _declared_shape(shape, tensor):
     if shape is None:
-        return tensor.shape if validate_shape else TensorShape(None)
+        return tensor.shape
     declared = TensorShape(shape)
     if not declared.is_compatible_with(tensor.shape):
         raise ValueError(f"The initial value's shape ({tensor.shape}) is not compatible with the given `shape` ({declared}).")

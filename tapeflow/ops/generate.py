@@ -65,7 +65,8 @@ def _range_kernel(start, limit, delta):
         raise invalid("range", f"Requires start {order} limit when delta {sign} 0: {start}/{limit}")
     if start.dtype.kind in "iu":
         return np.arange(start, limit, delta, start.dtype)
-    count = math.ceil(abs((float(limit) - float(start)) / float(delta)))
+    # In the dtype's own arithmetic, as TensorFlow counts: in float64, (1.1 - 0.1) / 0.1 of float32 numbers is above 10.
+    count = math.ceil(abs((limit - start) / delta))
     return (start + np.arange(count).astype(start.dtype) * delta).astype(start.dtype)
 
 

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from tapeflow.base.dtypes import as_dtype
 from tapeflow.base.errors import invalid
-from tapeflow.core.convert import known_dims, register_tensor_conversion_function
+from tapeflow.core.convert import convert_to_tensor, known_dims, register_tensor_conversion_function
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.tensor import Spec, Tensor, ndarray, wrap
@@ -332,9 +333,9 @@ gather_nd = Primitive(
 def _slices_to_dense(slices):
     if slices.dense_shape is None:
         raise ValueError(f"Tensor conversion requested for IndexedSlices without dense_shape: {slices!r}")
-    rows = P.strided_slice(slices.dense_shape, key=(0,))
+    rows = P.strided_slice(convert_to_tensor(slices.dense_shape), key=(0,))
     count = int(rows._value) if rows.__class__ is Tensor else rows
-    return P.unsorted_segment_sum(slices.values, slices.indices, num=count)
+    return P.unsorted_segment_sum(convert_to_tensor(slices.values), convert_to_tensor(slices.indices), num=count)
 
 
 IndexedSlices.to_dense = staticmethod(_slices_to_dense)
@@ -343,8 +344,11 @@ IndexedSlices.concat = staticmethod(lambda parts: P.concat(*parts, axis=0))
 
 def _convert_slices(value, dtype=None, name=None, as_ref=False):
     """`IndexedSlices` as a tensor, wherever one is expected."""
-    if value.dense_shape is None:
-        raise ValueError(f"Tensor conversion requested for IndexedSlices without dense_shape: {value!r}")
+    if dtype is not None and as_dtype(dtype) != value.dtype:
+        raise ValueError(
+            f"Incompatible tensor conversion requested to `dtype` {as_dtype(dtype).name} for IndexedSlices ({value!r}) "
+            f"with dtype {as_dtype(value.dtype).name}"
+        )
     return value.dense()
 
 

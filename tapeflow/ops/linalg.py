@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import as_dtype, float64, int32, int64
+from tapeflow.base.dtypes import as_dtype, int32, int64
 from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P, Primitive
-from tapeflow.core.tensor import Spec
+from tapeflow.core.tensor import Spec, wrap
 from tapeflow.ops.family import sample
 from tapeflow.ops.linalg_parts import (
     MATRICES,
@@ -338,9 +338,9 @@ def _svd_bordered_vjp(s, u, v, gs, gu, gv, rows, columns):
 def _with_last_one(x):
     """`x` plus 1 in the last place of its diagonal."""
     size = x.dims[-1]
-    corner = np.zeros((size, size))
+    corner = np.zeros((size, size), x._dtype.numpy_dtype)
     corner[-1, -1] = 1
-    return x + P.cast(P.constant(value=tuple(map(tuple, corner.tolist())), dtype=float64), dtype=x._dtype)
+    return x + wrap(corner)
 
 
 svd = Primitive(

@@ -10,6 +10,7 @@ import numpy as np
 
 from tapeflow.base.dtypes import COMPLEX
 from tapeflow.core.primitive import P, Primitive
+from tapeflow.core.tensor import wrap
 from tapeflow.ops.family import sample
 from tapeflow.ops.linalg_parts import MATRICES, adjoint, batch_leading, check_square, refuse_flat, well_conditioned, wide
 from tapeflow.ops.movement import dims_of
@@ -134,8 +135,7 @@ def _sqrtm(a):
 def _sqrtm_vjp(g, out):
     """The solution s of r^H s + s r^H = g, as one linear system."""
     n = dims_of(out)[-1]
-    one = np.eye(n)
-    one = P.cast(P.constant(value=tuple(map(tuple, one.tolist())), dtype="float64"), dtype=out._dtype)
+    one = wrap(np.eye(n, dtype=out._dtype.numpy_dtype))
     left, right = adjoint(out), P.conj(out) if out._dtype.is_complex else out
     batch = dims_of(out)[:-2]
     system = P.reshape(_outer(left, one) + _outer(one, right), shape=(*batch, n * n, n * n))

@@ -192,7 +192,7 @@ def _diag_part_kernel(x, *, k, align):
     m, place, i, j = _places(*x.shape[-2:], k, align)
     if k[0] == k[1]:
         return x[..., i, j]
-    packed = np.zeros(_packed_dims(x.shape, k), x.dtype)
+    packed = np.full(_packed_dims(x.shape, k), b"" if x.dtype == object else 0, x.dtype)
     packed[..., m, place] = x[..., i, j]
     return packed
 

@@ -93,6 +93,8 @@ def _reshape_infer(x, *, shape):
     if total is None or None in dims:
         return Spec(tuple(None if n == -1 else n for n in dims), x.dtype)
     size = math.prod(fixed)
+    if -1 in dims and size == 0 and total == 0:
+        return Spec(_empty_dims(x.shape, dims), x.dtype)
     if -1 in dims and size == 0:
         raise invalid(
             "reshape", f"reshape cannot infer the missing input size of {listed(dims)} where another size is zero"
@@ -104,6 +106,12 @@ def _reshape_infer(x, *, shape):
             f"{'requires a multiple of' if -1 in dims else 'has'} {size}: {listed(x.shape)} to {listed(dims)}",
         )
     return Spec(tuple(total // size if n == -1 else n for n in dims), x.dtype)
+
+
+def _empty_dims(old, new):
+    """The shape of an empty tensor reshaped to `new`, which has both 0 and -1: what is missing follows from the other sizes."""
+    missing = math.prod(n for n in old if n) // math.prod(n for n in new if n > 0)
+    return tuple(missing if n == -1 else n for n in new)
 
 
 def _reshape_batch(op, inputs, batched, attrs):
@@ -118,6 +126,8 @@ def _reshaped_back(g, x_shape):
 def _reshape_kernel(x, *, shape):
     if shape and min(shape) < -1:  # NumPy takes any negative size for -1
         raise ValueError(shape)
+    if 0 in shape and -1 in shape and not x.size and shape.count(-1) == 1:
+        shape = _empty_dims(x.shape, shape)
     return x.reshape(shape)
 
 

@@ -42,7 +42,7 @@ selu = elementwise(
 relu6 = elementwise(
     "relu6",
     lambda x: np.minimum(np.maximum(x, x.dtype.type(0)), x.dtype.type(6)),
-    lambda t, out: P.where(P.logical_and(out > 0, out < 6), t, P.zeros_like(t)),
+    lambda t, out: P.gate(P.gate(t, out), 6 - out),
 )
 
 
@@ -57,9 +57,27 @@ def _rounded(number, like):
 leaky_relu = elementwise(
     "leaky_relu",
     _leaky_kernel,
-    lambda t, x, *, alpha: P.where(x > 0, t, t * alpha),
+    lambda t, x, *, alpha: P.leaky_gate(t, x, alpha=alpha),
     accepts=FLOATS,
     samples=lambda: [((sample(2, 3),), {"alpha": 0.2}), ((sample(2, 3),), {"alpha": 1.5})],
+)
+
+
+# leaky_gate(t, x) is t where x is positive, else alpha t: the derivative of leaky_relu, itself linear in t.
+leaky_gate = elementwise(
+    "leaky_gate",
+    lambda t, x, *, alpha: np.where(x > 0, t, t * alpha),
+    lambda d, x, *, alpha: P.leaky_gate(d, x, alpha=alpha),
+    lambda d: P.zeros_like(d),
+    accepts=FLOATS,
+    samples=lambda: [((sample(2, 3), sample(2, 3, seed=1)), {"alpha": 0.2})],
+)
+
+softsign = elementwise(
+    "softsign",
+    lambda x: x / (1 + np.abs(x)),
+    lambda t, x: t / P.square(1 + P.abs(x)),
+    accepts=FLOATS,
 )
 
 

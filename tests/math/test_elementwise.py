@@ -49,6 +49,7 @@ def test_edges_of_one_input(name):
         np.testing.assert_allclose(public(name)(value), np.float32(expected), rtol=1e-6)
 
 
+QUARTER = np.pi / 2
 A = [0.0, 1.0, -1.0, 7.0, -7.0, 7.0, -7.0, inf, -inf, nan, 5.0, inf, 3.0]
 B = [0.0, 0.0, 0.0, 3.0, 3.0, -3.0, -3.0, 2.0, 2.0, 1.0, inf, inf, -inf]
 BINARY = {
@@ -64,7 +65,7 @@ BINARY = {
     "pow": [1, 1, 1, 343, -343, 0.0029154518, -0.0029154518, inf, inf, nan, inf, inf, 0],
     "maximum": [0, 1, 0, 7, 3, 7, -3, inf, 2, nan, inf, inf, 3],
     "minimum": [0, 0, -1, 3, -7, -3, -7, 2, -inf, nan, 5, inf, -inf],
-    "atan2": [0, 1.570796, -1.570796, 1.165905, -1.165905, 1.975688, -1.975688, 1.570796, -1.570796, nan, 0, 0.785398, np.pi],
+    "atan2": [0, QUARTER, -QUARTER, 1.165905, -1.165905, 1.975688, -1.975688, QUARTER, -QUARTER, nan, 0, 0.785398, np.pi],
 }  # fmt: skip
 
 
