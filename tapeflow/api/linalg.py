@@ -179,7 +179,7 @@ def _unit_lower(lower_upper):
 def _rows(x, order):
     """The rows of matrices in another order, given for each batch."""
     rank = rank_of(order)
-    return P.gather(x, order, axis=rank - 1, batch_dims=rank - 1)
+    return P.gather(x, order, axis=-2, batch_dims=rank - 1)
 
 
 @export("linalg.lu_reconstruct")
@@ -218,7 +218,7 @@ def lu_solve(lower_upper, perm, rhs, validate_args=False, name=None):
     if rhs.dims is not None and len(rhs.dims) < 2:
         raise ValueError(f"Input `rhs` must have at least 2 dimensions. Its shape is {rhs.shape}.")
     if rank_of(perm) == 1:
-        permuted = P.gather(rhs, perm, axis=rank_of(rhs) - 2, batch_dims=0)
+        permuted = P.gather(rhs, perm, axis=-2, batch_dims=0)
     else:
         if rank_of(rhs) != rank_of(lower_upper) or dims_of(rhs)[:-2] != dims_of(perm)[:-1]:
             rhs = P.zeros_like(lower_upper)[..., :1] + rhs
@@ -353,7 +353,8 @@ def matrix_rank(a, tol=None, validate_args=False, name=None):
     """The ranks of real matrices [..., m, n]: how many singular values exceed `tol`, an int32 tensor [...].
 
     Args:
-        tol: a tensor that broadcasts to [...]; eps max(m, n) times the largest singular value by default.
+        tol: a tensor that broadcasts with the singular values [..., min(m, n)]; eps max(m, n) times the largest of
+            them by default.
 
     Example:
         >>> import tapeflow as tf
@@ -366,7 +367,7 @@ def matrix_rank(a, tol=None, validate_args=False, name=None):
         scale = _larger(a) * float(np.finfo(a._dtype.numpy_dtype).eps)
         tol = P.max(s, axis=(-1,), keepdims=True) * scale
     else:
-        tol = P.expand_dims(convert_to_tensor(tol, a._dtype), axis=(-1,))
+        tol = convert_to_tensor(tol, a._dtype)
     return P.sum(P.cast(P.greater(s, tol), dtype=int32), axis=(-1,), keepdims=False)
 
 

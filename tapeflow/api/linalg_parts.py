@@ -117,10 +117,13 @@ def diag_part(input, name="diag_part", k=0, padding_value=0, align="RIGHT_LEFT")
     """
     x, k = convert_to_tensor(input), _range(k)
     part = P.diag_part(x, k=k, align=align)
-    if k[0] == k[1] or (padding_value.__class__ is int and padding_value == 0):
+    if padding_value.__class__ is int and padding_value == 0:
+        return part
+    padding = _padding(padding_value, x._dtype)
+    if k[0] == k[1]:
         return part
     inside = P.diag_part(P.equal(P.zeros_like(x), P.zeros_like(x)), k=k, align=align)
-    return P.where(inside, part, _padding(padding_value, x._dtype))
+    return P.where(inside, part, padding)
 
 
 @export("linalg.set_diag")

@@ -188,7 +188,8 @@ def squared_difference(x, y, name=None):
     """
     difference = bind(P.sub, matched(x, y), NO_ATTRS)
     if difference._dtype.is_integer and difference._dtype.size < 4:
-        raise invalid("squared_difference", f"Value for attr 'T' of {difference._dtype.c_name} is not in the list of allowed values")
+        dtype = difference._dtype.c_name
+        raise invalid("squared_difference", f"Value for attr 'T' of {dtype} is not in the list of allowed values")
     return P.conj(difference) * difference if difference._dtype.is_complex else bind(P.square, (difference,), NO_ATTRS)
 
 

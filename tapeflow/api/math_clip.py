@@ -66,6 +66,8 @@ def clip_by_norm(t, clip_norm, axes=None, name=None):
 
     def clipped(x):
         limit = convert_to_tensor(clip_norm, None if is_tensor(clip_norm) else x._dtype)
+        if not x._dtype.is_complex:
+            limit = P.maximum(limit, P.zeros_like(limit))  # a negative limit counts as 0
         square = P.sum(x * x, axis=along, keepdims=True)
         positive = P.greater(square, P.zeros_like(square))
         # The root has no slope at 0, so there 1 stands for the norm.

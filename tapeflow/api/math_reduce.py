@@ -26,9 +26,8 @@ def axes(axis, name="axis"):
     if axis.__class__ in (list, tuple) and all(i.__class__ is int for i in axis):
         return tuple(axis)
     if isinstance(axis, str):
-        raise InvalidArgumentError(
-            None, None, f"Value for attr 'Tidx' of string is not in the list of allowed values: int32, int64; `{name}` is {axis!r}"
-        )
+        text = f"Value for attr 'Tidx' of string is not in the list of allowed values: int32, int64; `{name}` is {axis!r}"
+        raise InvalidArgumentError(None, None, text)
     tensor = convert_to_tensor(axis, None if is_tensor(axis) or isinstance(axis, np.ndarray) else int32)
     if not tensor._dtype.is_integer:
         raise TypeError(f"Argument `{name}` must be integers, got dtype {tensor._dtype.name}: {axis!r}")

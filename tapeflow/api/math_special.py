@@ -2,6 +2,7 @@
 
 from tapeflow.api.export import export
 from tapeflow.api.operands import is_tensor, matched, unary
+from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import NO_ATTRS, P, bind
 

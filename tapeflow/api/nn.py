@@ -247,6 +247,16 @@ def bias_add(value, bias, data_format=None, name=None):
     return bind(P.add, (value, bias), NO_ATTRS)
 
 
+def _check_floating(name, x):
+    """Raise for a dtype that the ops behind a composite would let pass."""
+    if not x._dtype.is_floating:
+        raise invalid(
+            name,
+            f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, "
+            "double",
+        )
+
+
 def _listed(dims):
     return "[" + ",".join("?" if n is None else str(n) for n in dims) + "]"
 

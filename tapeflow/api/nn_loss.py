@@ -3,9 +3,15 @@
 import math
 
 from tapeflow.api.export import export
-from tapeflow.api.nn import _check_floating
+from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P, bind
+
+
+def _check_floating(name, x):
+    """Raise where `x` holds no floats."""
+    if not x._dtype.is_floating:
+        raise invalid(name, f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: floats")
 
 
 @export("nn.sparse_softmax_cross_entropy_with_logits")
@@ -92,8 +98,6 @@ def softmax_cross_entropy_with_logits(labels, logits, axis=-1, name=None):
     if axis not in (-1, None):
         rank = len(logits.dims)
         if not -rank <= axis < rank:
-            from tapeflow.base.errors import invalid
-
             raise invalid(
                 "SoftmaxCrossEntropyWithLogits",
                 f"axis = {axis} is not in [{-rank}, {rank}), the axes of logits {logits.shape}",
@@ -114,6 +118,10 @@ def _axis_last(x, axis):
 
 def _broadcast_classes(logits, labels):
     """Both as rows [n, classes] where only their numbers of axes differ; rows and classes of one broadcast."""
+    if () in (labels.dims, logits.dims):
+        raise invalid(
+            "SoftmaxCrossEntropyWithLogits", f"logits and labels need an axis of classes: {logits.shape} and {labels.shape}"
+        )
     if len(labels.dims) != len(logits.dims):
         classes = labels.dims[-1] if labels.dims else 1
         labels = P.reshape(labels, shape=(*logits.dims[:-1], classes) if None not in logits.dims else (-1, classes))

@@ -40,13 +40,13 @@ def _eigh_kernel(x):
         e, v = np.linalg.eigh(wide(x))
     except np.linalg.LinAlgError as error:
         raise _eigh_failed(error) from None
-    _refuse_nan(e, _eigh_failed)
+    _refuse_nan(x)
     return e.astype(x.dtype), v.astype(x.dtype, copy=False)
 
 
-def _refuse_nan(e, failed):
-    if e.size and np.isnan(e).any():
-        raise failed("its elements are nan or too large")
+def _refuse_nan(x):
+    if not np.isfinite(np.tril(x)).all():
+        raise _eigh_failed("it holds nan or infinity")
 
 
 def _eigh_infer(x):
@@ -93,7 +93,7 @@ def _eigvalsh_kernel(x):
         e = np.linalg.eigvalsh(wide(x))
     except np.linalg.LinAlgError as error:
         raise _eigh_failed(error) from None
-    _refuse_nan(e, _eigh_failed)
+    _refuse_nan(x)
     return e.astype(x.dtype)
 
 

@@ -408,7 +408,7 @@ bitcast = Primitive(
     _bitcast_infer,
     batch=lambda op, inputs, batched, attrs: op(*inputs, **attrs),
     lower="movement",
-    accepts=NUMBERS | {bool_},
+    accepts=NUMBERS,
     samples=lambda: [((sample(2, 2),), {"dtype": as_dtype(name)}) for name in ["int64", "uint8", "complex128"]],
 )
 

@@ -107,23 +107,23 @@ class Deviations:
         self.rows = []
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if line.strip() and not line.startswith("#"):
-                fields = [field.strip() for field in line.split("|")]
+                fields = [field.strip() for field in line.split("::")]
                 if len(fields) != 4 or not fields[3]:
-                    sys.exit(f"{path.name}:{number}: four fields are needed: case | kind | pattern | reason")
+                    sys.exit(f"{path.name}:{number}: four fields are needed, cases :: kinds :: pattern :: reason")
                 self.rows.append((number, *fields))
         self.used = set()
 
     def allows(self, name, kind, text):
         """Whether a difference is meant."""
         for number, case, kinds, pattern, _ in self.rows:
-            if fnmatch.fnmatch(name, case) and any(fnmatch.fnmatch(kind, k) for k in kinds.split()) and re.search(pattern, text):
+            if any(fnmatch.fnmatch(name, c) for c in case.split(";")) and any(fnmatch.fnmatch(kind, k) for k in kinds.split()) and re.search(pattern, text):
                 self.used.add(number)
                 return True
         return False
 
     def unused(self, names):
         """The rows that concern some of the cases run and did not occur."""
-        return [row for row in self.rows if row[0] not in self.used and fnmatch.filter(names, row[1])]
+        return [row for row in self.rows if row[0] not in self.used and any(fnmatch.filter(names, c) for c in row[1].split(";"))]
 
 
 class Difference(Exception):

@@ -99,7 +99,7 @@ def sparse_loss(draw):
 def bias_add(draw):
     dtype, shape = pick(draw, *INEXACT, "int32"), draw(shapes(4, 2))
     kwargs = {"data_format": pick(draw, "NHWC", "N...C", "NCHW", "NC..")} if draw(st.booleans()) else {}
-    channel = shape[1] if kwargs.get("data_format", "N")[1] == "C" else shape[-1]
+    channel = shape[1] if kwargs.get("data_format", "N...C").startswith("NC") else shape[-1]
     return call("tf.nn.bias_add", spread(draw, dtype, shape), spread(draw, dtype, (channel,)), order=2, **kwargs)
 
 
