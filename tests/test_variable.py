@@ -74,7 +74,8 @@ def test_an_update_without_readers_keeps_its_buffer():
 @pytest.mark.parametrize("method", ["assign", "assign_add", "assign_sub"])
 def test_a_failing_assignment_changes_nothing(method):
     v = tf.Variable([1.0, 2.0], name="weights")
-    with pytest.raises(ValueError, match=r"weights.*\(2,\).*\(3,\)"):
+    kind = ValueError if method == "assign" else tf.errors.InvalidArgumentError  # as TensorFlow has it
+    with pytest.raises(kind, match=r"(?s)(?=.*weights)(?=.*\(2,\)).*\(3,\)"):
         getattr(v, method)([1.0, 2.0, 3.0])
     with pytest.raises((TypeError, ValueError)):
         getattr(v, method)("text")

@@ -368,6 +368,10 @@ def meshgrid(*args, **kwargs):
     if indexing not in ("xy", "ij"):
         raise ValueError(f"Argument `indexing` parameter must be either 'xy' or 'ij', got '{indexing}'")
     vectors = [P.reshape(convert_to_tensor(x), shape=(-1,)) for x in args]
+    for i, x in enumerate(vectors):
+        if x._dtype is not vectors[0]._dtype:
+            dtypes = f"{vectors[0]._dtype.name} and {x._dtype.name}"
+            raise invalid("meshgrid", f"all arguments must have one dtype: arguments 0 and {i} are {dtypes}")
     places = list(builtins.range(len(vectors)))
     if indexing == "xy" and len(vectors) > 1:
         places[:2] = [1, 0]

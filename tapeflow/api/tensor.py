@@ -47,8 +47,9 @@ def _binary(name):
             other = convert(other, self)
             if other is NotImplemented:
                 return other
-        # `bind`, unrolled for two eager tensors of one dtype while nothing records; whatever else is, is bind's.
-        if not busy_threads and self.__class__ is Tensor and other.__class__ is Tensor:
+        # `bind`, unrolled for two eager tensors of one dtype while nothing records; whatever else is, is bind's (a tensor
+        # that has no value yet raises when it is asked for it).
+        if not busy_threads:
             dtype = self._dtype
             if other._dtype is dtype and accepts & dtype.bit:
                 try:

@@ -361,7 +361,7 @@ def static_dims(value):
         return tuple(itertools.chain.from_iterable(items))
     x = convert_to_tensor(value)
     if not x._dtype.is_integer and x.dims != (0,):
-        if not isinstance(value, Tensor):
+        if value.__class__ is float:
             raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype int32: a shape must be integers")
         raise InvalidArgumentError(None, None, f"A shape must be integers, got dtype {x._dtype.name}: {x!r}")
     if x.dims is not None and len(x.dims) > 1:
@@ -389,6 +389,8 @@ def _static_dim(item):
         raise InvalidArgumentError(None, None, f"A shape must be a vector: sizes input must be 1-D, but it holds {item!r}")
     if item.__class__ is Tensor and item.dims == ():
         return (int(item._value),)  # also of a float: TensorFlow casts the tensors in a list to the dtype that it wants
+    if item.__class__ is float:
+        raise InvalidArgumentError(None, None, f"A shape must be integers, got the float {item}")
     return static_dims(item)
 
 

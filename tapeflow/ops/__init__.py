@@ -30,6 +30,7 @@ from tapeflow.ops import (
     sort,
     special,
     sparse,
+    strings,
     update,
 )
 
@@ -63,5 +64,6 @@ __all__ = [
     "sort",
     "special",
     "sparse",
+    "strings",
     "update",
 ]

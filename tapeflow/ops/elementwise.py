@@ -74,7 +74,7 @@ def _integer_guard(name, function):
     """`function` with TensorFlow's error for an integer division by zero."""
 
     def kernel(x, y):
-        if y.dtype.kind in "iu" and not np.all(y):
+        if y.dtype.kind in "iu" and not np.all(y) and x.size:
             raise invalid(name, "Integer division by zero")
         return function(x, y)
 
@@ -117,11 +117,14 @@ def _pow_kernel(x, y):
 
 
 def _power(x, y):
-    """x**y; cubes and fourth powers by multiplication, some 100 times as fast as the C library where x is negative."""
-    if y.__class__ is not np.ndarray and x.__class__ is np.ndarray and (y == 3 or y == 4):
-        square = x * x
-        return square * x if y == 3 else square * square
-    return x**y
+    """x**y; small whole powers by multiplication, some 100 times as fast as the C library where x is negative."""
+    if y.__class__ is np.ndarray or x.__class__ is not np.ndarray or y not in (3, 4, -2, -3):
+        return x**y
+    square = x * x
+    if y == 4:
+        return square * square
+    power = square if y == -2 else square * x
+    return power if y > 0 else 1 / power
 
 
 def _pow_dy(t, x, out):

@@ -128,15 +128,19 @@ def siphash64(s, key):
 def _sip(v):
     a, b, c, d = v
     a = (a + b) & MASK
-    b = _rotate(b, 13) ^ a
-    a = _rotate(a, 32)
+    b = _left(b, 13) ^ a
+    a = _left(a, 32)
     c = (c + d) & MASK
-    d = _rotate(d, 16) ^ c
+    d = _left(d, 16) ^ c
     a = (a + d) & MASK
-    d = _rotate(d, 21) ^ a
+    d = _left(d, 21) ^ a
     c = (c + b) & MASK
-    b = _rotate(b, 17) ^ c
-    return [a, b, _rotate(c, 32), d]
+    b = _left(b, 17) ^ c
+    return [a, b, _left(c, 32), d]
+
+
+def _left(x, bits):
+    return (x << bits | x >> (64 - bits)) & MASK
 
 
 def murmur64(s, seed=0xDECAFCAFFE):

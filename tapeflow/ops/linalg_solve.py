@@ -194,13 +194,12 @@ def _solve_kernel(a, b):
 
 def _solve_infer(a, b):
     name = "MatrixSolve"
-    for which, spec in enumerate((a, b)):
-        check_matrix(name, spec, which)
     if a.shape is None or b.shape is None:
         return b
     if len(a.shape) != len(b.shape):
         text = "All input tensors must have the same rank."
         raise invalid(name, f"{text} They are {listed(a.shape)} and {listed(b.shape)}.")
+    check_matrix(name, a)
     if None not in a.shape[-2:] and a.shape[-1] != a.shape[-2]:
         raise invalid(name, f"First input (lhs) must be a square matrix. Its shape is {listed(a.shape)}.")
     if any(None not in (n, m) and n != m for n, m in zip(a.shape[:-1], b.shape[:-1], strict=True)):

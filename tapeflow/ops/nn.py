@@ -66,10 +66,11 @@ leaky_relu = elementwise(
 # leaky_gate(t, x) is t where x is positive, else alpha t: the derivative of leaky_relu, itself linear in t.
 leaky_gate = elementwise(
     "leaky_gate",
-    lambda t, x, *, alpha: np.where(x > 0, t, t * alpha),
+    lambda t, x, *, alpha: np.where(x > 0, t, _rounded(alpha, t) * t),
     lambda d, x, *, alpha: P.leaky_gate(d, x, alpha=alpha),
     lambda d: P.zeros_like(d),
     accepts=FLOATS,
+    parameters=("t", "x"),
     samples=lambda: [((sample(2, 3), sample(2, 3, seed=1)), {"alpha": 0.2})],
 )
 
@@ -213,14 +214,14 @@ def _sparse_kernel(logits, labels):
             f"Received a label value of {wrong} which is outside the valid range of [0, {classes}).  Label values: "
             f"{' '.join(map(str, picked[:100]))}",
         )
-    scores, _, columns = _scores(logits.reshape(-1, classes), -1)
-    axis = 0 if columns else 1
-    places = picked * len(picked) + np.arange(len(picked)) if columns else np.arange(0, scores.size, classes) + picked
+    scores, axis, columns = _scores(logits.reshape(-1, classes), 1)
+    rows = len(picked)
+    places = picked * np.int64(rows) + np.arange(rows) if columns else np.arange(0, scores.size, classes) + picked
     loss = scores.take(places)
     np.exp(scores, out=scores)
-    total = np.add.reduce(scores, axis=axis, keepdims=True)
-    np.subtract(np.log(total).reshape(-1), loss, out=loss)
-    scores /= total
+    total = np.add.reduce(scores, axis)
+    np.subtract(np.log(total), loss, out=loss)
+    scores /= total if columns else total[:, None]
     scores.reshape(-1)[places] -= 1
     return loss.reshape(labels.shape).astype(logits.dtype, copy=False), _restored(scores, columns, logits)
 
@@ -265,11 +266,18 @@ def _backprop(g, out, logits):
     of_loss, of_gradient = g
     total = None
     if of_loss is not None:
-        total = P.expand_dims(of_loss, axis=(-1,)) * out[1]
+        total = _as_column(of_loss) * out[1]
     if of_gradient is not None:
         second = _softmax_rule(of_gradient, P.softmax(logits))
         total = second if total is None else total + second
     return total
+
+
+def _as_column(g):
+    dims = g.dims
+    if dims is None or None in dims:
+        return P.expand_dims(g, axis=(-1,))
+    return P.reshape(g, shape=(*dims, 1))  # quicker
 
 
 def _sparse_vjp(g, wanted, out, logits):
@@ -347,7 +355,7 @@ def _dense_vjp(g, wanted, out, logits, labels):
     for_labels = None
     if wanted[1]:
         if of_loss is not None:
-            for_labels = -(P.expand_dims(of_loss, axis=(-1,)) * P.log_softmax(logits))
+            for_labels = -(_as_column(of_loss) * P.log_softmax(logits))
         if of_gradient is not None:
             for_labels = -of_gradient if for_labels is None else for_labels - of_gradient
     return _backprop(g, out, logits) if wanted[0] else None, for_labels

@@ -95,7 +95,8 @@ def _mean(x, axis, keepdims):
         total = np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=np.int64 if x.dtype.kind == "i" else np.uint64)
         return (np.sign(total) * (np.abs(total) // np.maximum(count, 1).astype(total.dtype))).astype(x.dtype)
     total = np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=np.float32 if _is_half(x.dtype) else x.dtype)
-    return (total / total.dtype.type(count)).astype(x.dtype)
+    mean = total / total.dtype.type(count)
+    return mean if mean.dtype is x.dtype else mean.astype(x.dtype)
 
 
 def _mean_vjp(g, x_shape, *, axis=None, keepdims=False):

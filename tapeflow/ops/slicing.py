@@ -20,6 +20,8 @@ def _reverse_infer(x, *, axis):
     if x.shape is None:
         return x
     rank = len(x.shape)
+    if rank == 0:  # as TensorFlow, which looks at no axis then
+        return x
     for i, d in enumerate(axis):
         if not -rank <= d < rank:
             raise invalid("reverse", f"'axis'[{i}] = {d} is out of valid range [0, {rank - 1}]")
@@ -29,6 +31,8 @@ def _reverse_infer(x, *, axis):
 
 
 def _reverse_kernel(x, *, axis):
+    if not x.ndim:
+        return x
     key = [whole] * x.ndim
     for i in axis:
         if key[i] is not whole:

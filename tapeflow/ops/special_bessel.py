@@ -68,7 +68,7 @@ def i1e(x):
 def _grown(scaled, x):
     """exp(x) times what was scaled by exp(-x), in two halves: exp(x) overflows a little earlier than the product."""
     half = np.exp(np.minimum(x, 1e4) / 2)
-    return np.where(x < np.inf, scaled * half * half, np.copysign(x, scaled))
+    return np.where(x >= 1e4, np.copysign(np.inf, scaled), scaled * half * half)
 
 
 def i0(x):

@@ -7,6 +7,7 @@ import base64
 import importlib
 import json
 import os
+import resource
 import sys
 import traceback
 import warnings
@@ -14,6 +15,7 @@ import warnings
 import numpy as np
 
 NUMPY_DTYPES = {}
+MEMORY = 6 * 2**30  # a call that asks for more fails, instead of taking the machine down
 
 
 def numpy_dtype(name):
@@ -194,6 +196,7 @@ def watch(tape, sources):
 
 def main():
     """Answer until the input ends. What the library prints goes to stderr, so that the pipe holds answers only."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     if sys.argv[1] == "tapeflow":
