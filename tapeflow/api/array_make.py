@@ -177,6 +177,8 @@ def range(start, limit=None, delta=1, dtype=None, name="range"):
             if x._dtype is string or x._dtype is bool_ or x._dtype.is_complex:
                 raise TypeError(f"tf.range takes real numbers, got dtype {x._dtype.name}: {x!r}")
         dtype = max([x._dtype for x in parts], key=lambda d: _RANGE_ORDER.get(d, 4))
+    if dtype.is_unsigned:  # -1 would stand for a limit of billions
+        raise invalid("range", f"Value for attr 'Tidx' of {dtype.c_name} is not in the list of allowed values")
     parts = [x if x._dtype is dtype else P.cast(x, dtype=dtype) for x in parts]
     known = [static_value(x) for x in parts]
     if any(value is None for value in known):

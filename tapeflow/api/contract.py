@@ -128,9 +128,7 @@ def tensordot(a, b, axes, name=None):
                 f"In[1] (size {m}, shape {b.shape})",
             )
         labels_b[j] = labels_a[i]
-    rest = [label for label in labels_a if label not in labels_b] + [
-        label for label in labels_b if label not in labels_a
-    ]
+    rest = [label for label in labels_a if label not in labels_b] + [label for label in labels_b if label not in labels_a]
     return contract(a, labels_a, b, labels_b, rest)
 
 
@@ -159,7 +157,5 @@ def _paired_axes(axes, rank_a, rank_b, a):
     for part, rank in zip(pair, (rank_a, rank_b), strict=True):
         for n in part:
             if not -rank <= n < rank:
-                raise IndexError(
-                    f"tf.tensordot: axis {n} of `axes` {axes} is out of the range of a tensor of rank {rank}."
-                )
+                raise IndexError(f"tf.tensordot: axis {n} of `axes` {axes} is out of the range of a tensor of rank {rank}.")
     return [n % rank_a for n in pair[0]], [n % rank_b for n in pair[1]]

@@ -1,10 +1,77 @@
 """Public names of input pipelines (`tf.data`)."""
 
-from tapeflow.api.export import export_value
-from tapeflow.data import dataset
+from tapeflow.api.export import export, export_value, public
+from tapeflow.data import dataset, options, structure
+from tapeflow.data.optional import Optional, OptionalSpec
 
-export_value(dataset.Dataset, "data.Dataset")
-export_value(dataset.Iterator, "data.Iterator")
-export_value(dataset.Options, "data.Options")
+for _name in ("Dataset", "DatasetSpec", "Iterator", "NumpyIterator", "Options"):
+    export_value(getattr(dataset, _name), f"data.{_name}")
 for _name in ("AUTOTUNE", "INFINITE_CARDINALITY", "UNKNOWN_CARDINALITY"):
     export_value(getattr(dataset, _name), f"data.{_name}", f"data.experimental.{_name}")
+for _name in ("AutoShardPolicy", "ExternalStatePolicy", "AutotuneAlgorithm", "AutotuneOptions", "DistributeOptions"):
+    export_value(getattr(options, _name), f"data.experimental.{_name}")
+export_value(options.OptimizationOptions, "data.experimental.OptimizationOptions")
+export_value(options.ServiceOptions, "data.experimental.ServiceOptions")
+export_value(options.ThreadingOptions, "data.ThreadingOptions", "data.experimental.ThreadingOptions")
+export_value(Optional, "experimental.Optional", "data.experimental.Optional")
+export_value(OptionalSpec, "OptionalSpec")
+
+
+@export("data.experimental.cardinality")
+def cardinality(dataset):
+    """`dataset.cardinality()`: the number of elements; -1 when infinite, -2 when unknown."""
+    return dataset.cardinality()
+
+
+@export("data.experimental.get_single_element")
+def get_single_element(dataset):
+    """`dataset.get_single_element()`: the only element."""
+    return dataset.get_single_element()
+
+
+@export("data.experimental.get_structure")
+def get_structure(dataset_or_iterator):
+    """The nest of specs of the elements of a dataset or an iterator.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    try:
+        return dataset_or_iterator.element_spec
+    except AttributeError:
+        raise TypeError(
+            f"Invalid `dataset_or_iterator`. `dataset_or_iterator` must be a `tf.data.Iterator` or `tf.data.Dataset` object, but "
+            f"got {type(dataset_or_iterator)}."
+        ) from None
+
+
+@export("data.experimental.get_next_as_optional")
+def get_next_as_optional(iterator):
+    """`iterator.get_next_as_optional()`: the next element as an Optional, empty at the end."""
+    return iterator.get_next_as_optional()
+
+
+# Sparse and ragged elements: their slices, and what puts them together again
+
+
+def _sparse_rows(x):
+    count = int(x.dense_shape[0])
+    parts = public("sparse.split")(sp_input=x, num_split=count, axis=0) if count else []
+    return [public("sparse.reshape")(part, x.dense_shape[1:]) for part in parts]
+
+
+def _sparse_stack(parts):
+    return public("sparse.concat")(0, [public("sparse.expand_dims")(part, 0) for part in parts])
+
+
+def _ragged_rows(x):
+    return [x[i] for i in range(x.shape[0])]
+
+
+def _ragged_stack(parts):
+    return public("ragged.stack")(parts)
+
+
+def _composite_rules():
+    structure.COMPOSITES[public("SparseTensorSpec")] = (_sparse_rows, _sparse_stack)
+    structure.COMPOSITES[public("RaggedTensorSpec")] = (_ragged_rows, _ragged_stack)

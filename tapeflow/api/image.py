@@ -14,8 +14,7 @@ PARTS = {
     "random_crop stateless_random_brightness stateless_random_hue stateless_random_contrast "
     "stateless_random_saturation "
     "stateless_random_flip_left_right stateless_random_flip_up_down stateless_random_crop",
-    "boxes": "non_max_suppression non_max_suppression_with_scores non_max_suppression_overlaps "
-    "non_max_suppression_padded",
+    "boxes": "non_max_suppression non_max_suppression_with_scores non_max_suppression_overlaps non_max_suppression_padded",
     "quality": "psnr ssim ssim_multiscale total_variation image_gradients sobel_edges",
 }
 

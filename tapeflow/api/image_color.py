@@ -157,8 +157,7 @@ def _channels(images, name):
     if not x._dtype.is_floating:
         raise invalid(
             name,
-            f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, "
-            "double",
+            f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, double",
         )
     if not x.dims or x.dims[-1] not in (3, None):
         channels = x.dims[-1] if x.dims else 0

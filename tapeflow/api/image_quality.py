@@ -117,9 +117,7 @@ def ssim(img1, img2, max_val, filter_size=11, filter_sigma=1.5, k1=0.01, k2=0.03
 
 
 @export("image.ssim_multiscale")
-def ssim_multiscale(
-    img1, img2, max_val, power_factors=MSSSIM_WEIGHTS, filter_size=11, filter_sigma=1.5, k1=0.01, k2=0.03
-):
+def ssim_multiscale(img1, img2, max_val, power_factors=MSSSIM_WEIGHTS, filter_size=11, filter_sigma=1.5, k1=0.01, k2=0.03):
     """The product of the structural similarities of images at halved scales, each to a power (Wang et al. 2003).
 
     Args:

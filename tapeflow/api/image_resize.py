@@ -231,9 +231,7 @@ def warp_projective(images, transforms, output_shape, fill_value=0.0, interpolat
     if interpolation not in ("NEAREST", "BILINEAR"):
         raise invalid("ImageProjectiveTransformV3", f"Interpolation must be NEAREST or BILINEAR, got {interpolation!r}")
     if fill_mode not in ("CONSTANT", "REFLECT", "WRAP", "NEAREST"):
-        raise invalid(
-            "ImageProjectiveTransformV3", f"Invalid mode {fill_mode!r}: it is CONSTANT, REFLECT, WRAP or NEAREST"
-        )
+        raise invalid("ImageProjectiveTransformV3", f"Invalid mode {fill_mode!r}: it is CONSTANT, REFLECT, WRAP or NEAREST")
     fill = convert_to_tensor(fill_value)
     return P.warp(
         convert_to_tensor(images),

@@ -144,7 +144,6 @@ def softsign(features, name=None):
     return P.softsign(convert_to_tensor(features))
 
 
-
 # Softmax
 
 
@@ -224,9 +223,7 @@ def bias_add(value, bias, data_format=None, name=None):
     first = False
     if data_format is not None:
         if data_format[:2] not in ("NC", "N.") and not data_format.endswith("C"):
-            raise ValueError(
-                f"`data_format` must be of the form `N...C` or `NC...`. Received: data_format={data_format}"
-            )
+            raise ValueError(f"`data_format` must be of the form `N...C` or `NC...`. Received: data_format={data_format}")
         first = data_format.startswith("NC")
     dims, length = value.dims, bias.dims
     if dims is not None and length is not None:
@@ -252,8 +249,7 @@ def _check_floating(name, x):
     if not x._dtype.is_floating:
         raise invalid(
             name,
-            f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, "
-            "double",
+            f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, double",
         )
 
 

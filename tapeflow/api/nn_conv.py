@@ -177,9 +177,7 @@ def _transposed(op_name, count, input, filters, output_shape, strides, padding, 
 
 
 @export("nn.conv1d_transpose")
-def conv1d_transpose(
-    input, filters, output_shape, strides, padding="SAME", data_format="NWC", dilations=None, name=None
-):
+def conv1d_transpose(input, filters, output_shape, strides, padding="SAME", data_format="NWC", dilations=None, name=None):
     """The transpose of `tf.nn.conv1d`: input [batch, width, features], filters [size, channels, features].
 
     Example:
@@ -191,9 +189,7 @@ def conv1d_transpose(
 
 
 @export("nn.conv2d_transpose")
-def conv2d_transpose(
-    input, filters, output_shape, strides, padding="SAME", data_format="NHWC", dilations=None, name=None
-):
+def conv2d_transpose(input, filters, output_shape, strides, padding="SAME", data_format="NHWC", dilations=None, name=None):
     """The transpose of `tf.nn.conv2d` ("deconvolution"): a result of `output_shape` whose convolution has input's
     shape.
 
@@ -215,9 +211,7 @@ def conv2d_transpose(
 
 
 @export("nn.conv3d_transpose")
-def conv3d_transpose(
-    input, filters, output_shape, strides, padding="SAME", data_format="NDHWC", dilations=None, name=None
-):
+def conv3d_transpose(input, filters, output_shape, strides, padding="SAME", data_format="NDHWC", dilations=None, name=None):
     """The transpose of `tf.nn.conv3d`; see `tf.nn.conv2d_transpose`.
 
     Example:
@@ -366,9 +360,7 @@ def depthwise_conv2d_backprop_input(
     """
     g = convert_to_tensor(out_backprop)
     w = _grouped("DepthwiseConv2dNativeBackpropInput", convert_to_tensor(filter, dtype_hint=g._dtype), None)
-    return _transposed(
-        "DepthwiseConv2dNativeBackpropInput", 2, g, w, input_sizes, strides, padding, data_format, dilations
-    )
+    return _transposed("DepthwiseConv2dNativeBackpropInput", 2, g, w, input_sizes, strides, padding, data_format, dilations)
 
 
 @export("nn.depthwise_conv2d_backprop_filter", "compat.v1.nn.depthwise_conv2d_native_backprop_filter")

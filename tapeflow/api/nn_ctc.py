@@ -8,9 +8,7 @@ from tapeflow.core.primitive import P
 
 
 @export("nn.ctc_loss")
-def ctc_loss(
-    labels, logits, label_length, logit_length, logits_time_major=True, unique=None, blank_index=None, name=None
-):
+def ctc_loss(labels, logits, label_length, logit_length, logits_time_major=True, unique=None, blank_index=None, name=None):
     """-log of the probability that a path through the frames spells the labels (Graves et al. 2006).
 
     A path gives each frame a class; repeats are merged, then blanks dropped. Labels that do not fit their frames get a
@@ -40,9 +38,7 @@ def ctc_loss(
     logits = convert_to_tensor(logits)
     if hasattr(labels, "dense_shape") or hasattr(labels, "row_splits"):
         if blank_index is None:
-            raise ValueError(
-                "Argument `blank_index` must be provided when `labels` is a `SparseTensor` or `RaggedTensor`."
-            )
+            raise ValueError("Argument `blank_index` must be provided when `labels` is a `SparseTensor` or `RaggedTensor`.")
         labels, label_length = _dense_labels(labels)
     labels = convert_to_tensor(labels)
     lengths = [convert_to_tensor(length) for length in (label_length, logit_length)]

@@ -55,9 +55,7 @@ def _clipped(rows, max_norm, axes):
 
 
 @export("nn.embedding_lookup_sparse")
-def embedding_lookup_sparse(
-    params, sp_ids, sp_weights, combiner=None, max_norm=None, name=None, allow_fast_lookup=False
-):
+def embedding_lookup_sparse(params, sp_ids, sp_weights, combiner=None, max_norm=None, name=None, allow_fast_lookup=False):
     """For each row of `sp_ids` the weighted sum or mean of the embeddings of its ids.
 
     Args:

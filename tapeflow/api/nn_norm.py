@@ -105,9 +105,7 @@ def sufficient_statistics(x, axes, shift=None, keepdims=False, name=None):
     if None not in sizes:
         counts = convert_to_tensor(float(math.prod(sizes)), x._dtype)
     else:
-        counts = P.cast(
-            P.prod(P.gather(P.shape(x), convert_to_tensor(axes)), axis=None, keepdims=False), dtype=x._dtype
-        )
+        counts = P.cast(P.prod(P.gather(P.shape(x), convert_to_tensor(axes)), axis=None, keepdims=False), dtype=x._dtype)
     if shift is None:
         return counts, reduce_sum(x, axes, keepdims), reduce_sum(x * x, axes, keepdims), None
     shift = convert_to_tensor(shift, x._dtype)
@@ -170,9 +168,7 @@ def batch_norm_with_global_normalization(
         >>> tf.nn.batch_norm_with_global_normalization(tf.ones([1, 2, 2, 3]), one, one, one, one, 0.1, True).shape
         TensorShape([1, 2, 2, 3])
     """
-    return batch_normalization(
-        input, mean, variance, beta, gamma if scale_after_normalization else None, variance_epsilon
-    )
+    return batch_normalization(input, mean, variance, beta, gamma if scale_after_normalization else None, variance_epsilon)
 
 
 @export("nn.local_response_normalization", "nn.lrn")
@@ -238,9 +234,7 @@ def stateless_dropout(x, rate, seed, rng_alg=None, noise_shape=None, name=None):
     """
     uniform = public("random.stateless_uniform")
     alg = "auto_select" if rng_alg is None else rng_alg
-    return _dropout(
-        x, rate, lambda shape, dtype: uniform(shape=shape, seed=seed, dtype=dtype, alg=alg), noise_shape, True
-    )
+    return _dropout(x, rate, lambda shape, dtype: uniform(shape=shape, seed=seed, dtype=dtype, alg=alg), noise_shape, True)
 
 
 @export("nn.experimental.general_dropout")
@@ -289,8 +283,7 @@ def _rate_tensor(rate, dtype):
     if tensor._dtype is not dtype:
         if not tensor._dtype.is_compatible_with(dtype):
             raise ValueError(
-                f"`x.dtype` must be compatible with `rate.dtype`. Received: x.dtype={dtype} and "
-                f"rate.dtype={tensor._dtype}"
+                f"`x.dtype` must be compatible with `rate.dtype`. Received: x.dtype={dtype} and rate.dtype={tensor._dtype}"
             )
         tensor = P.cast(tensor, dtype=dtype)
     return tensor

@@ -28,9 +28,7 @@ def _pool(op_name, count, input, ksize, strides, padding, data_format):
     if isinstance(padding, tuple):
         _check_explicit(op_name, title, padding, spatial_part(sizes, first))
     if sizes[0] != 1 or steps[0] != 1:
-        raise UnimplementedError(
-            None, None, f"Pooling is not yet supported on the batch dimension: {sizes} [Op:{title}]"
-        )
+        raise UnimplementedError(None, None, f"Pooling is not yet supported on the batch dimension: {sizes} [Op:{title}]")
     x = to_last(x, first)
     ksize, strides = spatial_part(sizes, first), spatial_part(steps, first)
     depth, depth_step = (sizes[1], steps[1]) if first else (sizes[-1], steps[-1])
@@ -50,17 +48,13 @@ def _pool(op_name, count, input, ksize, strides, padding, data_format):
             padding=padding,
         )
         return from_last(P.squeeze(y, axis=(-1,)), first)
-    return from_last(
-        getattr(P, op_name)(x, ksize=ksize, strides=strides, dilations=(1,) * count, padding=padding), first
-    )
+    return from_last(getattr(P, op_name)(x, ksize=ksize, strides=strides, dilations=(1,) * count, padding=padding), first)
 
 
 def _check_explicit(op_name, title, padding, ksize):
     if op_name == "avg_pool":
         raise TypeError(f"Expected string for argument 'padding' not {list(map(list, padding))}.")
-    for pair, size, sides in zip(
-        padding, ksize, (("Top", "Bottom"), ("Left", "Right"), ("Front", "Back")), strict=False
-    ):
+    for pair, size, sides in zip(padding, ksize, (("Top", "Bottom"), ("Left", "Right"), ("Front", "Back")), strict=False):
         for n, side in zip(pair, sides, strict=True):
             if n >= size:
                 raise invalid(title, f"{side} padding {n} needs to be smaller than the window size {size}")
@@ -232,9 +226,7 @@ def pool(input, window_shape, pooling_type, strides=None, padding="VALID", data_
             f"Received: padding={padding} and dilation_rate={list(rates)}"
         )
     first = channels_first(data_format, count)
-    y = getattr(P, op_name)(
-        to_last(x, first), ksize=tuple(window_shape), strides=steps, dilations=rates, padding=padding
-    )
+    y = getattr(P, op_name)(to_last(x, first), ksize=tuple(window_shape), strides=steps, dilations=rates, padding=padding)
     return from_last(y, first)
 
 
@@ -257,9 +249,7 @@ def max_pool_with_argmax(
         [1]
     """
     if data_format != "NHWC":
-        raise ValueError(
-            f"`data_format` values other  than 'NHWC' are not supported. Received: data_format={data_format}"
-        )
+        raise ValueError(f"`data_format` values other  than 'NHWC' are not supported. Received: data_format={data_format}")
     sizes, steps = full_tuple(ksize, 2, False, "ksize"), full_tuple(strides, 2, False, "strides")
     return P.max_pool_argmax(
         convert_to_tensor(input),
@@ -298,9 +288,7 @@ def dilation2d(input, filters, strides, padding, data_format, dilations, name=No
         3.0
     """
     if data_format != "NHWC":
-        raise ValueError(
-            f"`data_format` values other  than 'NHWC' are not supported. Received: data_format={data_format}"
-        )
+        raise ValueError(f"`data_format` values other  than 'NHWC' are not supported. Received: data_format={data_format}")
     x = convert_to_tensor(input)
     w = convert_to_tensor(filters, dtype_hint=x._dtype)
     if x.dims is None or len(x.dims) != 4 or None in x.dims[1:3]:

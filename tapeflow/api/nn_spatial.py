@@ -20,8 +20,7 @@ def channels_first(data_format, count):
         raise InvalidArgumentError(
             None,
             None,
-            f'Value for attr \'data_format\' of "{data_format}" is not in the list of allowed values: "{last}", '
-            f'"{first}"',
+            f'Value for attr \'data_format\' of "{data_format}" is not in the list of allowed values: "{last}", "{first}"',
         )
     return data_format.startswith("NC")
 
@@ -44,8 +43,7 @@ def full_tuple(value, count, first, name):
         value = value * count
     elif len(value) != count:
         raise ValueError(
-            f"{name} should be of length 1, {count} or {count + 2}. Received: {name}={list(value)} of length "
-            f"{len(value)}"
+            f"{name} should be of length 1, {count} or {count + 2}. Received: {name}={list(value)} of length {len(value)}"
         )
     return (1, 1, *value) if first else (1, *value, 1)
 
@@ -85,8 +83,7 @@ def spatial_padding(padding, count, first):
         raise TypeError(f"padding must be 'SAME', 'VALID' or a list of pairs, got {padding!r}")
     if len(padding) != count + 2:
         raise ValueError(
-            f"When padding is a list, it must be of size {count + 2}. Received: padding={padding} of size "
-            f"{len(padding)}"
+            f"When padding is a list, it must be of size {count + 2}. Received: padding={padding} of size {len(padding)}"
         )
     pairs = tuple([static_dims(pair) for pair in padding])
     if any(len(pair) != 2 for pair in pairs):

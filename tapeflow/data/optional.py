@@ -1,9 +1,11 @@
 """`tf.experimental.Optional`: a value that may be absent, as the last element of an iterator is."""
 
+import numpy as np
+
 from tapeflow.base.errors import invalid
 from tapeflow.base.specs import TypeSpec
 from tapeflow.core.tensor import wrap
-from tapeflow.data.structure import np, spec_of, to_tensors
+from tapeflow.data.structure import spec_of, to_tensors
 
 
 class Optional:

@@ -10,7 +10,7 @@ from tapeflow.ops.random_stateful import PhiloxStream, stateful_bits
 _CHUNK = 256  # blocks of four words computed at a time
 
 
-class _ShuffleDataset(UnaryDataset):
+class ShuffleDataset(UnaryDataset):
     """Each element is drawn from a buffer of the next ones."""
 
     def __init__(self, source, size, seed, reshuffle):
@@ -53,27 +53,19 @@ def _drawn(items, size, words):
     """
     items = iter(items)
     ring = list(itertools.islice(items, size))
-    count = len(ring)
-    start = 0
-    if count == size:
-        for item in _after_each(items):
-            slot = (start + next(words) % size) % size
-            drawn, ring[slot] = ring[slot], ring[start]
-            yield drawn
-            try:
-                ring[start] = item()
-            except StopIteration:
-                start = (start + 1) % size
-                count -= 1
-                break
-            start = start + 1 if start + 1 < size else 0
+    count, start, end = len(ring), 0, object()
+    while count == size:
+        slot = (start + next(words) % size) % size
+        drawn, ring[slot] = ring[slot], ring[start]
+        yield drawn
+        item = next(items, end)
+        if item is end:
+            count -= 1
+        else:
+            ring[start] = item
+        start = (start + 1) % size
     for left in range(count, 0, -1):
         slot = (start + next(words) % left) % len(ring)
         drawn, ring[slot] = ring[slot], ring[start]
         start = (start + 1) % len(ring)
         yield drawn
-
-
-def _after_each(items):
-    """For ever the function that gives the next item: it is to be called only after the drawn one was handed out."""
-    return itertools.repeat(items.__next__)

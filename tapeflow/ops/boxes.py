@@ -24,12 +24,7 @@ def overlaps(boxes):
 
 
 def _kernel(boxes, scores, *, limit, threshold, least, sigma, matrix):
-    if (
-        scores.ndim != 1
-        or boxes.ndim != 2
-        or len(boxes) != len(scores)
-        or boxes.shape[1] != (len(scores) if matrix else 4)
-    ):
+    if scores.ndim != 1 or boxes.ndim != 2 or len(boxes) != len(scores) or boxes.shape[1] != (len(scores) if matrix else 4):
         raise ValueError(boxes.shape)
     if limit < 0:
         raise invalid("NonMaxSuppression", f"max_output_size must be non-negative, got {limit}")

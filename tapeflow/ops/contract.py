@@ -36,9 +36,7 @@ def _matmul_infer(a, b, *, transpose_a=False, transpose_b=False):
         return Spec(None, a.dtype)
     for which, dims in (("In[0]", a.shape), ("In[1]", b.shape)):
         if len(dims) < 2:
-            raise invalid(
-                "matmul", f"{which} ndims must be >= 2, got shape {_listed(dims)}. Did you mean tf.linalg.matvec?"
-            )
+            raise invalid("matmul", f"{which} ndims must be >= 2, got shape {_listed(dims)}. Did you mean tf.linalg.matvec?")
     rows, inner_a = a.shape[-2:][::-1] if transpose_a else a.shape[-2:]
     inner_b, columns = b.shape[-2:][::-1] if transpose_b else b.shape[-2:]
     if None not in (inner_a, inner_b) and inner_a != inner_b:
@@ -91,9 +89,7 @@ def _matmul_db(g, a, b_shape, *, transpose_a=False, transpose_b=False):
 
 def _stacked(a, g):
     """Whether `a` and `g` are stacks of matrices whose rows may be put together."""
-    return (
-        a.dims is not None and g.dims is not None and len(g.dims) == len(a.dims) > 2 and bool(a.dims[-1] and g.dims[-1])
-    )
+    return a.dims is not None and g.dims is not None and len(g.dims) == len(a.dims) > 2 and bool(a.dims[-1] and g.dims[-1])
 
 
 def _to_shape(g, dims):

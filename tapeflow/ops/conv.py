@@ -50,9 +50,7 @@ def _by_group(groups, x, w, g):
     for i in range(groups):
         yield tuple(
             [
-                None
-                if part is None
-                else part[..., i * (part.shape[-1] // groups) : (i + 1) * (part.shape[-1] // groups)]
+                None if part is None else part[..., i * (part.shape[-1] // groups) : (i + 1) * (part.shape[-1] // groups)]
                 for part in (x, w, g)
             ]
         )
@@ -201,9 +199,7 @@ def _input_infer(g, w, *, shape, strides, dilations, padding):
     out, _ = geometry("ConvBackpropInput", dims[1:-1], w.shape[:-2], strides, dilations, padding)
     if g.shape is not None:
         wanted = (dims[0], *out, w.shape[-1])
-        if len(g.shape) != len(wanted) or any(
-            None not in (n, m) and n != m for n, m in zip(g.shape, wanted, strict=True)
-        ):
+        if len(g.shape) != len(wanted) or any(None not in (n, m) and n != m for n, m in zip(g.shape, wanted, strict=True)):
             raise invalid(
                 "ConvBackpropInput",
                 f"Size of out_backprop doesn't match computed: an output of shape {list(dims)} and a filter of shape "

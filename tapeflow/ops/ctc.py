@@ -37,9 +37,7 @@ def _check_loss(logits, labels, label_length, logit_length, blank):
     if not -classes <= blank < classes:
         raise invalid("CTCLoss", f"blank_index = {blank} is not one of the {classes} classes")
     if batch and (logit_length.max() > steps or logit_length.min() < 0):
-        raise invalid(
-            "CTCLoss", f"logit_length must be in [0, {steps}], the number of frames, got {logit_length.tolist()}"
-        )
+        raise invalid("CTCLoss", f"logit_length must be in [0, {steps}], the number of frames, got {logit_length.tolist()}")
     if batch and (label_length.max() > labels.shape[1] or label_length.min() < 0):
         raise invalid(
             "CTCLoss",
@@ -60,9 +58,7 @@ def _loss_kernel(logits, labels, label_length, logit_length, *, blank=0):
     # The states of an example: a blank, label 1, a blank, label 2, ..., a blank.
     states = np.full((batch, 2 * labels.shape[1] + 1), blank % classes)
     states[:, 1::2] = labels
-    skips = np.zeros(
-        states.shape, bool
-    )  # whether a state may follow the one before the last: a new label, past a blank
+    skips = np.zeros(states.shape, bool)  # whether a state may follow the one before the last: a new label, past a blank
     skips[:, 3::2] = labels[:, 1:] != labels[:, :-1]
     ends = np.arange(states.shape[1])
     final = np.where((ends == 2 * label_length[:, None]) | (ends == 2 * label_length[:, None] - 1), 0.0, FORBIDDEN)
@@ -179,8 +175,7 @@ def _check_decoder(name, logits, lengths):
         raise FailedPreconditionError(
             None,
             None,
-            f"len(sequence_length) != batch_size.  len(sequence_length):  {lengths.size} batch_size: {batch} "
-            f"[Op:{name}]",
+            f"len(sequence_length) != batch_size.  len(sequence_length):  {lengths.size} batch_size: {batch} [Op:{name}]",
         )
     for i, n in enumerate(lengths.tolist()):
         if not 0 <= n <= steps:
@@ -199,9 +194,7 @@ def _greedy_kernel(logits, lengths, *, merge_repeated=True, blank=-1):
     _check_decoder("CTCGreedyDecoder", logits, lengths)
     classes = logits.shape[2]
     if not -classes <= blank < classes:
-        raise invalid(
-            "CTCGreedyDecoder", f"blank_index expected to be between {-classes} and {classes - 1}, got {blank}"
-        )
+        raise invalid("CTCGreedyDecoder", f"blank_index expected to be between {-classes} and {classes - 1}, got {blank}")
     best = logits.argmax(2)
     live = np.arange(len(logits))[:, None] < lengths
     keep = live & (best != blank % classes)
@@ -243,9 +236,7 @@ def _beam_kernel(logits, lengths, *, beam_width, top_paths):
     scores = _log_softmax(logits)
     found = [_beam_search(scores[:n, i], beam_width)[:top_paths] for i, n in enumerate(lengths.tolist())]
     if any(len(paths) < top_paths for paths in found):
-        raise invalid(
-            "CTCBeamSearchDecoder", f"Less leaves in the beam search than requested: top_paths is {top_paths}"
-        )
+        raise invalid("CTCBeamSearchDecoder", f"Less leaves in the beam search than requested: top_paths is {top_paths}")
     parts = [part for k in range(top_paths) for part in _as_sparse([paths[k][0] for paths in found])]
     log_p = np.array([[total for _, total in paths] for paths in found], logits.dtype).reshape(len(found), top_paths)
     return *parts, log_p
@@ -254,9 +245,7 @@ def _beam_kernel(logits, lengths, *, beam_width, top_paths):
 def _beam_search(scores, width):
     """The likeliest labels of one example with their log probabilities, best first; the last class is the blank."""
     blank = scores.shape[1] - 1
-    beam = {
-        (): (0.0, -np.inf)
-    }  # labels: the log probabilities of their paths that end in a blank, and in the last label
+    beam = {(): (0.0, -np.inf)}  # labels: the log probabilities of their paths that end in a blank, and in the last label
     for frame in scores.tolist():
         grown = {}
 

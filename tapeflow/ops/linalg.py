@@ -306,7 +306,9 @@ def _svd_thin_vjp(s, u, v, gs, gu, gv, rows, columns):
     middle = P.set_diag(middle, like(gs, u._dtype), k=(0, 0), align="RIGHT_LEFT")
     if u._dtype.is_complex:  # the phases of u and v are tied to each other
         turn = diagonal(product(v, gv, adjoint_a=True))
-        middle = middle + P.set_diag(P.zeros_like(middle), P.div_no_nan(P.conj(turn) - turn, 2 * sigma), k=(0, 0), align="RIGHT_LEFT")
+        middle = middle + P.set_diag(
+            P.zeros_like(middle), P.div_no_nan(P.conj(turn) - turn, 2 * sigma), k=(0, 0), align="RIGHT_LEFT"
+        )
     total = product(product(u, middle), v, adjoint_b=True)
     if rows > columns:
         scaled = gu / row(sigma)

@@ -58,29 +58,37 @@ _PADE = (
 _LARGEST = 5.37  # the 1-norm up to which the Padé approximation of degree 13 is exact to float64
 
 
-def _expm(a):
-    norm = np.max(np.abs(a).sum(0))
-    if not np.isfinite(norm):
-        return np.full_like(a, np.nan)
-    squarings = max(math.ceil(math.log2(norm / _LARGEST)), 0) if norm else 0
-    a = a / a.dtype.type(2.0**squarings)
+def _expm_kernel(x):
+    refuse_flat(x)
+    y = wide(x)
+    with np.errstate(all="ignore"):
+        norms = np.max(np.abs(y).sum(-2), axis=-1, initial=0)
+        finite = np.isfinite(norms)
+        squarings = np.where(finite, np.ceil(np.log2(np.maximum(norms, _LARGEST) / _LARGEST)), 0).astype(int)[
+            ..., None, None
+        ]
+        result = _pade(np.where(finite[..., None, None], y, 0) / (2.0**squarings).astype(y.dtype))
+        for n in range(np.max(squarings, initial=0)):
+            result = np.where(n < squarings, result @ result, result)
+        result = np.where(finite[..., None, None], result, np.nan)
+    return result.astype(x.dtype, copy=False)
+
+
+def _pade(a):
     b = np.array(_PADE, a.dtype)
-    one = np.eye(len(a), dtype=a.dtype)
+    one = np.eye(a.shape[-1], dtype=a.dtype)
     a2 = a @ a
     a4 = a2 @ a2
     a6 = a4 @ a2
     odd = a6 @ (b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * one
     even = a6 @ (b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * one
     odd = a @ odd
-    result = np.linalg.solve(even - odd, even + odd)
-    for _ in range(squarings):
-        result = result @ result
-    return result
+    return np.linalg.solve(even - odd, even + odd)
 
 
 expm = Primitive(
     "expm",
-    _one_by_one(_expm),
+    _expm_kernel,
     _infer("MatrixExponential"),
     vjp=(_block_vjp("expm"),),
     batch=batch_leading,

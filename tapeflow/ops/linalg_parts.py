@@ -1,5 +1,7 @@
 """Bands and diagonals of matrices, and what the rules of linear algebra share: adjoints, products, checks."""
 
+import functools
+
 import numpy as np
 
 from tapeflow.base.dtypes import COMPLEX, bool_, float16, float32, float64
@@ -109,6 +111,13 @@ def well_conditioned(*dims, seed=0, dtype=np.float64):
 
 # band_part
 
+_SMALL = 4096  # elements of the masks that are kept
+
+
+@functools.lru_cache(maxsize=64)
+def _small_mask(rows, columns, low, high):
+    return _band_mask(rows, columns, low, high)
+
 
 def _band_mask(rows, columns, low, high):
     distance = np.arange(columns) - np.arange(rows)[:, None]
@@ -122,7 +131,9 @@ def _band_kernel(x, *, lower, upper):
             what = "rows" if name == "num_lower" else "columns"
             text = f"{name} must be negative or less or equal to number of {what} ({size}) got: {bound}"
             raise invalid("MatrixBandPart", text)
-    return np.where(_band_mask(*x.shape[-2:], lower, upper), x, x.dtype.type(0))
+    rows, columns = x.shape[-2:]
+    mask = (_small_mask if rows * columns <= _SMALL else _band_mask)(rows, columns, lower, upper)
+    return np.where(mask, x, x.dtype.type(0))
 
 
 def _band_infer(x, *, lower, upper):
@@ -146,6 +157,7 @@ band_part = Primitive(
 # diag_part and set_diag
 
 
+@functools.lru_cache(maxsize=64)
 def _places(rows, columns, k, align):
     """Where the diagonals k[0]..k[1] of a matrix lie: arrays of (row of the packed form, place in it, row, column)."""
     longest = diagonal_length(rows, columns, k)
@@ -189,9 +201,9 @@ def _packed_dims(dims, k):
 
 def _diag_part_kernel(x, *, k, align):
     _check_band("MatrixDiagPartV3", x.shape, k, align)
-    m, place, i, j = _places(*x.shape[-2:], k, align)
     if k[0] == k[1]:
-        return x[..., i, j]
+        return np.array(np.diagonal(x, k[0], -2, -1), order="C")
+    m, place, i, j = _places(*x.shape[-2:], k, align)
     packed = np.full(_packed_dims(x.shape, k), b"" if x.dtype == object else 0, x.dtype)
     packed[..., m, place] = x[..., i, j]
     return packed

@@ -343,9 +343,7 @@ def _dense_infer(logits, labels):
             f"labels_size={_listed(labels.shape)}",
         )
     if not logits.shape:
-        raise invalid(
-            "SoftmaxCrossEntropyWithLogits", "logits must have at least one dimension, the classes, got a scalar"
-        )
+        raise invalid("SoftmaxCrossEntropyWithLogits", "logits must have at least one dimension, the classes, got a scalar")
     return Spec(logits.shape[:-1], logits.dtype), logits
 
 

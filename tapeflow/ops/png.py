@@ -153,9 +153,7 @@ def _encode_kernel(image, *, level):
 
 
 def _encode_infer(image, *, level):
-    if image.shape is not None and (
-        len(image.shape) != 3 or image.shape[2] not in (None, *COLOURS) or 0 in image.shape
-    ):
+    if image.shape is not None and (len(image.shape) != 3 or image.shape[2] not in (None, *COLOURS) or 0 in image.shape):
         raise invalid("EncodePng", f"image must be [height, width, 1 to 4 channels], got shape {list(image.shape)}")
     return Spec((), string)
 

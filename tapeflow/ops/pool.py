@@ -83,8 +83,13 @@ def _max_grad_kernel(g, x, out, *, ksize, strides, dilations, padding):
     _, pads = _frame("MaxPoolGrad", x.shape, ksize, strides, dilations, padding)
     spatial = x.shape[1:-1]
     result = np.zeros((len(x), *[n + a + b for n, (a, b) in zip(spatial, pads, strict=True)], x.shape[-1]), g.dtype)
+    # A product with the mask is four times quicker than a masked sum, but would spread an infinity as nan.
+    finite = bool(np.isfinite(g).all())
     for index, hit in _hits(x, out, ksize, strides, dilations, padding):
-        np.add(result[index], g, out=result[index], where=hit)
+        if finite:
+            result[index] += g * hit
+        else:
+            np.add(result[index], g, out=result[index], where=hit)
     return np.ascontiguousarray(result[inside(pads, spatial)])
 
 
@@ -137,9 +142,7 @@ def _counts(spatial, ksize, strides, dilations, padding, dtype):
     """How many elements of the input each window has: [1, *out, 1]."""
     out, pads = geometry("AvgPool", spatial, ksize, strides, dilations, padding)
     total = np.ones((1,) * (len(out) + 2), dtype)
-    for axis, (n, k, s, d, size, (before, _)) in enumerate(
-        zip(spatial, ksize, strides, dilations, out, pads, strict=True)
-    ):
+    for axis, (n, k, s, d, size, (before, _)) in enumerate(zip(spatial, ksize, strides, dilations, out, pads, strict=True)):
         at = np.arange(size)[:, None] * s + np.arange(k) * d - before
         count = np.count_nonzero((at >= 0) & (at < n), axis=1)
         total = total * count.reshape(-1, *(1,) * (len(out) - axis)).astype(dtype)

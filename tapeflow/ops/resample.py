@@ -196,9 +196,7 @@ resample = Primitive(
     "resample",
     _resample_kernel,
     _resample_infer,
-    vjp=(
-        lambda g, x_shape, *, method, antialias: P.resample_grad(g, shape=x_shape, method=method, antialias=antialias),
-    ),
+    vjp=(lambda g, x_shape, *, method, antialias: P.resample_grad(g, shape=x_shape, method=method, antialias=antialias),),
     jvp="linear",
     batch=batch_merged,
     accepts=REALS,  # integers by the method "nearest" alone
@@ -209,9 +207,7 @@ resample_grad = Primitive(
     _resample_grad_kernel,
     lambda g, *, shape, method, antialias: Spec(known_dims(shape), g.dtype),
     vjp=(
-        lambda t, g_shape, *, method, antialias: P.resample(
-            t, size=_spatial(g_shape), method=method, antialias=antialias
-        ),
+        lambda t, g_shape, *, method, antialias: P.resample(t, size=_spatial(g_shape), method=method, antialias=antialias),
     ),
     jvp="linear",
     batch=batch_merged,
@@ -288,12 +284,7 @@ def _rounded(x):
 
 
 def _check_warp(x_shape, transforms, size):
-    if (
-        len(x_shape) != 4
-        or transforms.ndim != 2
-        or transforms.shape[1] != 8
-        or transforms.shape[0] not in (1, x_shape[0])
-    ):
+    if len(x_shape) != 4 or transforms.ndim != 2 or transforms.shape[1] != 8 or transforms.shape[0] not in (1, x_shape[0]):
         raise ValueError(transforms.shape)
     if min(size) <= 0:
         raise invalid("ImageProjectiveTransformV3", f"new dimensions must be positive: {list(size)}")
@@ -319,9 +310,7 @@ def _warp_infer(x, transforms, *, size, interpolation, mode, fill=0.0):
         raise invalid("ImageProjectiveTransformV3", f"Input images must have rank 4, got shape {list(x.shape)}")
     rows = transforms.shape
     if rows is not None and (len(rows) != 2 or rows[1] not in (8, None)):
-        raise invalid(
-            "ImageProjectiveTransformV3", f"Input transform should be num_images x 8 or 1 x 8, got {list(rows)}"
-        )
+        raise invalid("ImageProjectiveTransformV3", f"Input transform should be num_images x 8 or 1 x 8, got {list(rows)}")
     batch, channels = (None, None) if x.shape is None else (x.shape[0], x.shape[3])
     if None not in (batch, rows) and rows[0] not in (1, batch, None):
         raise invalid(

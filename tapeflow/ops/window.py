@@ -26,8 +26,7 @@ def geometry(name, spatial, kernel, strides, dilations, padding):
     if not len(spatial) == len(kernel) == len(strides) == len(dilations):
         raise invalid(
             name,
-            f"{len(spatial)} spatial axes need as many strides ({strides}), dilations ({dilations}) and sizes "
-            f"({kernel})",
+            f"{len(spatial)} spatial axes need as many strides ({strides}), dilations ({dilations}) and sizes ({kernel})",
         )
     out, pads = [], []
     for axis, (n, k, stride, dilation) in enumerate(zip(spatial, kernel, strides, dilations, strict=True)):
@@ -59,8 +58,7 @@ def _axis(name, n, reach, stride, padding):
     if isinstance(padding, str) and padding != "VALID":
         raise invalid(
             name,
-            f'Value for attr \'padding\' of "{padding}" is not in the list of allowed values: "SAME", "VALID", '
-            '"EXPLICIT"',
+            f'Value for attr \'padding\' of "{padding}" is not in the list of allowed values: "SAME", "VALID", "EXPLICIT"',
         )
     before, after = (0, 0) if isinstance(padding, str) else padding
     if before < 0 or after < 0:
@@ -89,9 +87,7 @@ def inside(pads, spatial):
 def taps(kernel, strides, dilations, out):
     """For each position in the window: the position, and the index of the elements that all windows have there."""
     for tap in itertools.product(*map(range, kernel)):
-        steps = [
-            slice(k * d, k * d + (n - 1) * s + 1, s) for k, d, n, s in zip(tap, dilations, out, strides, strict=True)
-        ]
+        steps = [slice(k * d, k * d + (n - 1) * s + 1, s) for k, d, n, s in zip(tap, dilations, out, strides, strict=True)]
         yield tap, (slice(None), *steps)
 
 
