@@ -140,3 +140,12 @@ def test_threads_that_only_read_see_whole_values():
     for thread in threads:
         thread.join()
     assert seen and all(seen)
+
+
+def test_a_graph_that_fails_says_what_eager_code_says():
+    graph = Graph("gather")
+    with tracing(graph):
+        index = graph.placeholder((), tf.int32)
+        picked = tf.gather(tf.constant([1, 2, 3]), index)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"7 is not in \[0, 3\)"):
+        graph.run([np.int32(7)], [picked])

@@ -1,6 +1,8 @@
 """Public names of input pipelines (`tf.data`)."""
 
 from tapeflow.api.export import export, export_value, public
+from tapeflow.api.ragged_tensor import RaggedTensorSpec
+from tapeflow.api.sparse_tensor import SparseTensorSpec
 from tapeflow.data import dataset, options, structure
 from tapeflow.data.optional import Optional, OptionalSpec
 
@@ -72,6 +74,5 @@ def _ragged_stack(parts):
     return public("ragged.stack")(parts)
 
 
-def _composite_rules():
-    structure.COMPOSITES[public("SparseTensorSpec")] = (_sparse_rows, _sparse_stack)
-    structure.COMPOSITES[public("RaggedTensorSpec")] = (_ragged_rows, _ragged_stack)
+structure.COMPOSITES[SparseTensorSpec] = (_sparse_rows, _sparse_stack)
+structure.COMPOSITES[RaggedTensorSpec] = (_ragged_rows, _ragged_stack)

@@ -7,6 +7,7 @@ from tapeflow.base.dtypes import as_dtype
 from tapeflow.base.errors import InvalidArgumentError, OutOfRangeError
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec, TypeSpec
+from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
@@ -55,7 +56,7 @@ def _column(x):
         parts = [_column(part) for part in nest.flatten(x, expand_composites=True)]
         spec = x._type_spec._unbatch()
         return [nest.pack_sequence_as(spec, row, expand_composites=True) for row in zip(*parts, strict=True)]
-    return [x[i] for i in range(int(x.shape[0]))]
+    return x.unstack() if isinstance(x, Composite) else [x[i] for i in range(int(x.shape[0]))]
 
 
 def _check_parallel(parallel_iterations):

@@ -4,11 +4,12 @@ from tapeflow.api.ragged_convert import from_tensor, to_sparse, to_tensor
 from tapeflow.api.ragged_index import gather_rows, slice_rows, with_outer_axis, with_unit_axis
 from tapeflow.api.ragged_index import _row as row_at
 from tapeflow.api.ragged_partition import RowPartition, scalar_of, splits_of
-from tapeflow.api.ragged_reduce import REDUCTIONS, axis_of, segment_reduction
+from tapeflow.api.ragged_reduce import REDUCTIONS, axis_of, segment_reduction, segments
 from tapeflow.api.ragged_tensor import RaggedTensor
 from tapeflow.base.dtypes import int64
 from tapeflow.base.errors import InvalidArgumentError, invalid
 from tapeflow.core.composite import Composite, unsupported
+from tapeflow.core.convert import static_dims
 from tapeflow.core.primitive import P, bind
 from tapeflow.core.tensor import Tensor
 from tapeflow.ops.movement import dims_of
@@ -433,6 +434,28 @@ def _sizes(x, columns, product, axis):
     return P.broadcast_to(scalar_of(dims_of(x.values)[-1], int64), shape=(x._partition.nrows_attr(),))
 
 
+def reduce_join(op, inputs, attrs):
+    """The strings of the innermost rows put together."""
+    (x,) = inputs
+    axis = axis_of(attrs["axis"], len(x.dims))
+    join = {"separator": attrs["separator"]}
+    result = _joined_strings(x, axis, join)
+    return expanded(result, axis) if attrs["keepdims"] else result
+
+
+def _joined_strings(x, axis, join):
+    if not isinstance(x, RaggedTensor):
+        return P.string_reduce_join(x, axis=axis, keepdims=False, **join)
+    if axis > 1:
+        return x.with_values(_joined_strings(x.values, axis - 1, join))
+    partition = x._partition
+    if axis == 0:
+        ids, num = partition.offsets(), static_dims(P.max(partition.lengths(), axis=None))[0]
+    else:
+        ids, num = partition.rowids(), partition.nrows_attr()
+    return segments(lambda data, ids, num: P.string_segment_join(data, ids, num=num, **join), x.values, ids, num)
+
+
 def _flat(op, inputs, attrs):
     """Ops of one input that keep its shape."""
     return inputs[0].with_flat_values(bind(op, (inputs[0].flat_values, *inputs[1:]), attrs))
@@ -443,6 +466,9 @@ def _checked(op, inputs, attrs):
     return bind(op, tuple([x.flat_values if isinstance(x, RaggedTensor) else x for x in inputs]), attrs)
 
 
+# Ops of one input that change its elements alone, but are not among the elementwise ones.
+FLAT = "bitcast check_numerics string_lower string_upper string_strip string_length regex_replace regex_full_match hash_fast"
+FLAT = (FLAT + " hash_strong hash_legacy transcode string_to_number as_string").split()
 RULES = {
     "concat": concat,
     "stack": stack,
@@ -458,8 +484,9 @@ RULES = {
     "log_softmax": softmax,
     "cumsum": cumsum,
     "matmul": matmul,
-    "bitcast": _flat,
-    "check_numerics": _flat,
+    "string_reduce_join": reduce_join,
+    **dict.fromkeys(("string_join", "substr"), elementwise),
+    **dict.fromkeys(FLAT, _flat),
     "assert_that": _checked,
     **REDUCTIONS,
     **{f"unsorted_segment_{name}": segment_reduction for name in ("sum", "prod", "max", "min")},

@@ -407,6 +407,10 @@ class RaggedTensor(Composite):
 
         return apply(op, inputs, attrs)
 
+    def unstack(self):
+        """The rows, as a list."""
+        return list(self)
+
     def gradient_part(self):
         """The innermost values."""
         return self.flat_values

@@ -174,6 +174,15 @@ class SparseTensor(Composite):
             places = places * wrap(np.array([n != 1 for n in dims], np.int64))
         return P.gather_nd(x, places)
 
+    def unstack(self):
+        """The slices along the first axis, as a list."""
+        x, count = in_order(self), self.sizes[0]
+        of_row = column(x._indices, 0)
+        ends = P.searchsorted(of_row, wrap(np.arange(count + 1)), side="left", dtype=int64).numpy().tolist()
+        inner, sizes = columns(x._indices, range(1, len(self.sizes))), size_vector(self.sizes[1:])
+        parts = [[P.strided_slice(part, key=(span,)) for part in (inner, x._values)] for span in _spans(ends)]
+        return [SparseTensor(indices, values, sizes) for indices, values in parts]
+
     def gradient_part(self):
         """The values."""
         return self._values
@@ -181,6 +190,11 @@ class SparseTensor(Composite):
     def with_gradient_part(self, g):
         """The gradient of each value, as a sparse tensor of the same coordinates."""
         return self.with_values(g)
+
+
+def _spans(ends):
+    """Slices (start, stop, step) between neighbouring ends."""
+    return [(start, stop, None) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
 
 
 def _converted(name, value, dtype):

@@ -9,7 +9,8 @@ class Composite:
     Conversion lets a composite pass as it is, so that public functions hand it to primitives; `bind` then asks the composite
     itself what the primitive does to it. Plain tensors pay nothing for that.
 
-    A subclass has `_type_spec`, `shape`, `_dtype`, `bind`, `gradient_part` and `with_gradient_part`.
+    A subclass has `_type_spec`, `shape`, `_dtype`, `bind`, `gradient_part`, `with_gradient_part`
+    and `unstack`.
     """
 
     __array_priority__ = 102
@@ -25,6 +26,10 @@ class Composite:
 
     def with_gradient_part(self, g):
         """A composite like this one whose `gradient_part` is `g`."""
+        raise NotImplementedError
+
+    def unstack(self):
+        """The slices along the first axis, as a list."""
         raise NotImplementedError
 
     @property

@@ -2,13 +2,11 @@
 
 import weakref
 
-import numpy as np
-
 from tapeflow.base.errors import OperatorNotAllowedInGraphError
 from tapeflow.base.shape import TensorShape
-from tapeflow.core.primitive import NO_ATTRS, has_symbols
+from tapeflow.core.primitive import NO_ATTRS, bind, has_symbols
 from tapeflow.core.record import note, user_line
-from tapeflow.core.state import state
+from tapeflow.core.state import paused, state, tracing
 from tapeflow.core.tensor import Spec, Tensor, wrap
 
 
@@ -173,7 +171,7 @@ class Graph:
     note = staticmethod(note)
 
     def run(self, feeds, fetches):
-        """Execute the graph on the NumPy kernels.
+        """Execute the graph, op by op, as eager code would; tapes do not see it.
 
         Args:
             feeds: a value (ndarray or NumPy scalar) for each of `inputs`.
@@ -182,18 +180,18 @@ class Graph:
         Returns:
             The values of `fetches`, as tensors.
         """
-        values = dict(zip(map(id, self.inputs), feeds, strict=True))
+        values = dict(zip(map(id, self.inputs), map(wrap, feeds), strict=True))
 
         def value(x):
-            return values[id(x)] if isinstance(x, SymbolicTensor) else x._value
+            return values[id(x)] if isinstance(x, SymbolicTensor) else x
 
-        for node in self.nodes:
-            attrs = {key: _concrete(attr, value) for key, attr in node.attrs.items()} if has_symbols(node.attrs) else node.attrs
-            with np.errstate(all="ignore"):
-                result = node.op.kernel(*[value(x) for x in node.inputs], **attrs)
-            for out, item in zip(node.outputs, result if node.op.multiple else (result,), strict=True):
-                values[id(out)] = item
-        return [wrap(value(x)) if isinstance(x, SymbolicTensor) else x for x in fetches]
+        with tracing(None), paused():
+            for node in self.nodes:
+                attrs = {key: _concrete(attr, value) for key, attr in node.attrs.items()} if has_symbols(node.attrs) else node.attrs
+                result = bind(node.op, tuple([value(x) for x in node.inputs]), attrs)
+                for out, item in zip(node.outputs, result if node.op.multiple else (result,), strict=True):
+                    values[id(out)] = item
+        return [value(x) for x in fetches]
 
     def __repr__(self):
         lines = [f"graph {self.name}({', '.join(f'{x.name}: {_typed(x)}' for x in self.inputs)})"]
@@ -214,7 +212,7 @@ def _typed(x):
 def _concrete(attr, value):
     """An attr with the values of the symbolic tensors in it."""
     if isinstance(attr, Tensor):
-        found = value(attr).tolist()  # Python's integers: NumPy's would overflow when a shape is multiplied out
+        found = value(attr)._value.tolist()  # Python's integers: NumPy's would overflow when a shape is multiplied out
         return tuple(found) if found.__class__ is list else found
     if isinstance(attr, (tuple, list)):
         return tuple(_concrete(item, value) for item in attr)

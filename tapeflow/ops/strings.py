@@ -427,6 +427,8 @@ def shown(value, summarize):
 
 
 def _shown(x, summarize, depth):
+    if not isinstance(x, np.ndarray):
+        return _element(x)
     if not x.ndim:
         return _element(x[()])
     count = len(x)
