@@ -12,6 +12,7 @@ from tapeflow.api.export import build  # noqa: E402
 __version__ = "2.21.0+tapeflow.0.1"
 
 build(sys.modules[__name__])
+compat.install_finder()
 
 
 def __getattr__(name):
@@ -20,4 +21,9 @@ def __getattr__(name):
         module = compat.load_keras()
         globals()["keras"] = module
         return module
+    if name == "function":
+        raise AttributeError(
+            "tapeflow has no tf.function yet, it computes eagerly: with Keras use model.compile(..., run_eagerly=True) or set "
+            "model.run_eagerly = True; elsewhere leave the decorator out."
+        )
     raise AttributeError(f"module 'tapeflow' has no attribute {name!r}")

@@ -100,6 +100,11 @@ def _blocks(op, x, block_shape, rows, what):
     return blocks, rows
 
 
+def _check_rank(op, x, spatial):
+    if rank_of(x) < spatial + 1:
+        raise invalid(op, f"input rank should be >= {spatial + 1} instead of {rank_of(x)}")
+
+
 @export("space_to_batch", "nn.space_to_batch", "space_to_batch_nd")
 def space_to_batch(input, block_shape, paddings, name=None):
     """The axes behind the batch, padded with zeros, cut into blocks whose elements become examples of the batch.
@@ -120,6 +125,7 @@ def space_to_batch(input, block_shape, paddings, name=None):
     x = convert_to_tensor(input)
     blocks, rows = _blocks("space_to_batch", x, block_shape, paddings, "paddings")
     rank, spatial = rank_of(x), len(blocks)
+    _check_rank("space_to_batch", x, spatial)
     if any(n.__class__ is not int or n for row in rows for n in row):
         x = P.pad(x, paddings=((0, 0), *rows, *((0, 0),) * (rank - 1 - spatial)))
     batch, *dims = dims_of(x)
@@ -149,6 +155,7 @@ def batch_to_space(input, block_shape, crops, name=None):
     x = convert_to_tensor(input)
     blocks, rows = _blocks("batch_to_space", x, block_shape, crops, "crops")
     spatial = len(blocks)
+    _check_rank("batch_to_space", x, spatial)
     batch, *dims = dims_of(x)
     size = math.prod(blocks)
     if batch.__class__ is int and size.__class__ is int and batch % size:

@@ -237,6 +237,8 @@ def histogram_fixed_width(values, value_range, nbins=100, dtype=int32, name=None
     values = convert_to_tensor(values)
     value_range = convert_to_tensor(value_range, values._dtype)
     ends = static_value(value_range)
+    if value_range.dims is not None and value_range.dims not in ((2,), (None,)):
+        raise invalid("histogram_fixed_width", f"value_range should be a vector of 2 elements: {value_range.shape}")
     if ends is not None and not ends[0] < ends[1]:
         raise invalid(
             "histogram_fixed_width",

@@ -1,6 +1,8 @@
 """`tf.__internal__`: what Keras takes from there."""
 
-from tapeflow.api.export import EXPORTS, export, export_value
+from tapeflow.api.export import EXPORTS, export
+from tapeflow.core.composite import Composite
+from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.state import tracing
 from tapeflow.core.tensor import Tensor
 
@@ -10,14 +12,24 @@ class TensorType:
     """A base class for what is to count as a tensor without being a `tf.Tensor`: `tf.is_tensor` is true of it."""
 
 
-export_value(Tensor, "__internal__.EagerTensor")
+class _OnlyEager(type):
+    def __instancecheck__(cls, x):
+        return x.__class__ is Tensor
 
 
-class CompositeTensor:
-    """A base class for structures of tensors that act as one value; each has a `_type_spec`."""
+@export("__internal__.EagerTensor")
+class EagerTensor(metaclass=_OnlyEager):
+    """What `isinstance` tells eager tensors by: symbolic ones are none."""
 
 
-export_value(CompositeTensor, "__internal__.CompositeTensor")
+class _AnyComposite(type):
+    def __instancecheck__(cls, x):
+        return isinstance(x, (Composite, IndexedSlices)) or super().__instancecheck__(x)
+
+
+@export("__internal__.CompositeTensor")
+class CompositeTensor(metaclass=_AnyComposite):
+    """What `isinstance` tells structures of tensors by that act as one value; each has a `_type_spec`."""
 
 
 @export("__internal__.smart_cond.smart_cond")
@@ -42,8 +54,6 @@ def unwrap(maybe_tf_decorator):
 @export("__internal__.eager_context.eager_mode")
 def eager_mode():
     """A context in which ops run eagerly."""
-
-
     return tracing(None)
 
 
@@ -51,5 +61,3 @@ def eager_mode():
 def get_config():
     """No configuration."""
     return None
-
-

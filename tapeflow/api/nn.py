@@ -1,5 +1,6 @@
 """Neural networks: activations, softmax and biases (`tf.nn`)."""
 
+from tapeflow.api.arguments import axis_number
 from tapeflow.api.export import export, export_later
 from tapeflow.base.errors import InvalidArgumentError, invalid
 from tapeflow.core.convert import convert_to_tensor
@@ -40,7 +41,7 @@ def crelu(features, axis=-1, name=None):
         [0.0, 3.0, 2.0, 0.0]
     """
     features = convert_to_tensor(features)
-    return P.relu(P.concat(features, -features, axis=axis))
+    return P.relu(P.concat(features, -features, axis=axis_number(axis)))
 
 
 @export("nn.elu")

@@ -303,11 +303,13 @@ def dilation2d(input, filters, strides, padding, data_format, dilations, name=No
     out, pads = geometry("Dilation2D", x.dims[1:3], w.dims[:2], steps, rates, padding)
     if any(map(any, pads)):
         x = P.pad(x, paddings=((0, 0), *pads, (0, 0)), value=_least(x._dtype))
-    shifted = []
+    greatest = None
     for tap, index in taps(w.dims[:2], steps, rates, out):
         key = tuple([(part.start, part.stop, part.step) for part in index])
-        shifted.append(P.strided_slice(x, key=key) + P.strided_slice(w, key=tap))
-    return P.max(P.stack(*shifted, axis=0), axis=(0,), keepdims=False)
+        shifted = P.strided_slice(x, key=key) + P.strided_slice(w, key=tap)
+        # The first of equal elements takes the gradient, where a maximum would share it.
+        greatest = shifted if greatest is None else P.where(P.greater(shifted, greatest), shifted, greatest)
+    return greatest
 
 
 def _least(dtype):

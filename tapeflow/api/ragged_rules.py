@@ -274,12 +274,41 @@ def gather(op, inputs, attrs):
         return _batch_gather(params, indices, axis, batch_dims)
     if axis == 0:
         return picked(params, indices)
+    if not isinstance(params, RaggedTensor):
+        return _inner_gather(params, indices, axis)
     if axis > 1:
         return params.with_values(gather(op, (params.values, indices), {"axis": axis - 1, "batch_dims": 0}))
-    if not isinstance(params, RaggedTensor):
-        params = _ragged(params, 1)
     every_row = P.broadcast_to(P.expand_dims(indices, axis=(0,)), shape=(params._partition.nrows_attr(), *dims_of(indices)))
     return _batch_gather(params, every_row, 1, 1)
+
+
+def _inner_gather(params, indices, axis):
+    """Ragged indices along a later axis of a tensor: its outer dimensions are numbered through, and each gets the indices."""
+    dims = dims_of(params)
+    outer, width = _product(dims[:axis]), dims[axis]
+    flat = P.in_range(indices.flat_values, low=0, high=width, message="indices")
+    rows, copies = indices._partition.nrows_attr(), _numbers(outer, flat._dtype)
+    starts = copies * scalar_of(width, flat._dtype)
+    places = P.reshape(P.expand_dims(starts, axis=(1,)) + P.expand_dims(flat, axis=(0,)), shape=(-1,))
+    again = P.broadcast_to(P.expand_dims(_numbers(rows, int64), axis=(0,)), shape=(outer, rows))
+    repeated = gather_rows(indices, P.reshape(again, shape=(-1,))).with_flat_values(places)
+    result = picked(P.reshape(params, shape=(outer * width, *dims[axis + 1 :])), repeated)
+    for level in range(axis, 0, -1):
+        result = _uniform_rows(result, (*dims[:axis], rows), level)
+    return result
+
+
+def _product(dims):
+    result = 1
+    for n in dims:
+        result = result * n
+    return result
+
+
+def _numbers(count, dtype):
+    """0, 1, ... below `count`."""
+    zero, end, one = [scalar_of(n, dtype) for n in (0, count, 1)]
+    return P.range(zero, end, one)
 
 
 def picked(params, indices):
@@ -299,9 +328,7 @@ def picked(params, indices):
 
 def _uniform_rows(values, dims, axis):
     """`values` in rows of the length `dims[axis]`."""
-    rows = 1
-    for n in dims[:axis]:
-        rows = rows * n
+    rows = _product(dims[:axis])
     length, count = [n if n.__class__ is int else P.cast(n, dtype=int64) for n in (dims[axis], rows)]
     dtype = values._partition.dtype if isinstance(values, RaggedTensor) else None
     partition = RowPartition.from_uniform_row_length(length, rows * dims[axis], count, validate=False, dtype=dtype)

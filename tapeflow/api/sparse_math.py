@@ -22,6 +22,7 @@ from tapeflow.base.dtypes import float32, int32, int64
 from tapeflow.base.errors import InvalidArgumentError, invalid
 from tapeflow.core.convert import convert_to_tensor, static_dims, static_value
 from tapeflow.core.primitive import P
+from tapeflow.core.record import shape_of
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.ops.movement import dims_of, listed
@@ -344,7 +345,8 @@ def _segments(reduce, data, indices, segment_ids, num_segments, sparse_gradient)
     if sparse_gradient:
         taken = P.gather(data, indices, axis=0, batch_dims=0)
     else:
-        taken = P.gather_nd(data, P.expand_dims(indices, axis=(-1,)))
+        dense = P.reshape(data, shape=shape_of(data))  # its gradient is dense, as the gather's is not
+        taken = P.gather(dense, indices, axis=0, batch_dims=0)
     ids = P.sorted_ids(ids, taken)
     if num_segments is None:
         num_segments = P.maximum(P.max(ids, axis=None), P.fill(shape=(), value=-1, dtype=ids._dtype)) + 1

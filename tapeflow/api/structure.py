@@ -3,7 +3,9 @@
 import numpy as np
 
 from tapeflow.api.export import export, export_value
+from tapeflow.api.internal import TensorType
 from tapeflow.base import nest
+from tapeflow.core.composite import Composite
 from tapeflow.core.convert import UNKNOWN, partial_value, static_value
 from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.tensor import Tensor
@@ -16,6 +18,8 @@ export_value(nest.assert_same_structure, "nest.assert_same_structure")
 export_value(nest.flatten_up_to, "__internal__.nest.flatten_up_to")
 export_value(nest.map_structure_up_to, "__internal__.nest.map_structure_up_to")
 export_value(nest.yield_flat_paths, "__internal__.nest.yield_flat_paths")
+
+_TENSORS = (Tensor, TensorType, Variable, IndexedSlices, Composite)
 
 
 @export("nest.is_nested")
@@ -39,9 +43,7 @@ def is_tensor(x):
         >>> tf.is_tensor(tf.constant(1)), tf.is_tensor(1)
         (True, False)
     """
-    if isinstance(x, (Tensor, Variable, IndexedSlices)) or hasattr(x, "__tf_tensor__"):
-        return True
-    return nest.is_nested_or_composite(x) and not nest.is_nested(x)
+    return isinstance(x, _TENSORS)
 
 
 @export("get_static_value")

@@ -308,8 +308,7 @@ def _iterate(self):
             f"Iterating over a symbolic `tf.Tensor` is not allowed: the first dimension of {self.name} is unknown while the "
             "function is traced. Loop over tf.range(tf.shape(x)[0]), or use tf.map_fn or tf.scan."
         )
-    for i in range(self.dims[0]):
-        yield P.strided_slice(self, key=(i,))
+    return (P.strided_slice(self, key=(i,)) for i in range(self.dims[0]))
 
 
 def _python_number(convert):

@@ -79,7 +79,7 @@ def targets_of(target):
 
 def flat_output_gradients(output_gradients, targets):
     """The cotangent to start from for each target; None for ones."""
-    if output_gradients is None:
+    if output_gradients is None or not targets:
         return [None] * len(targets)
     flat = nest.flatten(output_gradients, expand_composites=True)
     if len(flat) != len(targets):

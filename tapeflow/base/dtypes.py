@@ -108,11 +108,17 @@ class DType:
 
     @property
     def limits(self):
-        """The pair (low, high) that images of this dtype span: 0 to 1 for floats, the dtype's range for integers."""
+        """The pair (low, high) that images of this dtype span: 0 to 1 for floats, the dtype's range for integers.
+
+        Raises:
+            ValueError: the dtype is none that images have.
+        """
         if self.is_bool:
-            return (False, True)
-        if self.is_floating or self.is_complex:
+            return (0, True)
+        if self is float32 or self is float64:
             return (0, 1)
+        if not self.is_integer:
+            raise ValueError(f"{self!r} does not have defined limits.")
         return (0, self.max)
 
     def is_compatible_with(self, other):

@@ -4,17 +4,17 @@ import sys
 import types
 
 from tapeflow.api.export import EXPORTS
+from tapeflow.api.ragged_tensor import RaggedTensor
+from tapeflow.api.sparse_tensor import SparseTensor
 from tapeflow.core.tensor import Tensor
 from tapeflow.data.dataset import Dataset
 
 # Libraries tell TensorFlow's classes by the name and the module of the class, which must be TensorFlow's.
 CLASS_NAMES = {
-    Tensor: ("tensorflow.python.framework.ops", "Tensor"),
+    Tensor: ("tensorflow.python.framework.tensor", "Tensor"),
     Dataset: ("tensorflow.python.data.ops.dataset_ops", "DatasetV2"),
-}
-EXPORTED_CLASS_NAMES = {
-    "RaggedTensor": ("tensorflow.python.ops.ragged.ragged_tensor", "RaggedTensor"),
-    "SparseTensor": ("tensorflow.python.framework.sparse_tensor", "SparseTensor"),
+    RaggedTensor: ("tensorflow.python.ops.ragged.ragged_tensor", "RaggedTensor"),
+    SparseTensor: ("tensorflow.python.framework.sparse_tensor", "SparseTensor"),
 }
 
 
@@ -72,7 +72,7 @@ _flags = {"determinism": True}
 
 def _modules(tf):
     """Module names below `tensorflow` and what stands in them."""
-    return {
+    found = {
         "python.eager.context": {"context": lambda: _context, "async_wait": _context.async_wait, "executing_eagerly": _context.executing_eagerly},
         "python.trackable.data_structures": {"ListWrapper": ListWrapper, "_DictWrapper": _DictWrapper},
         "python.ops.linalg.sparse.sparse_csr_matrix_ops": {
@@ -86,6 +86,11 @@ def _modules(tf):
         "compiler.tf2xla.python.xla": {"dynamic_update_slice": _dynamic_update_slice},
         "experimental.dtensor": {},
     }
+    # Saved models and pickles name classes by these modules.
+    found["python.framework.tensor"] = {"TensorSpec": tf.TensorSpec}
+    for cls, (module, name) in CLASS_NAMES.items():
+        found.setdefault(module.removeprefix("tensorflow."), {})[name] = cls
+    return found
 
 
 def install(tf):
@@ -104,7 +109,4 @@ def install(tf):
         for key, value in names.items():
             setattr(parent, key, value)
     for cls, (module, name) in CLASS_NAMES.items():
-        cls.__module__, cls.__name__ = module, name
-    for exported, (module, name) in EXPORTED_CLASS_NAMES.items():
-        if exported in EXPORTS:
-            EXPORTS[exported].__module__, EXPORTS[exported].__name__ = module, name
+        cls.__module__, cls.__name__, cls.__qualname__ = module, name, name

@@ -14,7 +14,9 @@ from tapeflow.core.tensor import BY_CLASS, Tensor, new_tensor, wrap
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-FROM_BOOLS = {dtypes.bool_, dtypes.int32, dtypes.int64, dtypes.float16, dtypes.float32, dtypes.float64}
+# The dtypes that a Python bool may take: TensorFlow has the others only for numbers.
+FROM_BOOLS = {dtypes.bool_, dtypes.int32, dtypes.int64, dtypes.uint64, dtypes.float16, dtypes.float32, dtypes.float64}
+FROM_BOOLS.add(dtypes.complex128)
 
 # (class, function(value, dtype, as_ref) -> tensor or NotImplemented), asked in order of registration.
 _CONVERSIONS: list = []
@@ -97,8 +99,6 @@ def _convert(value, dtype):
         return wrap(_array_of_python(value, dtype))
     if isinstance(value, TensorShape):
         return wrap(_array_of_shape(value, dtype))
-    if isinstance(value, dtypes.DType):
-        return scalar(value.as_datatype_enum, dtype or dtypes.int32)
     if hasattr(value, "__array__") or hasattr(value, "__array_interface__"):
         return _from_numpy(np.asarray(value), dtype)
     if hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, dict):
@@ -218,7 +218,9 @@ def _dtype_of_leaves(array, kinds, leaves):
         case "i":
             return dtypes.int32
         case "u":
-            return dtypes.uint64
+            raise ValueError(
+                f"Can't convert Python sequence with out-of-range integer to Tensor: {max(leaves)}. dtype=tf.uint64 holds it."
+            )
         case kind:
             raise ValueError(f"Attempt to convert Python values of kind {kind!r} to a Tensor.")
 

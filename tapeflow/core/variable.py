@@ -121,8 +121,8 @@ class Variable(metaclass=_Creation):
         self._name = "/".join([*state.scopes, name or "Variable"])
         self._serial = next(_serial)
         self._constraint = constraint
-        self._synchronization = synchronization
-        self._aggregation = aggregation
+        self._synchronization = _mode(VariableSynchronization, synchronization, "synchronization", name)
+        self._aggregation = _mode(VariableAggregation, aggregation, "aggregation", name)
         # The initial value may be read elsewhere, so the variable has its own tensor around the same data.
         self._tensor = wrap(tensor._value)
 
@@ -320,6 +320,16 @@ def _rebuild(tensor, trainable, name, shape):
 def _shown(tensor):
     text = repr(tensor._value.item() if tensor.dims == () else tensor._value)
     return "\n" + text if "\n" in text else text
+
+
+def _mode(kind, value, what, name):
+    """A member of an enum, by itself or its number."""
+    if value is None or isinstance(value, kind):
+        return value
+    try:
+        return kind(value)
+    except ValueError:
+        raise ValueError(f"Invalid variable {what} mode: {value} for variable: {name}") from None
 
 
 def _declared_shape(shape, tensor):

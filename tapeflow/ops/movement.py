@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import as_dtype, bool_, int32
+from tapeflow.base.dtypes import as_dtype, int32
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import compatible, merge, num_elements
 from tapeflow.core.convert import known_dims

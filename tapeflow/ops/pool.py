@@ -72,8 +72,9 @@ def _hits(x, out, ksize, strides, dilations, padding):
         return
     for _, index in taps(ksize, strides, dilations, sizes):
         hit = source[index] == out
-        hit &= open_
-        open_ ^= hit
+        if len(ksize) < 3:  # in three dimensions TensorFlow's gradient goes to all of equal elements
+            hit &= open_
+            open_ ^= hit
         yield index, hit
 
 
@@ -100,7 +101,7 @@ def _max_pick_kernel(t, x, out, *, ksize, strides, dilations, padding):
     source = padded(t, pads)
     result = np.zeros(out.shape, t.dtype)
     for index, hit in _hits(x, out, ksize, strides, dilations, padding):
-        np.copyto(result, source[index], where=hit)
+        np.add(result, source[index], out=result, where=hit)
     return result
 
 

@@ -123,6 +123,8 @@ def scatter_into(target, rows, data, how):
     """Change rows of the [n, width] array `target` in place; what is scattered to one row twice counts twice."""
     if how == "update":
         target[rows] = data
+    elif how == "div" and not np.all(data):
+        raise invalid("ResourceScatterDiv", "updates must not contain 0")
     elif how == "div" and target.dtype.kind in "iu":
         for row, divisor in zip(rows.tolist(), data, strict=True):
             target[row] = P.truncatediv.kernel(target[row], divisor)
@@ -218,7 +220,8 @@ def _stitch_kernel(indices, data):
         raise ValueError(indices.shape)
     if indices.size and indices.min() < 0:
         raise invalid("dynamic_stitch", f"indices[{int(indices.argmin())}] is out of range: {indices.min()}")
-    result = np.zeros((int(indices.max(initial=-1)) + 1, *data.shape[1:]), data.dtype)
+    empty = b"" if data.dtype == object else 0
+    result = np.full((int(indices.max(initial=-1)) + 1, *data.shape[1:]), empty, data.dtype)
     result[indices] = data
     return result
 

@@ -58,7 +58,9 @@ class Call:
     def python(self):
         """Lines of Python that reproduce it."""
         lines = [f"{name} = {made(x)}" for name, x in self.inputs.items()]
-        return "; ".join([*lines, self.source.replace("\n", "\n    ")]) + (f"  # gradient in {self.wrt}" if self.order else "")
+        return "; ".join([*lines, self.source.replace("\n", "\n    ")]) + (
+            f"  # gradient in {self.wrt}" if self.order else ""
+        )
 
 
 def made(x):

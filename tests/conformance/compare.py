@@ -34,7 +34,10 @@ def outcome(ours, theirs, case, part):
             return kind, f"{told}; tapeflow {ours['error']}: {ours['text']} ({ours['where']})"
         return None
     if "error" in ours:
-        return "raises", f"tapeflow raises {ours['error']}: {ours['text']} ({ours['where']}); TensorFlow gives {briefly(theirs['ok'])}"
+        return (
+            "raises",
+            f"tapeflow raises {ours['error']}: {ours['text']} ({ours['where']}); TensorFlow gives {briefly(theirs['ok'])}",
+        )
     return compare(ours["ok"], theirs["ok"], case, part)
 
 

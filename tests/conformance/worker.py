@@ -85,7 +85,7 @@ class Evaluator:
             self.compiled[source] = code
         space = {"tf": self.tf, "np": np, "nan": float("nan"), "inf": float("inf"), **names}
         result = eval(code, space)
-        return space["result"] if "result" in space else result
+        return space.get("result", result)
 
     def answer(self, call):
         """What the call gives: its value, then its gradients where they are asked for."""
@@ -165,7 +165,8 @@ class Evaluator:
         if isinstance(value, (tf.TensorShape, tf.DType)):
             return {"python": type(value).__name__, "value": repr(value)}
         if isinstance(value, tf.IndexedSlices):
-            return {"parts": "IndexedSlices", "items": [self.encode(x) for x in (value.values, value.indices, value.dense_shape)]}
+            parts = value.values, value.indices, value.dense_shape
+            return {"parts": "IndexedSlices", "items": [self.encode(x) for x in parts]}
         for name in ("SparseTensor", "RaggedTensor"):
             kind = getattr(tf, name, None)
             if kind is not None and isinstance(value, kind):
@@ -178,6 +179,8 @@ class Evaluator:
             return {"parts": name, "items": [self.encode(x) for x in value]}
         if isinstance(value, slice) or value is Ellipsis:
             return {"python": type(value).__name__, "value": repr(value)}
+        if hasattr(value, "__next__"):
+            return {"parts": "iterator", "items": [self.encode(x) for x in value]}
         return {"python": "object", "value": type(value).__name__}
 
     def pack_tensor(self, value):

@@ -2,7 +2,6 @@
 
 from calls import (
     EVERY,
-    FLOATS,
     INTS,
     NUMBERS,
     REALS,
@@ -40,7 +39,16 @@ def dims(draw, shape):
 def reshape(draw):
     x = some(draw)
     size, shape = x.value.size, list(x.value.shape)
-    options = [[-1], [size], [1, size], [size, 1, -1] if size else [size], list(reversed(shape)), [-1, *shape], [2, -1], shape]
+    options = [
+        [-1],
+        [size],
+        [1, size],
+        [size, 1, -1] if size else [size],
+        list(reversed(shape)),
+        [-1, *shape],
+        [2, -1],
+        shape,
+    ]
     return call("tf.reshape", x, dims(draw, pick(draw, *options)), order=2)
 
 
@@ -196,7 +204,9 @@ def zeros(name):
 
 
 def make_range(draw):
-    numbers = [pick(draw, 0, 1, 3, 7, -2, 0.5, 2.5, Array(array(draw, pick(draw, *REALS), (), special=False).value)) for _ in "ab"]
+    numbers = [
+        pick(draw, 0, 1, 3, 7, -2, 0.5, 2.5, Array(array(draw, pick(draw, *REALS), (), special=False).value)) for _ in "ab"
+    ]
     kwargs = {"delta": pick(draw, 1, 2, -1, 0.25, 0)} if draw(st.booleans()) else {}
     if draw(st.booleans()):
         kwargs["dtype"] = Raw("tf." + pick(draw, *REALS))
@@ -306,7 +316,10 @@ def set_diag(draw):
 
 def patches(draw):
     x = spread(draw, pick(draw, *REALS), (2, 5, 6, 3))
-    return call("tf.image.extract_patches", x, [1, 2, 3, 1], [1, 2, 1, 1], [1, 1, pick(draw, 1, 2), 1], pick(draw, "SAME", "VALID"))
+    return call(
+        "tf.image.extract_patches", x, [1, 2, 3, 1], [1, 2, 1, 1], [1, 1, pick(draw, 1, 2), 1], pick(draw, "SAME",
+        "VALID")
+    )
 
 
 def required_paddings(draw):

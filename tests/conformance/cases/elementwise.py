@@ -179,7 +179,9 @@ def shift(name):
 def clip(draw):
     dtype = pick(draw, *REALS)
     x = array(draw, dtype, draw(shapes()))
-    return call("tf.clip_by_value", x, *[array(draw, dtype, ()) if draw(st.booleans()) else pick(draw, 0, 1, 2) for _ in "ab"])
+    return call(
+        "tf.clip_by_value", x, *[array(draw, dtype, ()) if draw(st.booleans()) else pick(draw, 0, 1, 2) for _ in "ab"]
+    )
 
 
 def where(draw):

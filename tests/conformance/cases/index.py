@@ -1,7 +1,20 @@
 """Indexing, gathering, scattering, and segments."""
 
 import numpy as np
-from calls import EVERY, FLOATS, NUMBERS, REALS, SIGNED, WITH_STRINGS, Array, Case, Raw, array, call, pick, program, shapes, spread
+from calls import (
+    FLOATS,
+    NUMBERS,
+    REALS,
+    WITH_STRINGS,
+    Array,
+    Case,
+    Raw,
+    array,
+    call,
+    pick,
+    program,
+    shapes,
+)
 from hypothesis import strategies as st
 
 
@@ -22,8 +35,30 @@ def getitem(draw):
 
 def bad_key(draw):
     x = array(draw, pick(draw, "float32", "int32"), draw(shapes(3)), special=False)
-    wrong = ["1.5", "'a'", "1.0:2", "[0, 1]", "True", "tf.constant([0, 1])", "tf.constant(1.0)", "..., ...", "99", "-99", "{}", "::0"]
-    wrong += ["(0, 1)", "np.int64(0)", "np.array([0])", "0:tf.constant(2)", "tf.constant(0):", "tf.constant([True])", "x", "0, 0, 0, 0, 0"]
+    wrong = [
+        "1.5",
+        "'a'",
+        "1.0:2",
+        "[0, 1]",
+        "True",
+        "tf.constant([0, 1])",
+        "tf.constant(1.0)",
+        "..., ...",
+        "99",
+        "-99",
+        "{}",
+        "::0",
+    ]
+    wrong += [
+        "(0, 1)",
+        "np.int64(0)",
+        "np.array([0])",
+        "0:tf.constant(2)",
+        "tf.constant(0):",
+        "tf.constant([True])",
+        "x",
+        "0, 0, 0, 0, 0",
+    ]
     return program(f"x[{pick(draw, *wrong)}]", x=x)
 
 
@@ -38,7 +73,10 @@ def strided_slice(draw):
     x = array(draw, pick(draw, *WITH_STRINGS), draw(shapes(3, 1)), special=False)
     n = draw(st.integers(1, x.value.ndim))
     parts = [[draw(st.integers(-4, 4)) for _ in range(n)] for _ in "ab"]
-    masks = {m: draw(st.integers(0, 3)) for m in ("begin_mask", "end_mask", "shrink_axis_mask") if draw(st.integers(0, 3)) == 0}
+    masks = {
+        m: draw(st.integers(0, 3)) for m in ("begin_mask", "end_mask",
+                                             "shrink_axis_mask") if draw(st.integers(0, 3)) == 0
+    }
     return call("tf.strided_slice", x, *parts, [pick(draw, 1, 2, -1) for _ in range(n)], **masks)
 
 
@@ -71,7 +109,10 @@ def gather_nd(draw):
 
 def gather_out_of_range(draw):
     where = pick(draw, "[5]", "[-1]", "3", "[[0, 9]]", "[2**31 - 1]")
-    name = pick(draw, "tf.gather(x, {})", "tf.gather_nd(x, [{}])", "tf.nn.embedding_lookup(x, {})", "tf.scatter_nd([{}], x, [3])")
+    name = pick(
+        draw, "tf.gather(x, {})", "tf.gather_nd(x, [{}])", "tf.nn.embedding_lookup(x, {})",
+        "tf.scatter_nd([{}], x, [3])"
+    )
     return program(name.format(where), x=array(draw, "float32", (3, 2), special=False))
 
 
@@ -79,7 +120,9 @@ def scatter_nd(draw):
     n = draw(st.integers(0, 4))
     dtype = pick(draw, *NUMBERS)
     where = indices(draw, 5, (n, 1))
-    return call("tf.scatter_nd", where, array(draw, dtype, (n, 2), special=False), Raw(f"tf.constant([5, 2], tf.{where.dtype})"))
+    return call(
+        "tf.scatter_nd", where, array(draw, dtype, (n, 2), special=False), Raw(f"tf.constant([5, 2], tf.{where.dtype})")
+    )
 
 
 def tensor_scatter(name, dtypes):
@@ -147,7 +190,8 @@ CASES = [
     Case("tf.unravel_index", unravel_index, "exact"),
 ]
 CASES += [
-    Case(f"tf.tensor_scatter_nd_{how}", tensor_scatter(f"tf.tensor_scatter_nd_{how}", dtypes)) for how, dtypes in SCATTERS.items()
+    Case(f"tf.tensor_scatter_nd_{how}", tensor_scatter(f"tf.tensor_scatter_nd_{how}", dtypes))
+    for how, dtypes in SCATTERS.items()
 ]
 CASES += [
     Case(f"tf.math.segment_{how}", segment(f"tf.math.segment_{how}", dtypes), "norm", 16)

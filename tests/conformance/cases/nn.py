@@ -1,6 +1,6 @@
 """Convolution, pooling, normalization and losses."""
 
-from calls import FLOATS, INEXACT, REALS, WIDE, Case, Raw, array, axis_of, call, pick, shapes, spread
+from calls import FLOATS, INEXACT, REALS, WIDE, Case, array, axis_of, call, pick, shapes, spread
 from hypothesis import strategies as st
 
 
@@ -53,7 +53,9 @@ def general_pool(draw):
 
 def argmax_pool(draw):
     x = spread(draw, "float32", (2, 4, 5, 2))
-    return call("tf.nn.max_pool_with_argmax", x, 2, 2, pick(draw, "SAME", "VALID"), include_batch_in_index=draw(st.booleans()))
+    return call(
+        "tf.nn.max_pool_with_argmax", x, 2, 2, pick(draw, "SAME", "VALID"), include_batch_in_index=draw(st.booleans())
+    )
 
 
 def dilation(draw):
@@ -93,7 +95,12 @@ def sparse_loss(draw):
     labels.value %= 5
     if draw(st.integers(0, 6)) == 0:
         labels.value[0] = 7
-    return call("tf.nn.sparse_softmax_cross_entropy_with_logits", labels=labels, logits=spread(draw, pick(draw, *FLOATS), (n, 5)), order=2)
+    return call(
+        "tf.nn.sparse_softmax_cross_entropy_with_logits",
+        labels=labels,
+        logits=spread(draw, pick(draw, *FLOATS), (n, 5)),
+        order=2,
+    )
 
 
 def bias_add(draw):
@@ -108,7 +115,9 @@ def batch_normalization(draw):
     parts = [spread(draw, dtype, (3,)) if draw(st.booleans()) else None for _ in range(2)]
     variance = spread(draw, dtype, (3,))
     variance.value[...] = abs(variance.value) + 0.5
-    return call("tf.nn.batch_normalization", spread(draw, dtype, (2, 3)), spread(draw, dtype, (3,)), variance, *parts, 1e-3, order=2)
+    return call(
+        "tf.nn.batch_normalization", spread(draw, dtype, (2, 3)), spread(draw, dtype, (3,)), variance, *parts, 1e-3, order=2
+    )
 
 
 def moments(draw):
@@ -126,7 +135,14 @@ def simple(name, dtypes=FLOATS, rank=0, **options):
 
 
 def lrn(draw):
-    return call("tf.nn.local_response_normalization", spread(draw, "float32", (2, 3, 2, 5)), pick(draw, 1, 5), 1.0, 0.5, pick(draw, 0.5, 0.75))
+    return call(
+        "tf.nn.local_response_normalization",
+        spread(draw, "float32", (2, 3, 2, 5)),
+        pick(draw, 1, 5),
+        1.0,
+        0.5,
+        pick(draw, 0.5, 0.75),
+    )
 
 
 CASES = [

@@ -130,7 +130,8 @@ def histogram(draw):
 
 
 CASES = [
-    Case(name, reduction(name, dtypes, special), tolerance, ulps or 2) for name, dtypes, tolerance, ulps, special in REDUCTIONS
+    Case(name, reduction(name, dtypes, special), tolerance, ulps or 2)
+    for name, dtypes, tolerance, ulps, special in REDUCTIONS
 ]
 CASES += [
     Case("tf.cumsum", scan("tf.cumsum", NUMBERS), "norm", 16),
