@@ -240,6 +240,8 @@ def strided_slice(
         elif new_axis_mask & bit:
             key.append(None)
         elif shrink_axis_mask & bit:
+            if s.__class__ is int and s <= 0:
+                raise invalid("strided_slice", f"only stride 1 allowed on non-range indexing, got {s} for axis {i}")
             key.append(b)
         else:
             key.append((None if begin_mask & bit else b, None if end_mask & bit else e, s))

@@ -378,7 +378,7 @@ class RaggedTensor(Composite):
 
     def __repr__(self):
         if self.row_splits.__class__ is not Tensor or self.flat_values.__class__ is not Tensor:
-            return f"tf.RaggedTensor(values={self._values}, row_splits={self.row_splits})"
+            return f"tf.RaggedTensor(values={self._values!s}, row_splits={self.row_splits!s})"
         with np.printoptions(formatter={"all": _text}):
             return f"<tf.RaggedTensor {_text(self.numpy())}>"
 

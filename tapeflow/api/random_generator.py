@@ -221,7 +221,7 @@ def _product(dims):
     return functools.reduce(operator.mul, dims, 1)
 
 
-_global = []
+_global: list["Generator"] = []
 
 
 @export("random.get_global_generator", "random.experimental.get_global_generator")

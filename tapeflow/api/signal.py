@@ -24,13 +24,18 @@ def _count(x, axes):
     return P.cast(count, dtype=x._dtype)
 
 
+def _complex_input(value):
+    """A tensor; as in TensorFlow, Python's and NumPy's numbers become complex64."""
+    return convert_to_tensor(value, dtype_hint=complex64)
+
+
 def _complex(rank, inverse):
     """The public function of the complex transform of the last `rank` axes."""
     axes = tuple(range(-rank, 0))
     base = ("ifft" if inverse else "fft") + ("" if rank == 1 else f"{rank}d")
 
     def transform(input, name=None):
-        x = convert_to_tensor(input)
+        x = _complex_input(input)
         if x.dims is not None and len(x.dims) < rank:
             raise invalid(base.upper(), f"Input must have rank of at least {rank} but got: {list(x.dims)}")
         y = P.fft(x, axes=axes, inverse=inverse)
@@ -202,7 +207,8 @@ def _any_axes(base, check, run):
 
     half = "" if "r" not in base else "; the last of them holds half the places"
     transform.__name__ = transform.__qualname__ = base
-    transform.__doc__ = f"""The {"inverse " if base.startswith("i") else ""}discrete Fourier transform over several axes{half}.
+    inverse = "inverse " if base.startswith("i") else ""
+    transform.__doc__ = f"""The {inverse}discrete Fourier transform over several axes{half}.
 
     Args:
         fft_length: the sizes of the transform along the axes, to which the input is cut or padded.
@@ -215,10 +221,6 @@ def _any_axes(base, check, run):
         TensorShape([2, 3, {dict(rfftnd=3, irfftnd=6).get(base, 4)}])
     """
     export_value(transform, f"signal.{base}")
-
-
-def _complex_input(value):
-    return convert_to_tensor(value, dtype_hint=complex64)
 
 
 def _forward_complex(x, lengths, axes):

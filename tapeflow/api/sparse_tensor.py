@@ -129,7 +129,7 @@ class SparseTensor(Composite):
         return SparseTensorSpec(self.shape, self._dtype)
 
     def __repr__(self):
-        return f"SparseTensor(indices={self._indices}, values={self._values}, dense_shape={self._dense_shape})"
+        return f"SparseTensor(indices={self._indices!s}, values={self._values!s}, dense_shape={self._dense_shape!s})"
 
     # Ops
 

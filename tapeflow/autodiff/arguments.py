@@ -43,6 +43,8 @@ def with_parts(structure, gradients):
 
 def checked_source(x):
     """The tensor or variable of a source; raises where it is none."""
+    if x.__class__ is Variable and x._dtype.is_trainable:
+        return x
     handle = handle_of(x)
     if not isinstance(handle, (Tensor, Variable)):
         raise (TypeError if x is None else ValueError)(

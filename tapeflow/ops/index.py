@@ -292,7 +292,7 @@ def _gather_nd_infer(params, indices, *, batch_dims=0, drop=False):
 
 def _gather_nd_vjp(g, indices, params_shape, *, batch_dims=0, drop=False):
     if indices.dims is not None and len(indices.dims) == 2 and indices.dims[1] == 1 and not batch_dims and not drop:
-        return IndexedSlices(g, P.squeeze(indices, axis=(1,)), as_vector(params_shape))
+        return IndexedSlices(g, P.squeeze(indices, axis=(1,)), P.cast(as_vector(params_shape), dtype=indices._dtype))
     return P.scatter_nd(indices, g, shape=params_shape, batch_dims=batch_dims, drop=drop)
 
 

@@ -287,7 +287,7 @@ random_poisson = sampler(
     "rate",
     takes=COUNTED,
     makes=COUNTED,
-    samples=_samples(np.float32([1, 5, 30]), dtypes=(float64, int32)),
+    samples=_samples(np.array([1, 5, 30], np.float32), dtypes=(float64, int32)),
 )
 random_binomial = sampler(
     "random_binomial",
@@ -296,7 +296,7 @@ random_binomial = sampler(
     "probs",
     takes=SOME_FLOATS,
     makes=COUNTED,
-    samples=_samples(np.float32([3, 40, 7]), np.float32(0.4), dtypes=(float64, int32)),
+    samples=_samples(np.array([3, 40, 7], np.float32), np.float32(0.4), dtypes=(float64, int32)),
 )
 
 
@@ -310,7 +310,7 @@ random_gamma = sampler(
     "alpha",
     takes=SOME_FLOATS,
     vjp=(None, _gamma_vjp),
-    samples=_samples(np.float32([0.5, 1, 30]), dtypes=()),
+    samples=_samples(np.array([0.5, 1, 30], np.float32), dtypes=()),
 )
 
 
@@ -350,7 +350,7 @@ parameterized_truncated_normal = sampler(
     "maxvals",
     takes=SOME_FLOATS,
     vjp=_truncated_vjp,
-    samples=_samples(np.float32(0), np.float32(1), np.float32([-1, 0, 1]), np.float32(3), dtypes=()),
+    samples=_samples(np.float32(0), np.float32(1), np.array([-1, 0, 1], np.float32), np.float32(3), dtypes=()),
 )
 
 

@@ -114,8 +114,10 @@ def distance(a, b, case, part):
     allowed = ulps * eps * scale + (1 if part == "value" else 1e3) * 4 * tiny
     if case.tolerance != "norm" and part != "value":
         allowed = allowed + ulps * eps  # cancellation within a derivative
-    off = np.abs(x - y) > allowed
+    with np.errstate(over="ignore"):
+        off = np.abs(x - y) > allowed
     if not np.any(off):
         return None
-    worst = np.max(np.abs(x - y)[off] / np.maximum(scale[off], tiny)) / eps
+    with np.errstate(over="ignore"):
+        worst = np.max(np.abs(x - y)[off] / np.maximum(scale[off], tiny)) / eps
     return f"{worst:.3g} units in the last place"

@@ -2,13 +2,14 @@
 
     python tests/conformance/run.py --tensorflow PATH_TO_PYTHON_WITH_TENSORFLOW [--area NAME ...] [--examples N] [--seed N]
 
-Two long-lived workers, one with each library in its own interpreter, evaluate the same calls: Python source over named inputs, and
-the inputs to differentiate, all plain data over a pipe. This process draws the calls with Hypothesis from the tables in `cases/`
-(one row an op, also with bad input), compares the answers (dtype, shape and exception class exactly, values to a few units in the
-last place, NaN and infinities by position), and lets Hypothesis shrink each difference to a small reproducing line of Python.
+Two long-lived workers, one with each library in its own interpreter, evaluate the same calls: Python source over
+named inputs, and the inputs to differentiate, all plain data over a pipe. This process draws the calls with
+Hypothesis from the tables in `cases/` (one row an op, also with bad input), compares the answers (dtype, shape and
+exception class exactly, values to a few units in the last place, NaN and infinities by position), and lets Hypothesis
+shrink each difference to a small reproducing line of Python.
 
-Differences that are meant stand in `deviations.txt` with their reasons; one that did not occur is reported. The exit status is 1
-where there are other differences.
+Differences that are meant stand in `deviations.txt` with their reasons; one that did not occur is reported. The exit
+status is 1 where there are other differences.
 """
 
 import argparse

@@ -151,9 +151,9 @@ class Evaluator:
         if value is None or isinstance(value, (bool, int, str)):
             return {"python": type(value).__name__, "value": value}
         if isinstance(value, float):
-            return {"python": "float", "value": repr(value)}
+            return {"python": "float", "value": repr(float(value))}
         if isinstance(value, complex):
-            return {"python": "complex", "value": repr(value)}
+            return {"python": "complex", "value": repr(complex(value))}
         if isinstance(value, bytes):
             return {"python": "bytes", "value": base64.b64encode(value).decode()}
         if isinstance(value, tf.Variable):
