@@ -45,7 +45,9 @@ def check_inference(op, inputs, attrs):
         assert spec.shape == out.dims or _unknown_fits(spec.shape, out.dims), f"{op.name}: {spec.shape} is not {out.dims}"
     loose = op.infer(*[Spec((None,) * len(x.dims), x.dtype) for x in xs], **attrs)
     for spec, out in zip(loose if op.multiple else (loose,), results, strict=True):
-        assert _unknown_fits(spec.shape, out.dims), f"{op.name}: inferred {spec.shape} from unknown dimensions, it is {out.dims}"
+        assert _unknown_fits(spec.shape, out.dims), (
+            f"{op.name}: inferred {spec.shape} from unknown dimensions, it is {out.dims}"
+        )
 
 
 def _unknown_fits(dims, actual):
@@ -182,7 +184,11 @@ def check_batch(op, inputs, attrs):
                     assert np.array_equal(np.asarray(a._value)[n], np.asarray(b._value)), op.name
                     continue
                 np.testing.assert_allclose(
-                    np.asarray(a._value)[n], np.asarray(b._value), rtol=1e-9, atol=1e-9, err_msg=f"{op.name} batched over {chosen}"
+                    np.asarray(a._value)[n],
+                    np.asarray(b._value),
+                    rtol=1e-9,
+                    atol=1e-9,
+                    err_msg=f"{op.name} batched over {chosen}",
                 )
 
 

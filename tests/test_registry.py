@@ -1,10 +1,10 @@
 """Walks the registry: every primitive passes every check on every sample, and the checks catch a rule that is 0.1 % wrong."""
 
+import checks
 import numpy as np
 import pytest
 
-import checks
-import tapeflow as tf  # noqa: F401 - registers the primitives
+import tapeflow as tf
 from tapeflow.core.primitive import PRIMITIVES
 from tapeflow.core.record import Rule
 

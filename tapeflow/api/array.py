@@ -115,9 +115,7 @@ def broadcast_dynamic_shape(shape_x, shape_y):
         >>> tf.broadcast_dynamic_shape([2, 1], [3])
         <tf.Tensor: shape=(2,), dtype=int32, numpy=array([2, 3], dtype=int32)>
     """
-    x, y = [
-        convert_to_tensor(s, int32 if isinstance(s, (list, tuple)) and not len(s) else None) for s in (shape_x, shape_y)
-    ]
+    x, y = [convert_to_tensor(s, int32 if isinstance(s, (list, tuple)) and not len(s) else None) for s in (shape_x, shape_y)]
     if x._dtype is not y._dtype:
         x, y = P.cast(x, dtype=int64), P.cast(y, dtype=int64)
     return P.broadcast_shape(x, y)

@@ -225,9 +225,7 @@ def _patches(op, x, sizes, strides, rates, padding):
     """Patches of the axes between the batch and the depth, flattened into the depth."""
     spatial = len(x.dims) - 2
     if padding not in ("SAME", "VALID"):
-        raise invalid(
-            op, f'Value for attr \'padding\' of "{padding}" is not in the list of allowed values: "SAME", "VALID"'
-        )
+        raise invalid(op, f'Value for attr \'padding\' of "{padding}" is not in the list of allowed values: "SAME", "VALID"')
     batch, *dims, depth = dims_of(x)
     grids = [_patch_grid(*row, padding == "SAME") for row in zip(dims, sizes, strides, rates, strict=True)]
     if any(n.__class__ is not int or n for _, *row in grids for n in row):
@@ -276,8 +274,7 @@ def extract_patches(images, sizes, strides, rates, padding, name=None):
     if len(x.dims) != 4:
         raise invalid("extract_patches", f"input must be 4-dimensional{list(x.dims)}")
     parts = [
-        _spatial("extract_patches", what, v, 4)
-        for what, v in (("ksizes", sizes), ("strides", strides), ("rates", rates))
+        _spatial("extract_patches", what, v, 4) for what, v in (("ksizes", sizes), ("strides", strides), ("rates", rates))
     ]
     return _patches("extract_patches", x, *parts, padding)
 
@@ -340,8 +337,6 @@ def tensor_diag_part(input, name=None):
         raise invalid("tensor_diag_part", f"The rank of the tensor should be even and positive, got shape {list(dims)}")
     for i in range(half):
         if x.dims[i] != x.dims[half + i] and None not in (x.dims[i], x.dims[half + i]):
-            raise invalid(
-                "tensor_diag_part", f"Invalid shape {list(dims)}: dimensions {i} and {half + i} do not match."
-            )
+            raise invalid("tensor_diag_part", f"Invalid shape {list(dims)}: dimensions {i} and {half + i} do not match.")
     count = math.prod(dims[:half])
     return P.reshape(P.strided_slice(P.reshape(x, shape=(-1,)), key=((None, None, count + 1),)), shape=dims[:half])

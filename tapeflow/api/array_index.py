@@ -81,9 +81,7 @@ def gather(params, indices, validate_indices=None, axis=None, batch_dims=0, name
 def _drops(policy):
     """Whether a `bad_indices_policy` leaves wrong indices out, rather than raising."""
     if policy not in ("", "DEFAULT", "ERROR", "IGNORE"):
-        raise NotFoundError(
-            None, None, f"bad_indices_policy must be '', 'DEFAULT', 'ERROR' or 'IGNORE', got {policy!r}"
-        )
+        raise NotFoundError(None, None, f"bad_indices_policy must be '', 'DEFAULT', 'ERROR' or 'IGNORE', got {policy!r}")
     return policy == "IGNORE"
 
 
@@ -219,9 +217,7 @@ def dynamic_partition(data, partitions, num_partitions, name=None):
         convert_to_tensor(partitions, int32 if isinstance(partitions, list) else None),
     )
     if num_partitions < 1:
-        raise invalid(
-            "dynamic_partition", f"Value for attr 'num_partitions' of {num_partitions} must be at least minimum 1"
-        )
+        raise invalid("dynamic_partition", f"Value for attr 'num_partitions' of {num_partitions} must be at least minimum 1")
     return list(P.dynamic_partition(data, partitions, num=num_partitions))
 
 

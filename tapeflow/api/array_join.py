@@ -128,9 +128,7 @@ def split(value, num_or_size_splits, axis=0, num=None, name="split"):
     axis = axis_number(axis)
     if isinstance(num_or_size_splits, numbers.Integral):
         return list(P.split(x, sizes=_equal_sizes(x, int(num_or_size_splits), axis), axis=axis))
-    given = (
-        num_or_size_splits if isinstance(num_or_size_splits, (list, tuple)) else convert_to_tensor(num_or_size_splits)
-    )
+    given = num_or_size_splits if isinstance(num_or_size_splits, (list, tuple)) else convert_to_tensor(num_or_size_splits)
     if isinstance(given, Tensor) and given.dims == ():
         raise ValueError(
             "Rank-0 tensors are not supported as the num_or_size_splits argument to split. Argument provided: "

@@ -109,9 +109,7 @@ def ones_like(input, dtype=None, name=None, layout=None):
     x = convert_to_tensor(input)
     dtype = x._dtype if dtype is None else as_dtype(dtype)
     if dtype is string:
-        raise invalid(
-            "ones_like", "Value for attr 'T' of string is not in the list of allowed values: numbers and bool"
-        )
+        raise invalid("ones_like", "Value for attr 'T' of string is not in the list of allowed values: numbers and bool")
     return P.ones_like(x) if dtype is x._dtype else _filled(x, 1, dtype)
 
 
@@ -227,9 +225,7 @@ def linspace(start, stop, num, name=None, axis=0):
         gaps = P.cast(P.maximum(num - 1, operand(1, num)), dtype=start._dtype)
     steps = P.reshape(steps, shape=(-1, *(1,) * (len(start.dims) - axis)))
     between = first + (last - first) / gaps * steps
-    return P.strided_slice(
-        P.concat(first, between, last, axis=axis), key=(*((None, None, None),) * axis, (None, num, None))
-    )
+    return P.strided_slice(P.concat(first, between, last, axis=axis), key=(*((None, None, None),) * axis, (None, num, None)))
 
 
 @export("identity")
@@ -339,9 +335,7 @@ def _on_off(on_value, off_value, dtype):
     found = [x._dtype for x in given if x is not None]
     if len(found) == 2 and found[0] is not found[1]:
         raise TypeError(f"dtype {found[0]} of on_value does not match dtype {found[1]} of off_value")
-    on, off = [
-        convert_to_tensor(default, found[0]) if x is None else x for x, default in zip(given, (1, 0), strict=True)
-    ]
+    on, off = [convert_to_tensor(default, found[0]) if x is None else x for x, default in zip(given, (1, 0), strict=True)]
     return P.stop_gradient(on), P.stop_gradient(off), found[0]
 
 

@@ -170,9 +170,7 @@ def searchsorted(sorted_sequence, values, side="left", out_type=int32, name=None
     """
     if side not in ("left", "right"):
         raise ValueError(f"Argument `side` must be either 'right' or 'left'. Received: `side` = '{side}'.")
-    return P.searchsorted(
-        convert_to_tensor(sorted_sequence), convert_to_tensor(values), side=side, dtype=as_dtype(out_type)
-    )
+    return P.searchsorted(convert_to_tensor(sorted_sequence), convert_to_tensor(values), side=side, dtype=as_dtype(out_type))
 
 
 @export("unravel_index")
@@ -216,9 +214,7 @@ def histogram_fixed_width_bins(values, value_range, nbins=100, dtype=int32, name
     x, low, high = [P.cast(part, dtype=wide) for part in (x, low, high)]
     bins = P.cast(convert_to_tensor(count), dtype=wide)
     places = (x - low) / (high - low) * bins
-    places = P.minimum(
-        P.maximum(places, P.zeros_like(bins)), bins - operand(1, bins)
-    )  # before the cast: it may not fit
+    places = P.minimum(P.maximum(places, P.zeros_like(bins)), bins - operand(1, bins))  # before the cast: it may not fit
     return P.cast(places, dtype=as_dtype(dtype))
 
 

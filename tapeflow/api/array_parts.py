@@ -66,9 +66,7 @@ def reverse_sequence(input, seq_lengths, seq_axis=None, batch_axis=None, name=No
         and None not in (*lengths.dims, x.dims[batch_axis])
         and lengths.dims != (x.dims[batch_axis],)
     ):
-        raise invalid(
-            "reverse_sequence", f"Length of seq_lengths != input.dims({batch_axis}), ({lengths.dims} vs. {count})"
-        )
+        raise invalid("reverse_sequence", f"Length of seq_lengths != input.dims({batch_axis}), ({lengths.dims} vs. {count})")
     lengths = P.in_range(lengths, low=0, high=length + 1, message=f"seq_lens > input.dims({seq_axis}), or negative")
     place = P.range(*[P.cast(convert_to_tensor(n), dtype=lengths._dtype) for n in (0, length, 1)])
     ends = P.expand_dims(lengths, axis=(1,))
@@ -124,8 +122,7 @@ def pad(tensor, paddings, mode="CONSTANT", constant_values=0, name=None):
     kind = mode.upper()
     if kind not in ("CONSTANT", "REFLECT", "SYMMETRIC"):
         raise ValueError(
-            'Value of argument `mode` expected to be one of "CONSTANT", "REFLECT", or "SYMMETRIC". '
-            f"Received `mode` = {mode}"
+            f'Value of argument `mode` expected to be one of "CONSTANT", "REFLECT", or "SYMMETRIC". Received `mode` = {mode}'
         )
     rows = table(paddings, "pad", "paddings", None if x.dims is None else len(x.dims))
     if kind != "CONSTANT":

@@ -1,7 +1,7 @@
 """Loops over the first axis of tensors: `tf.map_fn`, `tf.scan`, `tf.foldl`, `tf.foldr`."""
 
 from tapeflow.api.control import is_symbolic
-from tapeflow.api.export import EXPORTS, export
+from tapeflow.api.export import export
 from tapeflow.base import nest
 from tapeflow.base.dtypes import as_dtype
 from tapeflow.base.errors import InvalidArgumentError, OutOfRangeError

@@ -335,6 +335,8 @@ def separable_conv2d(
         TensorShape([1, 3, 3, 7])
     """
     pointwise = convert_to_tensor(pointwise_filter)
+    if pointwise.dims is not None and len(pointwise.dims) != 4:
+        raise ValueError(f"Shape {pointwise.shape} must have rank 4: pointwise_filter")
     for n in pointwise.dims[:2]:
         if n not in (1, None):
             raise ValueError(f"Dimensions {n} and 1 are not compatible: pointwise_filter has shape {pointwise.shape}")

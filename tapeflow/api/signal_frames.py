@@ -226,7 +226,7 @@ def vorbis_window(window_length, dtype=float32, name=None):
     Example:
         >>> import tapeflow as tf
         >>> (tf.signal.vorbis_window(4) ** 2).numpy().round(3).tolist()
-        [0.05200000107288361, 0.9480000138282776, 0.9480000138282776, 0.05200000107288361]
+        [0.052000001072883606, 0.9480000138282776, 0.9480000138282776, 0.052000001072883606]
     """
     length, dtype = _window_length(window_length, dtype)
     sine = P.sin((_floats(length, dtype) + 0.5) * math.pi / P.cast(convert_to_tensor(length), dtype=dtype))

@@ -177,7 +177,14 @@ OPERATORS = {
     "__eq__": _compare("equal", False),
     "__ne__": _compare("not_equal", True),
 }
-for _python, _primitive in {"add": "add", "sub": "sub", "mul": "mul", "floordiv": "floordiv", "mod": "floormod", "pow": "pow"}.items():
+for _python, _primitive in {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "floordiv": "floordiv",
+    "mod": "floormod",
+    "pow": "pow",
+}.items():
     OPERATORS[f"__{_python}__"], OPERATORS[f"__r{_python}__"] = _binary(_primitive)
 for _python, _primitive in {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}.items():
     OPERATORS[f"__{_python}__"] = _order(_primitive)
@@ -239,7 +246,10 @@ def _part(part):
     if part is None or part is Ellipsis:
         return part
     if part.__class__ is bool:
-        raise invalid("strided_slice", f"Value for attr 'Index' of bool is not in the list of allowed values: int16, int32, int64: {part}")
+        raise invalid(
+            "strided_slice",
+            f"Value for attr 'Index' of bool is not in the list of allowed values: int16, int32, int64: {part}",
+        )
     return _whole(part)
 
 
@@ -291,7 +301,9 @@ def _array(self, dtype=None, copy=None):
 
 def _len(self):
     if not self.dims:
-        raise TypeError("Scalar tensor has no `len()`" if self.dims == () else f"len() of a tensor of unknown rank: {self!r}")
+        raise TypeError(
+            "Scalar tensor has no `len()`" if self.dims == () else f"len() of a tensor of unknown rank: {self!r}"
+        )
     if self.dims[0] is None:
         raise TypeError(
             f"len is not well defined for a symbolic Tensor ({self.name}). Please call `x.shape` rather than `len(x)` for shape "
@@ -374,7 +386,9 @@ def _absent(self, name):
             "tf.experimental.numpy.experimental_enable_numpy_behavior() first, or use x.numpy()."
         )
     if name == "numpy":
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute 'numpy': {self.name} has no value while traced.")
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute 'numpy': {self.name} has no value while traced."
+        )
     if name in GRAPH_NAMES:
         raise AttributeError(f"Tensor.{name} is undefined when eager execution is enabled.")
     raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -382,7 +396,9 @@ def _absent(self, name):
 
 def _eval(self, feed_dict=None, session=None):
     if self.__class__ is not Tensor:
-        raise ValueError(f"Cannot evaluate the symbolic tensor {self.name}: there are no sessions. Call a tf.function instead.")
+        raise ValueError(
+            f"Cannot evaluate the symbolic tensor {self.name}: there are no sessions. Call a tf.function instead."
+        )
     raise NotImplementedError("eval is not supported when eager execution is enabled, is .numpy() what you're looking for?")
 
 
@@ -435,7 +451,9 @@ METHODS = {
     "eval": _eval,
     "consumers": _consumers,
     "ndim": property(lambda self: None if self.dims is None else len(self.dims)),
-    "device": property(lambda self: "" if self.__class__ is SymbolicTensor else "/job:localhost/replica:0/task:0/device:CPU:0"),
+    "device": property(
+        lambda self: "" if self.__class__ is SymbolicTensor else "/job:localhost/replica:0/task:0/device:CPU:0"
+    ),
     "backing_device": property(lambda self: "/job:localhost/replica:0/task:0/device:CPU:0"),
     "is_cpu": True,
     "_id": property(id),

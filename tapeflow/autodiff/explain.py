@@ -246,13 +246,9 @@ class _Explanation:
         for mark, line in self.history.escapes.values():
             if id(mark) in spilled:
                 which = (
-                    "The source's value"
-                    if any(mark is own for own in self.sources)
-                    else "A value computed from the source"
+                    "The source's value" if any(mark is own for own in self.sources) else "A value computed from the source"
                 )
-                text.append(
-                    f"{which} left the tape by numpy(){_at(line)}; what Python or NumPy makes of it is a constant."
-                )
+                text.append(f"{which} left the tape by numpy(){_at(line)}; what Python or NumPy makes of it is a constant.")
         if state.lines or any(step.line for step in self.steps):
             return [head, *text]
         return [
@@ -306,9 +302,7 @@ class _Explanation:
                 f"The source is the result of {made}, not what was watched, and the target was computed without it. "
                 "Was a name bound anew, as in `x = x * 2`? Keep the watched tensor under a name of its own."
             )
-        mixed = [
-            str(step) for step in self.steps if None in step.inputs and any(id(out) in behind for out in step.outputs)
-        ]
+        mixed = [str(step) for step in self.steps if None in step.inputs and any(id(out) in behind for out in step.outputs)]
         if mixed and self.target_watched_late():
             text.append(
                 f"Unwatched values went into {', '.join(mixed[:3])}: what was computed from the source before "

@@ -90,9 +90,7 @@ class ForwardAccumulator:
     def _watch(self, primal, tangent):
         primal = handle_of(primal)
         if not isinstance(primal, (Tensor, Variable)):
-            raise ValueError(
-                f"A primal must be a tensor or a variable, got {primal!r} of type {type(primal).__name__!r}."
-            )
+            raise ValueError(f"A primal must be a tensor or a variable, got {primal!r} of type {type(primal).__name__!r}.")
         if not primal.dtype.is_floating:
             warn_once("The dtype of the watched primal must be floating (e.g. tf.float32), got %r", primal.dtype)
         tangent = convert_to_tensor(tangent, primal.dtype)
@@ -180,9 +178,7 @@ class ForwardAccumulator:
         tangent = self._variables.get(id(x), (x, None))[1] if isinstance(x, Variable) else self._tangent(x)
         if tangent is None and zero:
             return P.zeros_like(convert_to_tensor(x))
-        return (
-            tangent.batch.stacked(tangent) if tangent.__class__ is BatchTensor and tangent.batch.everyone else tangent
-        )
+        return tangent.batch.stacked(tangent) if tangent.__class__ is BatchTensor and tangent.batch.everyone else tangent
 
 
 def _spread(tangent, primal):
@@ -190,9 +186,7 @@ def _spread(tangent, primal):
     try:
         return P.broadcast_to(tangent, shape=tuple(primal.shape.as_list()))
     except InvalidArgumentError:
-        raise ValueError(
-            f"A tangent must have the shape of its primal: got {tangent.shape} for {primal.shape}."
-        ) from None
+        raise ValueError(f"A tangent must have the shape of its primal: got {tangent.shape} for {primal.shape}.") from None
 
 
 def push_forward(op, inputs, outputs, tangents, attrs):

@@ -73,9 +73,7 @@ def _target(target):
 
 def _known_dims(target, name):
     if target.dims is None or None in target.dims:
-        raise ValueError(
-            f"{name} needs a target whose shape is known while the function is traced, got {target.shape}."
-        )
+        raise ValueError(f"{name} needs a target whose shape is known while the function is traced, got {target.shape}.")
     return target.dims
 
 

@@ -62,9 +62,7 @@ class _Walk:
         if not isinstance(x, Variable):
             return [self.marks.setdefault(id(x), Mark((0,)))] if x.dtype.is_trainable else []
         readings = [
-            node.outputs[0]
-            for node in state.graph.nodes
-            if node.op.name == "read_variable" and node.attrs["variable"] is x
+            node.outputs[0] for node in state.graph.nodes if node.op.name == "read_variable" and node.attrs["variable"] is x
         ]
         return [self.marks.setdefault(id(reading), Mark((0,))) for reading in readings]
 
@@ -87,9 +85,7 @@ def _checked(values, what):
     handles = [handle_of(x) for x in nest.flatten(_listed(values))]
     for x in handles:
         if not isinstance(x, (Tensor, Variable)):
-            raise TypeError(
-                f"tf.gradients: `{what}` must be tensors or variables, got {x!r} of type {type(x).__name__!r}."
-            )
+            raise TypeError(f"tf.gradients: `{what}` must be tensors or variables, got {x!r} of type {type(x).__name__!r}.")
     return handles
 
 
@@ -131,9 +127,7 @@ def gradients(
         TensorShape([])
     """
     if state.graph is None:
-        raise RuntimeError(
-            "tf.gradients is not supported when eager execution is enabled. Use tf.GradientTape instead."
-        )
+        raise RuntimeError("tf.gradients is not supported when eager execution is enabled. Use tf.GradientTape instead.")
     unconnected_gradients = UnconnectedGradients(unconnected_gradients)
     ys = [y._read() if isinstance(y, Variable) else y for y in _checked(ys, "ys")]
     xs = _checked(xs, "xs")

@@ -291,9 +291,7 @@ def _batch_size(tensors):
             raise ValueError(f"tf.vectorized_map needs elements of known rank, got {x!r}")
     several = {x.dims[0] for x in tensors} - {1, None}
     if len(several) > 1:
-        raise invalid(
-            "vectorized_map", f"The elements have different numbers of examples: {sorted(several)} along axis 0"
-        )
+        raise invalid("vectorized_map", f"The elements have different numbers of examples: {sorted(several)} along axis 0")
     if several:
         return several.pop()
     unknown = [x for x in tensors if x.dims[0] is None]

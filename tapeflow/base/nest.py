@@ -414,9 +414,7 @@ def map_structure_up_to(shallow_tree, func, *inputs, **kwargs):
     return map_structure_with_tuple_paths_up_to(shallow_tree, lambda path, *parts: func(*parts), *inputs, **kwargs)
 
 
-def map_structure_with_tuple_paths_up_to(
-    shallow_tree, func, *inputs, check_types=True, expand_composites=False, **kwargs
-):
+def map_structure_with_tuple_paths_up_to(shallow_tree, func, *inputs, check_types=True, expand_composites=False, **kwargs):
     """Like `map_structure_up_to`, with the path before the parts; further keywords are handed to `func`."""
     if not inputs:
         raise ValueError("Cannot map over no sequences")

@@ -242,9 +242,9 @@ def _cast_python(array, leaves, kinds, dtype):
     if not fits:
         wrong = leaves[0] if leaves else array
         raise TypeError(f"Cannot convert {wrong!r} to EagerTensor of dtype {dtype.c_name}")
-    if dtype in (dtypes.int32, dtypes.int64) and array.size:
+    if dtype in (dtypes.int32, dtypes.int64) and array.size and kind != "b":
         limits = np.iinfo(dtype.numpy_dtype)
-        if min(leaves) < limits.min or max(leaves) > limits.max:
+        if array.min() < limits.min or array.max() > limits.max:
             raise ValueError(f"Cannot convert {max(leaves, key=abs)} to a tensor of dtype {dtype.name}: it is out of range.")
     return array.astype(dtype.numpy_dtype)
 
@@ -305,7 +305,19 @@ class Unknown:
 
 UNKNOWN = Unknown()
 # The ops through which a shape is followed while tracing; their kernels work on object arrays as they are.
-_FOLLOWED = {"stack", "concat", "strided_slice", "reshape", "gather", "expand_dims", "squeeze", "identity", "add", "sub", "mul"}
+_FOLLOWED = {
+    "stack",
+    "concat",
+    "strided_slice",
+    "reshape",
+    "gather",
+    "expand_dims",
+    "squeeze",
+    "identity",
+    "add",
+    "sub",
+    "mul",
+}
 _FOLLOWED |= {"floordiv", "floormod", "prod", "unstack", "split", "slice", "reverse"}
 
 
@@ -372,7 +384,9 @@ def static_dims(value):
             raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype int32: a shape must be integers")
         raise InvalidArgumentError(None, None, f"A shape must be integers, got dtype {x._dtype.name}: {x!r}")
     if x.dims is not None and len(x.dims) > 1:
-        raise InvalidArgumentError(None, None, f"A shape must be a vector: sizes input must be 1-D, not {list(x.dims)}: {x!r}")
+        raise InvalidArgumentError(
+            None, None, f"A shape must be a vector: sizes input must be 1-D, not {list(x.dims)}: {x!r}"
+        )
     known = partial_value(x)
     if known is not None and not any(item is UNKNOWN for item in known.ravel()):
         return tuple(int(n) for n in known.ravel())

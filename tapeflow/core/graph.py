@@ -187,7 +187,11 @@ class Graph:
 
         with tracing(None), paused():
             for node in self.nodes:
-                attrs = {key: _concrete(attr, value) for key, attr in node.attrs.items()} if has_symbols(node.attrs) else node.attrs
+                attrs = (
+                    {key: _concrete(attr, value) for key, attr in node.attrs.items()}
+                    if has_symbols(node.attrs)
+                    else node.attrs
+                )
                 result = bind(node.op, tuple([value(x) for x in node.inputs]), attrs)
                 for out, item in zip(node.outputs, result if node.op.multiple else (result,), strict=True):
                     values[id(out)] = item

@@ -13,7 +13,6 @@ from tapeflow.core.state import state
 from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, new_tensor, wrap
 
 
-
 class _Registry:
     """Every primitive as an attribute: rules call each other as `P.name`, whatever file they live in."""
 
@@ -258,4 +257,16 @@ def _recover(op, inputs, attrs, error):
     raise kind(None, None, f"{op.name} of {', '.join(map(_briefly, inputs))}: {error} [Op:{op.name}]") from error
 
 
-__all__ = ["NO_ATTRS", "P", "PRIMITIVES", "Primitive", "Spec", "Tensor", "bind", "dtype_bits", "has_symbols", "infer_specs", "symbols_in"]
+__all__ = [
+    "NO_ATTRS",
+    "P",
+    "PRIMITIVES",
+    "Primitive",
+    "Spec",
+    "Tensor",
+    "bind",
+    "dtype_bits",
+    "has_symbols",
+    "infer_specs",
+    "symbols_in",
+]

@@ -99,7 +99,9 @@ class Variable(metaclass=_Creation):
         experimental_enable_variable_lifting=True,
     ):
         if initial_value is None:
-            raise ValueError("The `initial_value` argument to `tf.Variable` is needed: give a tensor, a number or a callable.")
+            raise ValueError(
+                "The `initial_value` argument to `tf.Variable` is needed: give a tensor, a number or a callable."
+            )
         if constraint is not None and not callable(constraint):
             raise ValueError(f"The `constraint` argument must be None or a callable, got {constraint!r}.")
         if callable(initial_value):
@@ -337,7 +339,9 @@ def _declared_shape(shape, tensor):
         return tensor.shape
     declared = TensorShape(shape)
     if not declared.is_compatible_with(tensor.shape):
-        raise ValueError(f"The initial value's shape ({tensor.shape}) is not compatible with the given `shape` ({declared}).")
+        raise ValueError(
+            f"The initial value's shape ({tensor.shape}) is not compatible with the given `shape` ({declared})."
+        )
     return declared
 
 

@@ -41,9 +41,7 @@ fill = Primitive(
     _fill_infer,
     lower="movement",
     parameters=(),
-    samples=lambda: [
-        ((), {"shape": dims, "value": 2.5, "dtype": as_dtype("float64")}) for dims in [(2, 3), (), (0, 3)]
-    ],
+    samples=lambda: [((), {"shape": dims, "value": 2.5, "dtype": as_dtype("float64")}) for dims in [(2, 3), (), (0, 3)]],
 )
 constant = Primitive(
     "constant",

@@ -23,9 +23,7 @@ def movement(name, kernel, infer, **rules):
 
 def listed(dims):
     """A shape as TensorFlow's messages write it: `[2,?]`."""
-    return (
-        "<unknown>" if dims is None else "[" + ",".join("?" if not isinstance(n, int) else str(n) for n in dims) + "]"
-    )
+    return "<unknown>" if dims is None else "[" + ",".join("?" if not isinstance(n, int) else str(n) for n in dims) + "]"
 
 
 def rank_of(x):
@@ -96,9 +94,7 @@ def _reshape_infer(x, *, shape):
     if -1 in dims and size == 0 and total == 0:
         return Spec(_empty_dims(x.shape, dims), x.dtype)
     if -1 in dims and size == 0:
-        raise invalid(
-            "reshape", f"reshape cannot infer the missing input size of {listed(dims)} where another size is zero"
-        )
+        raise invalid("reshape", f"reshape cannot infer the missing input size of {listed(dims)} where another size is zero")
     if (-1 in dims and total % size) or (-1 not in dims and size != total):
         raise invalid(
             "reshape",
@@ -251,8 +247,7 @@ transpose = movement(
     vjp=(_transpose_vjp,),
     batch=lambda op, inputs, batched, attrs: op(inputs[0], perm=(0, *[i + 1 if i >= 0 else i for i in attrs["perm"]])),
     samples=lambda: (
-        [((sample(2, 3, 5),), {"perm": perm}) for perm in [(2, 0, 1), (0, 2, 1), (0, -1, 1)]]
-        + [((sample(),), {"perm": ()})]
+        [((sample(2, 3, 5),), {"perm": perm}) for perm in [(2, 0, 1), (0, 2, 1), (0, -1, 1)]] + [((sample(),), {"perm": ()})]
     ),
 )
 
@@ -397,8 +392,7 @@ def _bitcast_infer(x, *, dtype):
     if not x.shape or x.shape[-1] not in (int(1 / ratio), None):
         raise invalid(
             "bitcast",
-            f"Cannot bitcast from {x.dtype.name}{listed(x.shape)} to {dtype.name}: "
-            f"the last axis must be {int(1 / ratio)}",
+            f"Cannot bitcast from {x.dtype.name}{listed(x.shape)} to {dtype.name}: the last axis must be {int(1 / ratio)}",
         )
     return Spec(x.shape[:-1], dtype)
 

@@ -164,4 +164,6 @@ def check_rewrite(op, pattern, rewrite):
         if not (name.isdigit() or name == "\\"):
             raise invalid(op, f"Rewrite schema error: '\\' must be followed by a digit or '\\': {rewrite}")
         if name.isdigit() and int(name) > pattern.groups:
-            raise invalid(op, f"Rewrite schema {rewrite} requests {name} matches, but the regexp only has {pattern.groups} groups")
+            raise invalid(
+                op, f"Rewrite schema {rewrite} requests {name} matches, but the regexp only has {pattern.groups} groups"
+            )

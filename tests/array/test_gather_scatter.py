@@ -58,9 +58,7 @@ def test_gather_nd_and_scatter_nd(data):
         np.testing.assert_allclose(tf.scatter_nd(indices, found, dims).numpy(), expected)
 
 
-@pytest.mark.parametrize(
-    "name, function", [("add", np.add), ("sub", np.subtract), ("min", np.minimum), ("max", np.maximum)]
-)
+@pytest.mark.parametrize("name, function", [("add", np.add), ("sub", np.subtract), ("min", np.minimum), ("max", np.maximum)])
 @pytest.mark.parametrize("width", [1, 3, 1000])
 def test_tensor_scatter(name, function, width):
     rng = np.random.default_rng(0)

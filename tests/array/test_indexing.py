@@ -62,9 +62,7 @@ def test_indexing_while_tracing_with_unknown_sizes(key):
 
 @pytest.mark.parametrize("index", [1, np.int64(1), np.array(1), "tensor", "variable"])
 def test_what_counts_as_an_index(index):
-    index = (
-        {"tensor": tf.constant(1), "variable": tf.Variable(1)}.get(index, index) if isinstance(index, str) else index
-    )
+    index = {"tensor": tf.constant(1), "variable": tf.Variable(1)}.get(index, index) if isinstance(index, str) else index
     np.testing.assert_array_equal(tf.constant(CUBE)[index].numpy(), CUBE[1])
     np.testing.assert_array_equal(tf.constant(CUBE)[:, index:].numpy(), CUBE[:, 1:])
 

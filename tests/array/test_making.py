@@ -51,9 +51,7 @@ def test_values(found, dtype, expected):
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_meshgrid(indexing, count):
     vectors = [np.arange(n) for n in (2, 3, 5)][:count]
-    for ours, numpys in zip(
-        tf.meshgrid(*vectors, indexing=indexing), np.meshgrid(*vectors, indexing=indexing), strict=True
-    ):
+    for ours, numpys in zip(tf.meshgrid(*vectors, indexing=indexing), np.meshgrid(*vectors, indexing=indexing), strict=True):
         np.testing.assert_array_equal(ours.numpy(), numpys)
 
 

@@ -81,9 +81,7 @@ def test_concat_and_split_are_inverse(dims, data):
 def test_mirrored_paddings(before, after, reflect):
     x = np.arange(7.0) if reflect else np.arange(6.0)
     mode = "REFLECT" if reflect else "SYMMETRIC"
-    np.testing.assert_array_equal(
-        tf.pad(x, [[before, after]], mode).numpy(), np.pad(x, [(before, after)], mode.lower())
-    )
+    np.testing.assert_array_equal(tf.pad(x, [[before, after]], mode).numpy(), np.pad(x, [(before, after)], mode.lower()))
 
 
 def test_reverse_sequence():

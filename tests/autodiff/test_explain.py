@@ -136,9 +136,7 @@ def test_a_late_watch_beside_other_sources():
 
 
 def test_variables():
-    read, frozen, unread = (
-        tf.Variable(1.0, name=name, trainable=name != "frozen") for name in ("read", "frozen", "unread")
-    )
+    read, frozen, unread = (tf.Variable(1.0, name=name, trainable=name != "frozen") for name in ("read", "frozen", "unread"))
     with tf.GradientTape() as tape:
         y = read * frozen
     assert "'frozen:0' was made with trainable=False" in tape.explain(y, frozen)

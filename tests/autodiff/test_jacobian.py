@@ -42,9 +42,7 @@ def by_differences(function, x, delta=1e-6):
         step = np.zeros(x.size)
         step[i] = delta
         step = step.reshape(x.shape)
-        columns.append(
-            (function(tf.constant(x + step)).numpy() - function(tf.constant(x - step)).numpy()) / (2 * delta)
-        )
+        columns.append((function(tf.constant(x + step)).numpy() - function(tf.constant(x - step)).numpy()) / (2 * delta))
     return np.stack(columns, axis=-1).reshape(*columns[0].shape, *x.shape)
 
 

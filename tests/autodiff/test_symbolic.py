@@ -86,9 +86,7 @@ def test_custom_gradients_and_slices():
         return x * x, lambda dy: dy * e
 
     np.testing.assert_allclose(traced(lambda x: tf.gradients(closure(x), x), 1.0), [np.e], rtol=1e-6)
-    assert traced(lambda x: [tf.convert_to_tensor(tf.gradients(tf.gather(x, [0, 0]), x)[0])], [1.0, 2.0]) == [
-        [2.0, 0.0]
-    ]
+    assert traced(lambda x: [tf.convert_to_tensor(tf.gradients(tf.gather(x, [0, 0]), x)[0])], [1.0, 2.0]) == [[2.0, 0.0]]
 
 
 def test_hessians():
@@ -126,9 +124,7 @@ def jacobians(function, xs, **options):
 
 def test_compute_gradient():
     assert jacobians(lambda x: x * x, [tf.constant([1.0, 2.0])]) == ([[[2.0, 0.0], [0.0, 4.0]]],) * 2
-    assert (
-        jacobians(tf.matmul, [np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])]) == ([[[3.0, 4.0]], [[1.0, 2.0]]],) * 2
-    )
+    assert jacobians(tf.matmul, [np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])]) == ([[[3.0, 4.0]], [[1.0, 2.0]]],) * 2
     assert jacobians(lambda x: x * x * x, [1.0], delta=0.5) == ([[[3.0]]], [[[3.25]]])
 
 

@@ -190,9 +190,7 @@ def test_random_numbers_differ_between_examples():
     assert len(set(drawn)) == 7
     pairs = tf.vectorized_map(lambda r: tf.vectorized_map(lambda s: s + tf.random.uniform([]), r), tf.zeros([3, 4]))
     assert len(set(number(tf.reshape(pairs, [-1])))) == 12
-    drawn = number(
-        tf.vectorized_map(lambda s: tf.random.stateless_normal([], s), tf.constant([[1, 2], [3, 4], [1, 2]]))
-    )
+    drawn = number(tf.vectorized_map(lambda s: tf.random.stateless_normal([], s), tf.constant([[1, 2], [3, 4], [1, 2]])))
     assert (drawn[0] == drawn[2], drawn[0] == drawn[1]) == (True, False)
 
 

@@ -78,8 +78,7 @@ def test_signs(name, symbol, passes, fails):
     function([passes, 2 * passes])
     text = raised(INVALID, function, [passes, fails], message="M")
     assert text == (
-        f"M.  \nCondition x {symbol} 0 did not hold element-wise:\n"
-        f"x (shape=(2,) dtype=float32) = \n['{passes}', '{fails}']"
+        f"M.  \nCondition x {symbol} 0 did not hold element-wise:\nx (shape=(2,) dtype=float32) = \n['{passes}', '{fails}']"
     )
     raised(INVALID, function, [np.nan])
     assert "'...']" in raised(INVALID, function, [fails] * 5)

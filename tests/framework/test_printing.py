@@ -47,9 +47,7 @@ def test_floats(capsys):
     numbers = [0.1, 1 / 3, 1e-20, 1e10, 123456.789, 16777216.0, 1e6, 1e5, 100000.5, 1e-5, np.nan, np.inf, -np.inf, -0.0]
     text = "[0.1 0.333333343 1e-20 1e+10 123456.789 16777216 1e+06 100000 100000.5 1e-05 nan inf -inf -0]\n"
     assert written(capsys, tf.constant(numbers), summarize=-1) == text
-    text = (
-        text.replace("0.333333343", "0.33333333333333331").replace("1e+10", "10000000000").replace("1e+06", "1000000")
-    )
+    text = text.replace("0.333333343", "0.33333333333333331").replace("1e+10", "10000000000").replace("1e+06", "1000000")
     assert written(capsys, tf.constant(numbers, tf.float64), summarize=-1) == text
     assert written(capsys, tf.constant([0.1, 65504], tf.float16)) == "[0.0999755859 65504]\n"
     assert written(capsys, tf.constant([0.1, 1 / 3], tf.bfloat16)) == "[0.100097656 0.333984375]\n"

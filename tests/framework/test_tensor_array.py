@@ -118,9 +118,7 @@ def test_gradients():
 
 
 def test_in_a_loop():
-    _, squares = tf.while_loop(
-        lambda i, array: i < 3, lambda i, array: (i + 1, array.write(i, float(i * i))), (0, array(3))
-    )
+    _, squares = tf.while_loop(lambda i, array: i < 3, lambda i, array: (i + 1, array.write(i, float(i * i))), (0, array(3)))
     assert listed(squares.stack()) == [0.0, 1.0, 4.0]
 
 

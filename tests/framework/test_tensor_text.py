@@ -63,9 +63,7 @@ def test_format_is_numpys():
 
 def test_variable_text():
     v = tf.Variable([[1.0], [2.0]], name="v")
-    assert repr(v) == (
-        "<tf.Variable 'v:0' shape=(2, 1) dtype=float32, numpy=\narray([[1.],\n       [2.]], dtype=float32)>"
-    )
+    assert repr(v) == ("<tf.Variable 'v:0' shape=(2, 1) dtype=float32, numpy=\narray([[1.],\n       [2.]], dtype=float32)>")
     assert f"{tf.Variable(3)}" == "<tf.Variable 'Variable:0' shape=() dtype=int32, numpy=3>"
     with pytest.raises(TypeError):
         f"{tf.Variable(3.0):.2f}"

@@ -223,11 +223,7 @@ def test_constructors_and_resets():
     make = tf.random.Generator
     variable = tf.Variable([1, 2, 3], dtype=tf.int64)
     g = make.from_state(variable, alg="philox")
-    assert (
-        g.state is variable
-        and g.algorithm == tf.random.Algorithm.PHILOX.value
-        and not make(copy_from=g).state.trainable
-    )
+    assert g.state is variable and g.algorithm == tf.random.Algorithm.PHILOX.value and not make(copy_from=g).state.trainable
     g.reset_from_key_counter(1, [2, 3])
     assert variable.numpy().tolist() == [2, 3, 1] and g.key.numpy() == 1
     g.reset([2**64 - 1, 0, 7])

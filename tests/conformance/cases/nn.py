@@ -166,7 +166,7 @@ CASES = [
     Case("tf.nn.crelu", on_axis("tf.nn.crelu", WIDE), "norm"),
     Case("tf.nn.softmax_cross_entropy_with_logits", two("tf.nn.softmax_cross_entropy_with_logits"), "norm", 32),
     Case("tf.nn.sigmoid_cross_entropy_with_logits", two("tf.nn.sigmoid_cross_entropy_with_logits"), "norm", 32),
-    Case("tf.nn.weighted_cross_entropy_with_logits", two("tf.nn.weighted_cross_entropy_with_logits"), "norm", 32),
+    Case("tf.nn.weighted_cross_entropy_with_logits", two("tf.nn.weighted_cross_entropy_with_logits"), "norm", 128),
     Case("tf.nn.log_poisson_loss", two("tf.nn.log_poisson_loss"), "norm", 32),
     Case("tf.nn.sparse_softmax_cross_entropy_with_logits", sparse_loss, "norm", 32),
     Case("tf.nn.bias_add", bias_add, "norm"),
