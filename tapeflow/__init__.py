@@ -22,8 +22,5 @@ def __getattr__(name):
         globals()["keras"] = module
         return module
     if name == "function":
-        raise AttributeError(
-            "tapeflow has no tf.function yet, it computes eagerly: with Keras use model.compile(..., run_eagerly=True) or set "
-            "model.run_eagerly = True; elsewhere leave the decorator out."
-        )
+        return compat.function_for(sys._getframe(1).f_globals.get("__name__"))
     raise AttributeError(f"module 'tapeflow' has no attribute {name!r}")

@@ -115,6 +115,9 @@ def _crossed(columns, num_buckets, hash_key, separator):
             for pick, place in zip(picks, combination, strict=True):
                 pick.append(place)
         counts.append(len(picks[0]) - before)
-    values = [P.gather(x.flat_values, wrap(np.array(p, np.int64)), axis=0, batch_dims=0) for x, p in zip(columns, picks, strict=True)]
+    values = [
+        P.gather(x.flat_values, wrap(np.array(p, np.int64)), axis=0, batch_dims=0)
+        for x, p in zip(columns, picks, strict=True)
+    ]
     crosses = P.feature_cross(*values, num_buckets=int(num_buckets), hash_key=hash_key, separator=separator)
     return RaggedTensor(crosses, RowPartition(splits_of(wrap(np.array(counts, np.int64)))), internal=True)

@@ -5,8 +5,8 @@ import numpy as np
 from tapeflow.api.export import export
 from tapeflow.api.ragged_index import gather_rows
 from tapeflow.api.ragged_partition import RowPartition, converted, splits_of
-from tapeflow.api.ragged_rules import _ragged, expanded, joined, require_same
 from tapeflow.api.ragged_reduce import axis_of
+from tapeflow.api.ragged_rules import _ragged, expanded, joined, require_same
 from tapeflow.api.ragged_tensor import RaggedTensor
 from tapeflow.base.dtypes import as_dtype, bool_, float32, int32, int64
 from tapeflow.base.shape import TensorShape
@@ -38,11 +38,13 @@ def constant(pylist, dtype=None, ragged_rank=None, inner_shape=None, name=None, 
     scalar_depth, depth = _depths(pylist)
     if scalar_depth is not None and depth > scalar_depth:
         raise ValueError(f"Invalid pylist={pylist}: empty list nesting is greater than scalar value nesting")
-    inner = None if inner_shape is None else (static_dims(inner_shape) if not isinstance(inner_shape, int) else (inner_shape,))
+    inner = (
+        None if inner_shape is None else (static_dims(inner_shape) if not isinstance(inner_shape, int) else (inner_shape,))
+    )
     if ragged_rank is None:
         least = 1 if scalar_depth is None and depth > 1 else 0
         ragged_rank = max(least, depth - 1 - len(inner or ()))
-    elif not 0 <= ragged_rank:
+    elif not ragged_rank >= 0:
         raise ValueError(f"Invalid ragged_rank={ragged_rank}: must be nonnegative")
     elif scalar_depth is not None and ragged_rank >= scalar_depth:
         raise ValueError(
@@ -87,7 +89,11 @@ def _flat_values(level, dtype, inner):
     if not isinstance(level, list):
         return convert_to_tensor(level, dtype)
     if not level:
-        return P.fill(shape=(0, *(inner or ())), value=0, dtype=as_dtype(dtype or float32)) if _number(dtype) else convert_to_tensor(level, dtype)
+        return (
+            P.fill(shape=(0, *(inner or ())), value=0, dtype=as_dtype(dtype or float32))
+            if _number(dtype)
+            else convert_to_tensor(level, dtype)
+        )
     values = convert_to_tensor(level, dtype)
     if inner is not None and not TensorShape([None, *inner]).is_compatible_with(values.shape):
         raise ValueError(f"Values of shape {values.shape[1:]} are not of the inner_shape {tuple(inner)}")
@@ -146,7 +152,10 @@ def stack(values, axis=0, name=None):
         >>> tf.ragged.stack([[1, 2], [3]])
         <tf.RaggedTensor [[1, 2], [3]]>
     """
-    xs = [x if isinstance(x, RaggedTensor) else convert_to_tensor(x) for x in (values if isinstance(values, (list, tuple)) else [values])]
+    xs = [
+        x if isinstance(x, RaggedTensor) else convert_to_tensor(x)
+        for x in (values if isinstance(values, (list, tuple)) else [values])
+    ]
     if not xs:
         raise ValueError("rt_inputs may not be empty.")
     rank = len(xs[0].dims)
@@ -202,7 +211,9 @@ def map_flat_values(op, *args, **kwargs):
     if not isinstance(result, RaggedTensor):
         result = convert_to_tensor(result)
     expected = first.flat_values.dims[0]
-    if result.dims is not None and (not result.dims or (None not in (expected, result.dims[0]) and expected != result.dims[0])):
+    if result.dims is not None and (
+        not result.dims or (None not in (expected, result.dims[0]) and expected != result.dims[0])
+    ):
         raise ValueError(
             "tf.ragged.map_flat_values requires that the output of `op` have the same outer-dimension size as flat_values of any "
             f"ragged inputs. (output shape: {result.shape}; expected outer dimension size: {expected})"
@@ -310,7 +321,11 @@ def stack_dynamic_partitions(data, partitions, num_partitions, name=None):
         require_same(data._partition, ids._partition)
         return stack_dynamic_partitions(data.values, ids.values, num_partitions)
     if len(ids.dims) > 1:
-        data = data.merge_dims(0, len(ids.dims) - 1) if isinstance(data, RaggedTensor) else P.reshape(data, shape=(-1, *data.dims[len(ids.dims) :]))
+        data = (
+            data.merge_dims(0, len(ids.dims) - 1)
+            if isinstance(data, RaggedTensor)
+            else P.reshape(data, shape=(-1, *data.dims[len(ids.dims) :]))
+        )
         ids = P.reshape(ids, shape=(-1,))
     (num,) = static_dims(num_partitions)
     ids = P.in_range(ids, low=0, high=num, message="partitions") if num.__class__ is int else ids

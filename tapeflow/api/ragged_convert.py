@@ -73,7 +73,9 @@ def to_sparse(rt):
         inner = 1
         for n in sizes[rank:]:
             inner = inner * n
-        within = P.range(*[convert_to_tensor(n, int64) if n.__class__ is int else P.cast(n, dtype=int64) for n in (0, inner, 1)])
+        within = P.range(
+            *[convert_to_tensor(n, int64) if n.__class__ is int else P.cast(n, dtype=int64) for n in (0, inner, 1)]
+        )
         (width,) = size_vector((inner,))
         slots = P.reshape(P.expand_dims(slots, axis=(1,)) * width + within, shape=(-1,))
     values = P.reshape(rt.flat_values, shape=(-1,))
@@ -109,11 +111,18 @@ def from_tensor(tensor, lengths, padding, ragged_rank, dtype):
         inner = P.reshape(x, shape=(count, *dims[ragged_rank:]))
         result = from_tensor(inner, lengths, padding, 1, dtype)
         for axis in range(ragged_rank - 1, 0, -1):
-            result = RaggedTensor.from_uniform_row_length(result, _length(dims[axis], dtype), _outer(dims, axis, dtype), validate=False)
+            result = RaggedTensor.from_uniform_row_length(
+                result, _length(dims[axis], dtype), _outer(dims, axis, dtype), validate=False
+            )
         return result
-    merged = (-1 if dims[0].__class__ is int and dims[1].__class__ is int and dims[0] and dims[1] else dims[0] * dims[1], *dims[2:])
+    merged = (
+        -1 if dims[0].__class__ is int and dims[1].__class__ is int and dims[0] and dims[1] else dims[0] * dims[1],
+        *dims[2:],
+    )
     if lengths is None and padding is None:
-        return RaggedTensor.from_uniform_row_length(P.reshape(x, shape=merged), _length(dims[1], dtype), _length(dims[0], dtype))
+        return RaggedTensor.from_uniform_row_length(
+            P.reshape(x, shape=merged), _length(dims[1], dtype), _length(dims[0], dtype)
+        )
     if padding is not None:
         lengths = _unpadded_lengths(x, padding, dtype)
     else:
@@ -142,8 +151,11 @@ def _as(n, dtype):
 
 def _from_nested_lengths(x, lengths, dtype):
     """Lengths for several dimensions: the values that they leave, outermost first, in rows of these lengths."""
+    rows = None
     for level, part in enumerate(lengths):
-        rows = from_tensor(x, converted(part, "lengths", dtype), None, 1, dtype) if level == 0 else rows_of(rows, part, dtype)
+        rows = (
+            from_tensor(x, converted(part, "lengths", dtype), None, 1, dtype) if level == 0 else rows_of(rows, part, dtype)
+        )
     return rows
 
 
@@ -173,14 +185,20 @@ def from_sparse(st_input, dtype):
     if len(st_input.sizes) != 2:
         raise ValueError("rank(st_input) must be 2.")
     rows, columns = [P.cast(column(st_input.indices, axis), dtype=dtype) for axis in (0, 1)]
-    partition = RowPartition.from_value_rowids(rows, P.cast(size_vector(st_input.sizes[:1])[0], dtype=dtype), rows.dims[0], validate=False)
+    partition = RowPartition.from_value_rowids(
+        rows, P.cast(size_vector(st_input.sizes[:1])[0], dtype=dtype), rows.dims[0], validate=False
+    )
     right = P.all(P.equal(columns, P.cast(_within_rows(rows), dtype=dtype)), axis=None)
     known = static_value(right)
     if known is None:
-        P.assert_that(right, columns, texts=("SparseTensor is not right-ragged", "SparseTensor.indices =", None), summarize=6)
+        P.assert_that(
+            right, columns, texts=("SparseTensor is not right-ragged", "SparseTensor.indices =", None), summarize=6
+        )
     elif not known:
         found = st_input.indices.numpy().tolist()
-        raise InvalidArgumentError(None, None, f"SparseTensor is not right-ragged: a row has a gap in SparseTensor.indices = {found}")
+        raise InvalidArgumentError(
+            None, None, f"SparseTensor is not right-ragged: a row has a gap in SparseTensor.indices = {found}"
+        )
     return RaggedTensor(st_input.values, partition, internal=True)
 
 
@@ -221,5 +239,7 @@ def merge_dims(value, outer_axis, inner_axis):
         splits = value.row_splits * _as(_length(width, value.row_splits.dtype), value.row_splits.dtype)
         count = dims[0] * width
         return RaggedTensor(P.reshape(below, shape=(count, *dims[inner:])), RowPartition(splits), internal=True)
-    merged = RaggedTensor(below.values, RowPartition(P.gather(below.row_splits, value.row_splits, axis=0, batch_dims=0)), internal=True)
+    merged = RaggedTensor(
+        below.values, RowPartition(P.gather(below.row_splits, value.row_splits, axis=0, batch_dims=0)), internal=True
+    )
     return merge_dims(merged, 1, inner - 1) if inner > 2 else merged

@@ -15,7 +15,9 @@ def tile(input, multiples, name=None):
     """The ragged tensor repeated along its axes."""
     counts = static_dims(multiples)
     if len(counts) != len(input.dims):
-        raise ValueError(f"Expected multiples of length {len(input.dims)}, one for each axis, but got {len(counts)}: {counts}")
+        raise ValueError(
+            f"Expected multiples of length {len(input.dims)}, one for each axis, but got {len(counts)}: {counts}"
+        )
     if any(n.__class__ is not int for n in counts):
         raise ValueError("tf.tile of a ragged tensor needs multiples that are known while tracing.")
     for axis, count in enumerate(counts):
@@ -89,7 +91,9 @@ def bincount(arr, weights=None, minlength=None, maxlength=None, dtype=None, name
     if axis in (None, 0):
         flat = weights.flat_values if isinstance(weights, RaggedTensor) else weights
         given = {} if dtype is None else {"dtype": dtype}
-        return EXPORTS["math.bincount"](arr.flat_values, flat, minlength, maxlength, axis=axis, binary_output=binary_output, **given)
+        return EXPORTS["math.bincount"](
+            arr.flat_values, flat, minlength, maxlength, axis=axis, binary_output=binary_output, **given
+        )
     counts = EXPORTS["sparse.bincount"](arr, weights, axis, minlength, maxlength, binary_output)
     counts = EXPORTS["sparse.to_dense"](counts)
     return counts if dtype is None or weights is not None else EXPORTS["cast"](counts, dtype)

@@ -77,7 +77,9 @@ class RowPartition:
         """The partition in which each value is in the row that `value_rowids` names."""
         ids = _vector(converted(value_rowids, "value_rowids", dtype), "value_rowids")
         if ids.dims is not None and None not in (ids.dims[0],) and count.__class__ is int and ids.dims[0] != count:
-            raise ValueError(f"Shapes ({count},) and ({ids.dims[0]},) are incompatible: there must be one of value_rowids for each value")
+            raise ValueError(
+                f"Shapes ({count},) and ({ids.dims[0]},) are incompatible: there must be one of value_rowids for each value"
+            )
         if validate:
             ids = P.sorted_ids(ids, ids)
         last = P.strided_slice(P.concat(wrap(np.array([-1], ids._dtype.numpy_dtype)), ids, axis=0), key=(-1,)) + 1
@@ -112,13 +114,23 @@ class RowPartition:
         dtype = length._dtype
         values = scalar_of(count, dtype)
         if nrows is None:
-            rows = P.where(P.greater(length, P.zeros_like(length)), values // P.maximum(length, P.ones_like(length)), P.zeros_like(length))
+            rows = P.where(
+                P.greater(length, P.zeros_like(length)),
+                values // P.maximum(length, P.ones_like(length)),
+                P.zeros_like(length),
+            )
         else:
             rows = converted(nrows, "nrows", dtype)
         if rows._dtype is not dtype:
             rows = P.cast(rows, dtype=dtype)
         known_rows = static_value(rows)
-        if validate and known is not None and known_rows is not None and count.__class__ is int and known * known_rows != count:
+        if (
+            validate
+            and known is not None
+            and known_rows is not None
+            and count.__class__ is int
+            and known * known_rows != count
+        ):
             raise ValueError(f"uniform_row_length={int(known)} times nrows={int(known_rows)} must equal nvals={count}")
         steps = P.range(P.zeros_like(rows), rows + 1, P.ones_like(rows))
         return cls(steps * length, uniform=length if known is None else int(known))
@@ -200,7 +212,9 @@ class RowPartition:
 
 def splits_of(lengths):
     """Row splits of row lengths."""
-    return P.concat(wrap(np.zeros(1, lengths._dtype.numpy_dtype)), P.cumsum(lengths, axis=0, exclusive=False, reverse=False), axis=0)
+    return P.concat(
+        wrap(np.zeros(1, lengths._dtype.numpy_dtype)), P.cumsum(lengths, axis=0, exclusive=False, reverse=False), axis=0
+    )
 
 
 def _vector(x, name):

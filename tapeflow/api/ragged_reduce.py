@@ -11,7 +11,12 @@ from tapeflow.core.primitive import P, bind
 from tapeflow.core.tensor import wrap
 
 # For each reduction the segment reduction that does the same to rows of one id.
-SEGMENTS = {"sum": P.unsorted_segment_sum, "prod": P.unsorted_segment_prod, "max": P.unsorted_segment_max, "min": P.unsorted_segment_min}
+SEGMENTS = {
+    "sum": P.unsorted_segment_sum,
+    "prod": P.unsorted_segment_prod,
+    "max": P.unsorted_segment_max,
+    "min": P.unsorted_segment_min,
+}
 
 
 def axis_of(axis, rank, name="axis"):
@@ -32,7 +37,9 @@ def reduce(op, inputs, attrs):
     if axes is None:
         result = bind(op, (x.flat_values,), {"axis": None, "keepdims": False})
         return P.reshape(result, shape=(1,) * rank) if keepdims else result
-    found = sorted({axis_of(i, rank, "axis" if len(axes) == 1 else f"axis[{at}]") for at, i in enumerate(axes)}, reverse=True)
+    found = sorted(
+        {axis_of(i, rank, "axis" if len(axes) == 1 else f"axis[{at}]") for at, i in enumerate(axes)}, reverse=True
+    )
     for axis in found:
         x = _over(op, x, axis, keepdims)
     return x
@@ -76,7 +83,10 @@ def segments(op, data, ids, num):
     rows = P.unsorted_segment_max(lengths, ids, num=num)
     rows = P.maximum(rows, P.zeros_like(rows))  # a segment without rows is an empty row
     splits = splits_of(rows)
-    places = P.gather(P.gather(splits, ids, axis=0, batch_dims=0), data.value_rowids(), axis=0, batch_dims=0) + data._partition.offsets()
+    places = (
+        P.gather(P.gather(splits, ids, axis=0, batch_dims=0), data.value_rowids(), axis=0, batch_dims=0)
+        + data._partition.offsets()
+    )
     values = segments(op, data.values, places, _attr(P.strided_slice(splits, key=(-1,))))
     return RaggedTensor(values, RowPartition(splits, lengths=rows), internal=True)
 

@@ -1,8 +1,8 @@
 """What each primitive does to ragged tensors: one table, which `bind` asks where an input is ragged."""
 
 from tapeflow.api.ragged_convert import from_tensor, to_sparse, to_tensor
-from tapeflow.api.ragged_index import gather_rows, slice_rows, with_outer_axis, with_unit_axis
 from tapeflow.api.ragged_index import _row as row_at
+from tapeflow.api.ragged_index import gather_rows, slice_rows, with_outer_axis, with_unit_axis
 from tapeflow.api.ragged_partition import RowPartition, scalar_of, splits_of
 from tapeflow.api.ragged_reduce import REDUCTIONS, axis_of, segment_reduction, segments
 from tapeflow.api.ragged_tensor import RaggedTensor
@@ -95,7 +95,9 @@ def _lined_up(xs, axis):
     wide = next((i for i, n in enumerate(counts) if n != 1), 0)
     for n in counts:
         if None not in (n, counts[wide]) and n not in (1, counts[wide]):
-            raise invalid("broadcast", f"Unable to broadcast: dimension size mismatch in dimension {axis}: {n} vs. {counts[wide]} rows")
+            raise invalid(
+                "broadcast", f"Unable to broadcast: dimension size mismatch in dimension {axis}: {n} vs. {counts[wide]} rows"
+            )
     if counts[wide] == 1:
         return xs
     n = xs[wide]._partition.nrows_attr() if isinstance(xs[wide], RaggedTensor) else dims_of(xs[wide])[0]
@@ -109,7 +111,9 @@ def _partition(x):
         return x._partition
     n, width = dims_of(x)[:2]
     count = n * width
-    return RowPartition.from_uniform_row_length(width if width.__class__ is int else P.cast(width, dtype=int64), count, n, validate=False)
+    return RowPartition.from_uniform_row_length(
+        width if width.__class__ is int else P.cast(width, dtype=int64), count, n, validate=False
+    )
 
 
 def _spread(x, partition, rows, axis):
@@ -135,7 +139,9 @@ def require_same(a, b, axis=1):
     if a.is_same_as(b):
         return
     x, y = a.splits, b.splits
-    text = f"Unable to broadcast: dimension size mismatch in dimension {axis}: Condition x == y did not hold for the row splits"
+    text = (
+        f"Unable to broadcast: dimension size mismatch in dimension {axis}: Condition x == y did not hold for the row splits"
+    )
     if x.__class__ is Tensor and y.__class__ is Tensor:
         raise InvalidArgumentError(None, None, f"{text} {x._value.tolist()} and {y._value.tolist()}")
     P.assert_that(P.all(P.equal(x, y), axis=None), x, y, texts=(text, None, None), summarize=10)
@@ -149,7 +155,9 @@ def concat(op, inputs, attrs):
     rank = len(inputs[0].dims)
     for x in inputs:
         if len(x.dims) != rank:
-            raise ValueError(f"Shape {x.shape} must have rank {rank}: tensors of one rank are put together, the first is {inputs[0].shape}")
+            raise ValueError(
+                f"Shape {x.shape} must have rank {rank}: tensors of one rank are put together, the first is {inputs[0].shape}"
+            )
     return joined(list(inputs), axis_of(attrs["axis"], rank))
 
 
@@ -168,7 +176,9 @@ def joined(xs, axis):
         for i, n in enumerate(counts):
             if None not in (n, counts[0]) and n != counts[0]:
                 raise InvalidArgumentError(
-                    None, None, f"Input tensors at index 0 (=x) and {i} (=y) have incompatible shapes: {counts[0]} and {n} rows"
+                    None,
+                    None,
+                    f"Input tensors at index 0 (=x) and {i} (=y) have incompatible shapes: {counts[0]} and {n} rows",
                 )
     values = joined([x.values for x in xs], 0)
     together = RaggedTensor(values, RowPartition(splits_of(P.concat(*[x.row_lengths() for x in xs], axis=0))), internal=True)
@@ -180,7 +190,9 @@ def joined(xs, axis):
     numbers = P.range(P.zeros_like(total), total, P.ones_like(total))
     order = P.reshape(P.transpose(P.reshape(numbers, shape=(count, rows)), perm=(1, 0)), shape=(-1,))
     woven = gather_rows(together, order)
-    return RaggedTensor(woven.values, RowPartition(P.strided_slice(woven.row_splits, key=((None, None, count),))), internal=True)
+    return RaggedTensor(
+        woven.values, RowPartition(P.strided_slice(woven.row_splits, key=((None, None, count),))), internal=True
+    )
 
 
 def _ragged(x, depth):
@@ -233,12 +245,16 @@ def _squeezed(x, axis, named):
         return x.with_values(_squeezed(x.values, axis - 1, named))
     if axis == 0:
         if x._partition.static_nrows not in (1, None):
-            raise invalid("squeeze", f"the given axis (axis = {named}) is not squeezable: there are {x._partition.static_nrows} rows")
+            raise invalid(
+                "squeeze", f"the given axis (axis = {named}) is not squeezable: there are {x._partition.static_nrows} rows"
+            )
         return row_at(x, 0)
     lengths = x.row_lengths()
     if x._partition.static_uniform != 1:
         same = P.all(P.equal(lengths, P.ones_like(lengths)), axis=None)
-        P.assert_that(same, lengths, texts=(f"the given axis (axis = {named}) is not squeezable! lengths:", None), summarize=6)
+        P.assert_that(
+            same, lengths, texts=(f"the given axis (axis = {named}) is not squeezable! lengths:", None), summarize=6
+        )
     return x.values
 
 
@@ -269,7 +285,10 @@ def gather(op, inputs, attrs):
     batch_dims = attrs["batch_dims"]
     axis = axis_of(attrs["axis"], len(params.dims))
     if not indices._dtype.is_integer:
-        raise invalid("gather", f"Value for attr 'Tindices' of {indices._dtype.c_name} is not in the list of allowed values: int32, int64")
+        raise invalid(
+            "gather",
+            f"Value for attr 'Tindices' of {indices._dtype.c_name} is not in the list of allowed values: int32, int64",
+        )
     if batch_dims:
         return _batch_gather(params, indices, axis, batch_dims)
     if axis == 0:
@@ -337,7 +356,9 @@ def _uniform_rows(values, dims, axis):
 
 def _batch_gather(params, indices, axis, batch_dims):
     if axis != batch_dims:
-        raise ValueError(f"tf.gather of ragged tensors needs axis == batch_dims, got axis={axis} and batch_dims={batch_dims}")
+        raise ValueError(
+            f"tf.gather of ragged tensors needs axis == batch_dims, got axis={axis} and batch_dims={batch_dims}"
+        )
     if not isinstance(params, RaggedTensor):
         params = _ragged(params, 1)
     if not isinstance(indices, RaggedTensor):
@@ -352,12 +373,19 @@ def _batch_gather(params, indices, axis, batch_dims):
     shape = dims_of(flat)
     spread = tuple(range(1, len(shape)))
     starts, lengths = [
-        P.expand_dims(P.gather(x, rows, axis=0, batch_dims=0), axis=spread) if spread else P.gather(x, rows, axis=0, batch_dims=0)
+        P.expand_dims(P.gather(x, rows, axis=0, batch_dims=0), axis=spread)
+        if spread
+        else P.gather(x, rows, axis=0, batch_dims=0)
         for x in (params.row_starts(), params.row_lengths())
     ]
     places = flat if flat._dtype is dtype else P.cast(flat, dtype=dtype)
     inside = P.logical_and(P.greater_equal(places, P.zeros_like(places)), P.less(places, lengths))
-    P.assert_that(P.all(inside, axis=None), places, texts=("tf.gather: an index is out of the bounds of its row, indices:", None), summarize=10)
+    P.assert_that(
+        P.all(inside, axis=None),
+        places,
+        texts=("tf.gather: an index is out of the bounds of its row, indices:", None),
+        summarize=10,
+    )
     return indices.with_values(picked(params.values, places + starts))
 
 
@@ -379,11 +407,22 @@ def gather_nd(op, inputs, attrs):
     starts, lengths = [P.gather(x, first, axis=0, batch_dims=0) for x in (params.row_starts(), params.row_lengths())]
     second = P.cast(second, dtype=starts._dtype)
     inside = P.logical_and(P.greater_equal(second, P.zeros_like(second)), P.less(second, lengths))
-    P.assert_that(P.all(inside, axis=None), indices, texts=("tf.gather_nd: an index is out of the bounds of its row, indices:", None), summarize=10)
+    P.assert_that(
+        P.all(inside, axis=None),
+        indices,
+        texts=("tf.gather_nd: an index is out of the bounds of its row, indices:", None),
+        summarize=10,
+    )
     places = P.expand_dims(starts + second, axis=(-1,))
     if depth > 2:
-        places = P.concat(places, P.cast(P.strided_slice(rest, key=(Ellipsis, (1, None, None))), dtype=starts._dtype), axis=-1)
-    return gather_nd(op, (params.values, places), attrs) if depth > 2 or isinstance(params.values, RaggedTensor) else P.gather_nd(params.values, places)
+        places = P.concat(
+            places, P.cast(P.strided_slice(rest, key=(Ellipsis, (1, None, None))), dtype=starts._dtype), axis=-1
+        )
+    return (
+        gather_nd(op, (params.values, places), attrs)
+        if depth > 2 or isinstance(params.values, RaggedTensor)
+        else P.gather_nd(params.values, places)
+    )
 
 
 def nonzero(op, inputs, attrs):
@@ -446,7 +485,9 @@ def matmul(op, inputs, attrs):
     rows = from_tensor(product, heights, None, 1, int64)
     if not (isinstance(b, RaggedTensor) and b.ragged_rank > 1):
         return rows
-    return rows.with_values(from_tensor(rows.values, P.gather(widths, rows.value_rowids(), axis=0, batch_dims=0), None, 1, int64))
+    return rows.with_values(
+        from_tensor(rows.values, P.gather(widths, rows.value_rowids(), axis=0, batch_dims=0), None, 1, int64)
+    )
 
 
 def _sizes(x, columns, product, axis):

@@ -31,10 +31,14 @@ class DynamicRaggedShape:
         2
     """
 
-    def __init__(self, row_partitions, inner_shape, dtype=None, validate=False, static_inner_shape=...):
+    def __init__(self, row_partitions, inner_shape, dtype=None, validate=False, static_inner_shape=None):
         self._dtype = int64 if dtype is None else as_dtype(dtype)
         self._partitions = tuple([partition.with_dtype(self._dtype) for partition in row_partitions])
-        inner = convert_to_tensor(inner_shape) if isinstance(inner_shape, Tensor) else convert_to_tensor(inner_shape, self._dtype)
+        inner = (
+            convert_to_tensor(inner_shape)
+            if isinstance(inner_shape, Tensor)
+            else convert_to_tensor(inner_shape, self._dtype)
+        )
         self._inner = inner if inner._dtype is self._dtype else P.cast(inner, dtype=self._dtype)
 
     @classmethod
@@ -42,7 +46,9 @@ class DynamicRaggedShape:
         """The shape of a tensor or ragged tensor."""
         if not isinstance(t, RaggedTensor):
             return cls((), P.shape(convert_to_tensor(t), dtype=as_dtype(dtype or int64)), dtype)
-        return cls(t.partitions, P.shape(t.flat_values, dtype=as_dtype(dtype or t.row_splits.dtype)), dtype or t.row_splits.dtype)
+        return cls(
+            t.partitions, P.shape(t.flat_values, dtype=as_dtype(dtype or t.row_splits.dtype)), dtype or t.row_splits.dtype
+        )
 
     @classmethod
     def from_row_partitions(cls, row_partitions, dtype=None):

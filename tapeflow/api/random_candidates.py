@@ -139,7 +139,7 @@ def fixed_unigram_candidate_sampler(
         weights = [0.0] * num_reserved_ids + [float(np.float32(w) ** np.float32(distortion)) for w in given]
         weights = weights[shard::num_shards]
         if len(weights) != range_max:
-            raise invalid(kernel, f"range_max is {range_max}, but there are {len(weights)} weights.")
+            raise invalid(kernel, f"range is {range_max} must be equal to weights size {len(weights)}")
         return samplers.FixedUnigram(weights)
 
     attributes = (range_max, vocab_file, distortion, num_reserved_ids, num_shards, shard, tuple(unigrams))

@@ -280,18 +280,26 @@ def concat(axis, sp_inputs, expand_nonconcat_dims=False, name=None):
     indices, start = [parts[0].indices], sizes[axis]
     for number, part in enumerate(parts[1:], 1):
         if len(part.sizes) != rank:
-            raise invalid("SparseConcat", f"Ranks of all input tensors must match: expected {rank} but got {len(part.sizes)} at position {number}")
+            raise invalid(
+                "SparseConcat",
+                f"Ranks of all input tensors must match: expected {rank} but got {len(part.sizes)} at position {number}",
+            )
         for i, (n, m) in enumerate(zip(sizes, part.sizes, strict=True)):
             if i == axis or n is m:
                 continue
             if expand_nonconcat_dims:
                 sizes[i] = max(n, m) if n.__class__ is int and m.__class__ is int else P.maximum(*size_vector_pair(n, m))
             elif n.__class__ is int and m.__class__ is int and n != m:
-                raise invalid("SparseConcat", f"Input shapes must match: expected {n} for dimension {i} but got {m} at position {number}")
+                raise invalid(
+                    "SparseConcat",
+                    f"Input shapes must match: expected {n} for dimension {i} but got {m} at position {number}",
+                )
         indices.append(part.indices + size_vector([start if i == axis else 0 for i in range(rank)]))
         start = start + part.sizes[axis]
     sizes[axis] = start
-    return in_order(SparseTensor(P.concat(*indices, axis=0), P.concat(*[x.values for x in parts], axis=0), size_vector(sizes)))
+    return in_order(
+        SparseTensor(P.concat(*indices, axis=0), P.concat(*[x.values for x in parts], axis=0), size_vector(sizes))
+    )
 
 
 def size_vector_pair(n, m):
@@ -353,7 +361,10 @@ def split(sp_input=None, num_split=None, axis=None, name=None):
     if length.__class__ is not int:
         raise ValueError(f"tf.sparse.split needs a known size of axis {axis} while tracing, got the shape {x.shape}")
     if not 1 <= num_split <= length:
-        raise invalid("SparseSplit", f"Input num_split should be between 1 and the splitting dimension size ({length}), got {num_split}")
+        raise invalid(
+            "SparseSplit",
+            f"Input num_split should be between 1 and the splitting dimension size ({length}), got {num_split}",
+        )
     parts, at = [], 0
     for number in range(num_split):
         width = length // num_split + (number < length % num_split)
@@ -380,7 +391,12 @@ def retain(sp_input, to_retain):
     """
     x = sparse_input(sp_input)
     keep = convert_to_tensor(to_retain, bool_)
-    if keep.dims is not None and x.values.dims is not None and None not in (n := (x.values.dims[0], keep.dims[0])) and n[0] != n[1]:
+    if (
+        keep.dims is not None
+        and x.values.dims is not None
+        and None not in (n := (x.values.dims[0], keep.dims[0]))
+        and n[0] != n[1]
+    ):
         raise ValueError(f"Dimensions {n[0]} and {n[1]} are not compatible")
     result = SparseTensor(P.boolean_mask(x.indices, keep, axis=0), P.boolean_mask(x.values, keep, axis=0), x.dense_shape)
     result._static = x._static

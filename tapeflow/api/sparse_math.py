@@ -3,8 +3,8 @@
 import math
 
 from tapeflow.api.export import export
-from tapeflow.api.math_segment import _mean_in_dtype, _sqrt_n, _sum
 from tapeflow.api.math_reduce import axes
+from tapeflow.api.math_segment import _mean_in_dtype, _sqrt_n, _sum
 from tapeflow.api.sparse_tensor import (
     SparseTensor,
     at_places,
@@ -80,7 +80,9 @@ def add(a, b, threshold=0):
     sparse, dense = (a, b) if isinstance(a, SparseTensor) else (b, a)
     dense = convert_to_tensor(dense, None if isinstance(dense, Tensor) else sparse.dtype)
     if None not in (dense.dims, sparse.dims) and len(dense.dims) != len(sparse.dims):
-        raise invalid("SparseTensorDenseAdd", f"Two operands have different ranks; received: {len(sparse.dims)} and {len(dense.dims)}")
+        raise invalid(
+            "SparseTensorDenseAdd", f"Two operands have different ranks; received: {len(sparse.dims)} and {len(dense.dims)}"
+        )
     if not sparse.shape.is_compatible_with(dense.shape):
         raise invalid("SparseTensorDenseAdd", f"Operands' shapes do not match: got {sparse.shape} and {dense.shape}")
     return P.tensor_scatter(dense, sparse.indices, sparse.values, how="add")
@@ -341,7 +343,9 @@ def softmax(sp_input, name=None):
 def _segments(reduce, data, indices, segment_ids, num_segments, sparse_gradient):
     data, indices, ids = convert_to_tensor(data), convert_to_tensor(indices), convert_to_tensor(segment_ids)
     if None not in (indices.dims, ids.dims) and None not in (n := indices.dims + ids.dims) and n[:1] != n[1:]:
-        raise invalid("SparseSegment", f"segment_ids and indices should have same size: {list(indices.dims)} is not {list(ids.dims)}.")
+        raise invalid(
+            "SparseSegment", f"segment_ids and indices should have same size: {list(indices.dims)} is not {list(ids.dims)}."
+        )
     if sparse_gradient:
         taken = P.gather(data, indices, axis=0, batch_dims=0)
     else:

@@ -1,8 +1,8 @@
 """`tf.sets`: the rows of two tensors as sets."""
 
 from tapeflow.api.export import export
-from tapeflow.api.sparse_tensor import SparseTensor, SparseTensorValue, columns, count_of, size_vector, sparse_input
 from tapeflow.api.sparse_math import _numbers
+from tapeflow.api.sparse_tensor import SparseTensor, SparseTensorValue, columns, count_of, size_vector, sparse_input
 from tapeflow.base.dtypes import bool_, float32, float64, int32, int64
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor
@@ -28,8 +28,12 @@ def _operation(name, a, b, wanted):
     if a.dtype in (float32, float64, bool_):
         raise TypeError(f"Invalid dtype {a.dtype.name}: sets are of integers or strings")
     (rows_a, flat_a, lead), (rows_b, flat_b, other) = _members(a), _members(b)
-    if any(n.__class__ is int and m.__class__ is int and n != m for n, m in zip(lead, other, strict=False)) or len(lead) != len(other):
-        raise invalid(name, f"Mismatched group shapes {listed(lead)} and {listed(other)}: the first n - 1 dimensions must be equal")
+    if any(n.__class__ is int and m.__class__ is int and n != m for n, m in zip(lead, other, strict=False)) or len(
+        lead
+    ) != len(other):
+        raise invalid(
+            name, f"Mismatched group shapes {listed(lead)} and {listed(other)}: the first n - 1 dimensions must be equal"
+        )
     members, codes = P.sorted_unique(P.concat(flat_a, flat_b, axis=0))
     kinds = P.maximum(P.cast(convert_to_tensor(count_of(members)), dtype=int64), P.fill(shape=(), value=1, dtype=int64))
     places, which = P.sorted_unique(P.concat(rows_a, rows_b, axis=0) * kinds + codes)

@@ -63,7 +63,9 @@ class SparseTensor(Composite):
             TypeError: it is neither.
         """
         if not isinstance(sparse_tensor_value, (SparseTensor, SparseTensorValue)):
-            raise TypeError(f"Argument sparse_tensor_value={sparse_tensor_value} is neither a SparseTensor nor SparseTensorValue.")
+            raise TypeError(
+                f"Argument sparse_tensor_value={sparse_tensor_value} is neither a SparseTensor nor SparseTensorValue."
+            )
         x = sparse_tensor_value
         return cls(x.indices, x.values, x.dense_shape)
 
@@ -86,7 +88,10 @@ class SparseTensor(Composite):
         if self._sizes is None:
             dims = self.dims
             if dims is None or None in dims:
-                return static_dims(self._dense_shape)
+                sizes = static_dims(self._dense_shape)
+                if dims is None or isinstance(sizes, Tensor):
+                    return sizes
+                return tuple([m if n is None else n for n, m in zip(dims, sizes, strict=True)])
             self._sizes = dims
         return self._sizes
 
@@ -120,9 +125,7 @@ class SparseTensor(Composite):
 
     def _numpy(self):
         """The dense value as an array."""
-        return P.sparse_to_dense(
-            self._indices, self._values, zero_of(self._dtype), shape=self.sizes, validate=False
-        ).numpy()
+        return P.sparse_to_dense(self._indices, self._values, zero_of(self._dtype), shape=self.sizes, validate=False).numpy()
 
     @property
     def _type_spec(self):
@@ -287,7 +290,11 @@ class SparseTensorSpec(TypeSpec):
 
         if not values:
             rank = self._shape.rank or 0
-            return SparseTensor(wrap(np.zeros((0, rank + 1), np.int64)), P.broadcast_to(zero_of(self._dtype), shape=(0,)), wrap(np.zeros(rank + 1, np.int64)))
+            return SparseTensor(
+                wrap(np.zeros((0, rank + 1), np.int64)),
+                P.broadcast_to(zero_of(self._dtype), shape=(0,)),
+                wrap(np.zeros(rank + 1, np.int64)),
+            )
         return concat(0, [expand_dims(x, 0) for x in values])
 
 

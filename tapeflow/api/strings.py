@@ -169,7 +169,7 @@ def to_hash_bucket(input, num_buckets, name=None):
     Example:
         >>> import tapeflow as tf
         >>> tf.strings.to_hash_bucket(["Hello", "TF"], 100).numpy().tolist()
-        [78, 75]
+        [41, 66]
     """
     return P.hash_legacy(strings(input), num_buckets=_buckets(num_buckets, "StringToHashBucket"))
 
@@ -244,7 +244,11 @@ def _form(dtype, precision, scientific, shortest, width, fill):
     """The format of a number for Python's `%`."""
     inexact = dtype.is_floating or dtype.is_complex
     if not inexact:
-        for value, what in ((precision > -1, "precision"), (scientific, "scientific and shortest"), (shortest, "scientific and shortest")):
+        for value, what in (
+            (precision > -1, "precision"),
+            (scientific, "scientific and shortest"),
+            (shortest, "scientific and shortest"),
+        ):
             if value and dtype is not string:
                 raise invalid("AsString", f"{what} not supported for datatype {dtype.c_name}")
     elif scientific and shortest:
@@ -323,10 +327,16 @@ def reduce_join(inputs, axis=None, keepdims=False, separator="", name=None):
     if axis is None:
         order = list(range(rank - 1, -1, -1))
     else:
-        order = [axis_number(axis)] if not isinstance(axis, (list, tuple, np.ndarray)) and np.ndim(axis) == 0 else list(static_dims(axis))
+        order = (
+            [axis_number(axis)]
+            if not isinstance(axis, (list, tuple, np.ndarray)) and np.ndim(axis) == 0
+            else list(static_dims(axis))
+        )
     for i in order:
         if not -rank <= i < rank:
-            raise OutOfRangeError(None, None, f"Invalid reduction dimension {i} for input with {rank} dimension(s) [Op:ReduceJoin]")
+            raise OutOfRangeError(
+                None, None, f"Invalid reduction dimension {i} for input with {rank} dimension(s) [Op:ReduceJoin]"
+            )
     order = [i % rank for i in order]
     for i in order:
         x = P.string_reduce_join(x, axis=i, keepdims=True, separator=text)
@@ -347,7 +357,9 @@ def unsorted_segment_join(inputs, segment_ids, num_segments, separator="", name=
         [b'a:c', b'b']
     """
     (num,) = static_dims(num_segments)
-    return P.string_segment_join(strings(inputs), convert_to_tensor(segment_ids), num=num, separator=text_attr(separator, "separator"))
+    return P.string_segment_join(
+        strings(inputs), convert_to_tensor(segment_ids), num=num, separator=text_attr(separator, "separator")
+    )
 
 
 @export("strings.format")

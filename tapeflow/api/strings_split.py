@@ -50,7 +50,9 @@ def split(input, sep=None, maxsplit=-1, name=None):
 
 
 @export("compat.v1.string_split", "compat.v1.strings.split")
-def string_split_v1(source=None, sep=None, skip_empty=True, delimiter=None, result_type="SparseTensor", input=None, maxsplit=-1, name=None):
+def string_split_v1(
+    source=None, sep=None, skip_empty=True, delimiter=None, result_type="SparseTensor", input=None, maxsplit=-1, name=None
+):
     """The words of each string of a vector, as a sparse tensor, or as a ragged one where `result_type` is "RaggedTensor"."""
     rows = split(source if source is not None else input, sep if sep is not None else delimiter, maxsplit)
     return rows if result_type == "RaggedTensor" else rows.to_sparse()
@@ -79,7 +81,9 @@ def _decode(input, encoding, errors, replacement, controls, op):
 
 
 @export("strings.unicode_decode")
-def unicode_decode(input, input_encoding, errors="replace", replacement_char=65533, replace_control_characters=False, name=None):
+def unicode_decode(
+    input, input_encoding, errors="replace", replacement_char=65533, replace_control_characters=False, name=None
+):
     """The code points of each string, int32.
 
     Args:
@@ -181,7 +185,13 @@ def unicode_encode(input, output_encoding, errors="replace", replacement_char=65
 
 @export("strings.unicode_transcode")
 def unicode_transcode(
-    input, input_encoding, output_encoding, errors="replace", replacement_char=65533, replace_control_characters=False, name=None
+    input,
+    input_encoding,
+    output_encoding,
+    errors="replace",
+    replacement_char=65533,
+    replace_control_characters=False,
+    name=None,
 ):
     """The strings in another encoding; see `unicode_decode`.
 
@@ -240,7 +250,9 @@ def ngrams(data, ngram_width, separator=" ", pad_values=None, padding_width=None
         count = P.cast(P.shape(x), dtype=int64)
         rows = RaggedTensor(x, RowPartition(P.concat(wrap(np.zeros(1, np.int64)), count, axis=0)), internal=True)
         return _grams(rows, attrs, bool(preserve_short_sequences)).values
-    return to_tensor(_grams(from_tensor(x, None, None, len(x.dims) - 1, int64), attrs, bool(preserve_short_sequences)), "", None)
+    return to_tensor(
+        _grams(from_tensor(x, None, None, len(x.dims) - 1, int64), attrs, bool(preserve_short_sequences)), "", None
+    )
 
 
 def _grams(rows, attrs, keep_short):

@@ -1,5 +1,6 @@
 """Python, NumPy and foreign values to tensors, by TensorFlow's rules of dtype."""
 
+import contextlib
 import itertools
 import numbers
 
@@ -186,10 +187,8 @@ def _array_of_python(value, dtype):
     except (ValueError, OverflowError) as error:
         raise ValueError("Can't convert non-rectangular Python sequence to Tensor.") from error
     if array.dtype == object and dtype in (dtypes.float16, dtypes.float32, dtypes.float64):
-        try:
-            array = array.astype(np.float64)  # integers of more than 64 bits
-        except (TypeError, ValueError, OverflowError):
-            pass
+        with contextlib.suppress(TypeError, ValueError, OverflowError):  # integers of more than 64 bits
+            array = array.astype(np.float64)
     if array.dtype == object:
         if all(isinstance(leaf, numbers.Integral) for leaf in leaves):
             raise ValueError(f"Attempt to convert an integer that does not fit 64 bits to a Tensor: {max(leaves, key=abs)}")

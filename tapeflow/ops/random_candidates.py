@@ -122,8 +122,7 @@ class FixedUnigram(Uniform):
         return i if unit < self._share[i] else self._alias[i]
 
     def probability(self, classes):
-        inside = (classes >= 0) & (classes < self.size)
-        return np.where(inside, self._weights[np.where(inside, classes, 0)], 0) / self._weights.sum()
+        return self._weights[classes] / self._weights.sum()
 
 
 def _expected(probability, count, tries):
@@ -138,6 +137,9 @@ def _candidates_kernel(true_classes, *, source, sampler, num_true, num_sampled, 
     _check(true_classes.shape, num_true, num_sampled, unique, sampler.size)
     if true_classes.dtype != np.int64:
         raise TypeError(true_classes.dtype)
+    outside = true_classes[(true_classes < 0) | (true_classes >= sampler.size)]
+    if outside.size:
+        raise invalid("CandidateSampler", f"`true_candidate` out of range [0, {sampler.size}), received {outside[0]}")
     words = Words(*source.reserve(num_sampled * _WORDS_EACH // 4))
     drawn, tries = [], 0
     taken = set()
@@ -157,11 +159,11 @@ def _candidates_kernel(true_classes, *, source, sampler, num_true, num_sampled, 
 def _check(dims, num_true, num_sampled, unique, size):
     name = "CandidateSampler"
     if dims is not None and len(dims) != 2:
-        raise invalid(name, f"true_candidates must be a matrix, got shape {listed(dims)}")
+        raise invalid(name, f"true_classes must be a matrix, got shape {listed(dims)}")
     if dims is not None and dims[1] not in (num_true, None):
-        raise invalid(name, f"true_candidates must have num_true columns, expected: {num_true} was: {dims[1]}")
+        raise invalid(name, f"true_classes must have num_true columns, expected: {dims[1]} was: {num_true}")
     if num_sampled < 1:
-        raise invalid(name, f"num_sampled must be positive, got {num_sampled}")
+        raise invalid(name, f"Value for attr 'num_sampled' of {num_sampled} must be at least minimum 1")
     if unique and num_sampled > size:
         raise invalid(name, f"Sampler's range is too small: {num_sampled} unique classes of {size}")
 

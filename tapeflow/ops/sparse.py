@@ -38,7 +38,9 @@ def _linear_infer(indices, *, shape):
     if indices.shape is None:
         return Spec((None,), int64)
     if len(indices.shape) != 2 or (dims is not None and indices.shape[1] not in (None, len(dims))):
-        raise invalid("sparse", f"coordinates must be a matrix [n, {len(dims or ())}], got the shape {listed(indices.shape)}")
+        raise invalid(
+            "sparse", f"coordinates must be a matrix [n, {len(dims or ())}], got the shape {listed(indices.shape)}"
+        )
     return Spec((indices.shape[0],), int64)
 
 
@@ -105,7 +107,10 @@ def _to_dense_kernel(indices, values, default, *, shape, validate):
     linear = linear_index("SparseToDense", indices, shape)
     if validate and len(linear) > 1 and not np.all(linear[1:] > linear[:-1]):
         at = int(np.flatnonzero(linear[1:] <= linear[:-1])[0]) + 1
-        place, fault = ",".join(map(str, indices[at].tolist())), "repeated" if linear[at] == linear[at - 1] else "out of order"
+        place, fault = (
+            ",".join(map(str, indices[at].tolist())),
+            "repeated" if linear[at] == linear[at - 1] else "out of order",
+        )
         raise invalid(
             "SparseToDense",
             f"indices[{at}] = [{place}] is {fault}. Many sparse ops require sorted indices. Use `tf.sparse.reorder` to create "
@@ -159,13 +164,21 @@ _BLOCK = 2**20
 
 
 def _product_kernel(indices, values, b, *, count, transpose=False):
-    if indices.ndim != 2 or indices.shape[1] != 2 or values.shape != indices.shape[:1] or b.ndim != 2 or values.dtype != b.dtype:
+    if (
+        indices.ndim != 2
+        or indices.shape[1] != 2
+        or values.shape != indices.shape[:1]
+        or b.ndim != 2
+        or values.dtype != b.dtype
+    ):
         raise ValueError(b.shape)
     rows, columns = (indices[:, 1], indices[:, 0]) if transpose else (indices[:, 0], indices[:, 1])
     for part, end, which in ((rows, count, 0), (columns, len(b), 1)):
         if part.size and (part.min() < 0 or part.max() >= end):
             at = int(np.flatnonzero((part < 0) | (part >= end))[0])
-            raise invalid("SparseTensorDenseMatMul", f"{'mk'[which]} ({part[at]}) from index[{at},{which}] out of bounds (>={end})")
+            raise invalid(
+                "SparseTensorDenseMatMul", f"{'mk'[which]} ({part[at]}) from index[{at},{which}] out of bounds (>={end})"
+            )
     wide = np.float32 if b.dtype.itemsize == 2 and b.dtype.kind not in "iu" else b.dtype
     result = np.zeros((count, b.shape[1]), wide)
     step = max(1, _BLOCK // max(1, b.shape[1]))  # the products of a block at a time
@@ -184,7 +197,9 @@ def _product_infer(indices, values, b, *, count, transpose=False):
     if values.dtype is not b.dtype:
         raise invalid("SparseTensorDenseMatMul", f"the sparse matrix is {values.dtype.name}, b is {b.dtype.name}")
     if indices.shape is not None and (len(indices.shape) != 2 or indices.shape[1] not in (2, None)):
-        raise invalid("SparseTensorDenseMatMul", f"Tensor 'a_indices' must be a matrix with 2 columns: {listed(indices.shape)}")
+        raise invalid(
+            "SparseTensorDenseMatMul", f"Tensor 'a_indices' must be a matrix with 2 columns: {listed(indices.shape)}"
+        )
     if b.shape is not None and len(b.shape) != 2:
         raise invalid("SparseTensorDenseMatMul", f"Tensor 'b' is not a matrix: {listed(b.shape)}")
     return Spec((*known_dims((count,)), None if b.shape is None else b.shape[1]), b.dtype)
@@ -282,7 +297,10 @@ ragged_slots = Primitive(
     _slots_kernel,
     lambda *splits, shape: Spec((None,), int64),
     accepts={int32, int64},
-    samples=lambda: [((np.array([0, 2, 2, 5]),), {"shape": (3, 2)}), ((np.array([0, 1, 3]), np.array([0, 2, 2, 5])), {"shape": (2, 2, 3)})],
+    samples=lambda: [
+        ((np.array([0, 2, 2, 5]),), {"shape": (3, 2)}),
+        ((np.array([0, 1, 3]), np.array([0, 2, 2, 5])), {"shape": (2, 2, 3)}),
+    ],
 )
 
 

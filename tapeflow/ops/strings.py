@@ -151,7 +151,10 @@ string_to_number = Primitive(
     _number_kernel,
     lambda x, *, dtype: Spec(x.shape, dtype),
     accepts={string},
-    samples=lambda: [((np.array([b"1.5", b"-2"], object),), {"dtype": float32}), ((np.array([b"7"], object),), {"dtype": int64})],
+    samples=lambda: [
+        ((np.array([b"1.5", b"-2"], object),), {"dtype": float32}),
+        ((np.array([b"7"], object),), {"dtype": int64}),
+    ],
 )
 
 
@@ -288,12 +291,17 @@ def _encode_kernel(points, splits, *, encoding, errors, replacement):
 unicode_encode = Primitive(
     "unicode_encode",
     _encode_kernel,
-    lambda points, splits, **attrs: Spec((None if splits.shape is None or splits.shape[0] is None else splits.shape[0] - 1,), string),
+    lambda points, splits, **attrs: Spec(
+        (None if splits.shape is None or splits.shape[0] is None else splits.shape[0] - 1,), string
+    ),
     accepts={int32},
     uniform=False,
     parameters=("points", "splits"),
     samples=lambda: [
-        ((np.array([104, 233], np.int32), np.array([0, 2, 2])), {"encoding": "UTF-8", "errors": "replace", "replacement": 65533})
+        (
+            (np.array([104, 233], np.int32), np.array([0, 2, 2])),
+            {"encoding": "UTF-8", "errors": "replace", "replacement": 65533},
+        )
     ],
 )
 
@@ -345,7 +353,9 @@ string_reduce_join = Primitive(
     _reduce_join_kernel,
     _reduce_join_infer,
     accepts={string},
-    samples=lambda: [((np.array([[b"a", b"b", b"c"], [b"d", b"", b"e"]], object),), {"axis": 0, "keepdims": False, "separator": b"+"})],
+    samples=lambda: [
+        ((np.array([[b"a", b"b", b"c"], [b"d", b"", b"e"]], object),), {"axis": 0, "keepdims": False, "separator": b"+"})
+    ],
 )
 
 
@@ -470,7 +480,9 @@ def _cross_kernel(*columns, num_buckets, hash_key, separator):
 
     rows = zip(*[column.tolist() for column in columns], strict=True)
     if separator is not None:
-        return filled([separator.join([x if isinstance(x, bytes) else str(x).encode() for x in row]) for row in rows], (-1,), string)
+        return filled(
+            [separator.join([x if isinstance(x, bytes) else str(x).encode() for x in row]) for row in rows], (-1,), string
+        )
     found = []
     for row in rows:
         value = hash_key
@@ -498,7 +510,10 @@ def _fingerprint_kernel(x):
     from tapeflow.ops.hashing import fingerprint64
 
     if x.dtype == object:
-        rows = [b"".join([fingerprint64(item).to_bytes(8, "little") for item in np.ravel(row)]) if np.ndim(row) else row for row in x]
+        rows = [
+            b"".join([fingerprint64(item).to_bytes(8, "little") for item in np.ravel(row)]) if np.ndim(row) else row
+            for row in x
+        ]
     else:
         rows = [np.ascontiguousarray(row).tobytes() for row in x]
     return np.array([list(fingerprint64(row).to_bytes(8, "little")) for row in rows], np.uint8).reshape((len(x), 8))
@@ -513,5 +528,8 @@ def _fingerprint_infer(x):
 
 
 fingerprint = Primitive(
-    "fingerprint", _fingerprint_kernel, _fingerprint_infer, samples=lambda: [((WORDS,), {}), ((np.arange(6).reshape(2, 3),), {})]
+    "fingerprint",
+    _fingerprint_kernel,
+    _fingerprint_infer,
+    samples=lambda: [((WORDS,), {}), ((np.arange(6).reshape(2, 3),), {})],
 )

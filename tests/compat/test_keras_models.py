@@ -211,6 +211,18 @@ def test_convolution_recurrence_embedding_attention():
     assert history[-1] < history[0]
 
 
+def test_convolutions_in_groups():
+    keras.utils.set_random_seed(1)
+    images = RANDOM.normal(size=(2, 6, 6, 4)).astype(np.float32)
+    grouped = layers.Conv2D(6, 3, groups=2)
+    out = grouped(images).numpy()
+    kernel = grouped.kernel.numpy()  # [3, 3, 2, 6]
+    for i in range(2):
+        patch = images[:, 1:4, 2:5, 2 * i : 2 * i + 2]
+        wanted = np.einsum("nhwc,hwcd->nd", patch, kernel[..., 3 * i : 3 * i + 3])
+        np.testing.assert_allclose(out[:, 1, 2, 3 * i : 3 * i + 3], wanted, rtol=1e-4, atol=1e-5)
+
+
 # Saving
 
 

@@ -190,7 +190,11 @@ def test_functions_of_the_module():
         tf.ragged.map_flat_values(tf.add, tf.ragged.constant([[1], [2]]), tf.ragged.constant([[1, 2], []]))
     assert tf.ragged.boolean_mask(RT, RT > 2).to_list() == [[3, 4], [], [5, 9], [6], []]
     assert tf.ragged.boolean_mask(RT, [True, False, True, False, False]).to_list() == [[3, 1, 4, 1], [5, 9, 2]]
-    assert tf.ragged.boolean_mask([[[1, 2], [3, 4]], [[5, 6], [7, 8]]], [[True, False], [True, True]]).shape.as_list() == [2, None, 2]
+    assert tf.ragged.boolean_mask([[[1, 2], [3, 4]], [[5, 6], [7, 8]]], [[True, False], [True, True]]).shape.as_list() == [
+        2,
+        None,
+        2,
+    ]
     assert tf.ragged.row_splits_to_segment_ids([0, 3, 3, 5]).numpy().tolist() == [0, 0, 0, 2, 2]
     assert tf.ragged.segment_ids_to_row_splits([0, 2], num_segments=5).numpy().tolist() == [0, 1, 1, 2, 2, 2]
     assert tf.ragged.stack_dynamic_partitions([1, 2, 3], [2, 0, 2], 3).to_list() == [[2], [], [1, 3]]

@@ -40,7 +40,7 @@ ELEMENTWISE = [
     (lambda: tf.nn.dropout(F, 0.0), [[1.0, 2.0], [3.0]]),
     (lambda: tf.one_hot(C([[1], [0, 2]]), 3), [[[0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]]),
     (lambda: tf.cumsum(RT, axis=1, exclusive=True, reverse=True), [[6, 5, 1, 0], [], [11, 2, 0], [0], []]),
-    (lambda: F == C([[1.0], [2.0]]), False),
+    (lambda: C([[1.0], [2.0]]) == F, False),
     (lambda: F != None, True),  # noqa: E711
 ]
 
@@ -162,8 +162,14 @@ TOGETHER = [
     (lambda: tf.nn.embedding_lookup(tf.constant([[1.0], [3.0]]), C([[1], [0, 1]])), [[[3.0]], [[1.0], [3.0]]]),
     (lambda: tf.split(RT, [2, 3])[1], [[5, 9, 2], [6], []]),
     (lambda: tf.map_fn(lambda row: row * 2, RT), [[6, 2, 8, 2], [], [10, 18, 4], [12], []]),
-    (lambda: tf.map_fn(tf.range, tf.constant([1, 2]), fn_output_signature=tf.RaggedTensorSpec([None], tf.int32)), [[0], [0, 1]]),
-    (lambda: tf.matmul(C([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0]]], ragged_rank=1), tf.ones([2, 2, 1])), [[[3.0], [7.0]], [[11.0]]]),
+    (
+        lambda: tf.map_fn(tf.range, tf.constant([1, 2]), fn_output_signature=tf.RaggedTensorSpec([None], tf.int32)),
+        [[0], [0, 1]],
+    ),
+    (
+        lambda: tf.matmul(C([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0]]], ragged_rank=1), tf.ones([2, 2, 1])),
+        [[[3.0], [7.0]], [[11.0]]],
+    ),
 ]
 
 

@@ -78,7 +78,11 @@ def test_spec_takes_apart_and_puts_together():
 
 
 def test_to_dense_names_what_is_wrong():
-    for indices, fault in (([[2, 0], [0, 1]], "out of order"), ([[0, 1], [0, 1]], "repeated"), ([[0, 1], [0, 9]], "out of bounds")):
+    for indices, fault in (
+        ([[2, 0], [0, 1]], "out of order"),
+        ([[0, 1], [0, 1]], "repeated"),
+        ([[0, 1], [0, 9]], "out of bounds"),
+    ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=fault):
             tf.sparse.to_dense(sparse(indices, [1.0, 2.0], [3, 4]))
     unsorted = sparse([[2, 0], [0, 1]], [1.0, 2.0], [3, 4])
@@ -224,7 +228,9 @@ def test_everything_agrees_with_dense(rows, seed):
     np.testing.assert_array_equal(dense(tf.sparse.reshape(x, [2, -1])), m.reshape(2, -1))
     np.testing.assert_array_equal(dense(tf.sparse.concat(0, [x, x])), np.concatenate([m, m]))
     np.testing.assert_array_equal(tf.sparse.reduce_sum(x, 0), m.sum(0))
-    np.testing.assert_array_equal(dense(tf.sparse.reduce_sum(x, [1], keepdims=True, output_is_sparse=True)), m.sum(1, keepdims=True))
+    np.testing.assert_array_equal(
+        dense(tf.sparse.reduce_sum(x, [1], keepdims=True, output_is_sparse=True)), m.sum(1, keepdims=True)
+    )
     other = rng.integers(-1, 2, m.shape).astype(float)
     np.testing.assert_array_equal(dense(tf.sparse.add(x, tf.sparse.from_dense(other))), m + other)
     np.testing.assert_array_equal(dense(tf.sparse.maximum(x, tf.sparse.from_dense(other))), np.maximum(m, other))
