@@ -7,7 +7,7 @@ import warnings
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tapeflow\.")
 
 from tapeflow import api, compat  # noqa: E402
-from tapeflow.api.export import build  # noqa: E402
+from tapeflow.api.export import LATER, build, public  # noqa: E402
 
 __version__ = "2.21.0+tapeflow.0.1"
 
@@ -16,6 +16,9 @@ compat.install_finder()
 
 
 def __getattr__(name):
+    if name in LATER:
+        value = globals()[name] = public(name)
+        return value
     # Keras is loaded when it is first asked for: importing it takes longer than all of tapeflow.
     if name == "keras":
         module = compat.load_keras()

@@ -74,5 +74,6 @@ def constant(value, dtype=None, shape=None, name="Const"):
     if count == 1:
         return P.broadcast_to(P.reshape(tensor, shape=()), shape=dims)
     raise TypeError(
-        f"Eager execution of tf.constant with unsupported shape. Tensor {tensor!r} (converted from {value!r}) has {count} elements, but got `shape` {dims} with {size} elements)."
+        f"Eager execution of tf.constant with unsupported shape. Tensor {tensor!r} (converted from {value!r}) has {count} "
+        f"elements, but got `shape` {dims} with {size} elements)."
     )

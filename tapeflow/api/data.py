@@ -1,8 +1,9 @@
 """Public names of input pipelines (`tf.data`)."""
 
 from tapeflow.api.export import export, export_value, public
-from tapeflow.api.ragged_tensor import RaggedTensorSpec
-from tapeflow.api.sparse_tensor import SparseTensorSpec
+from tapeflow.api.ragged_spec import RaggedTensorSpec
+from tapeflow.api.ragged_tensor import RaggedTensor
+from tapeflow.api.sparse_tensor import SparseTensor, SparseTensorSpec
 from tapeflow.data import dataset, options, structure
 from tapeflow.data.optional import Optional, OptionalSpec
 
@@ -56,23 +57,14 @@ def get_next_as_optional(iterator):
 # Sparse and ragged elements: their slices, and what puts them together again
 
 
-def _sparse_rows(x):
-    count = int(x.dense_shape[0])
-    parts = public("sparse.split")(sp_input=x, num_split=count, axis=0) if count else []
-    return [public("sparse.reshape")(part, x.dense_shape[1:]) for part in parts]
-
-
 def _sparse_stack(parts):
     return public("sparse.concat")(0, [public("sparse.expand_dims")(part, 0) for part in parts])
 
 
-def _ragged_rows(x):
-    return [x[i] for i in range(x.shape[0])]
-
-
 def _ragged_stack(parts):
-    return public("ragged.stack")(parts)
+    rows = public("ragged.stack")(parts)  # of vectors it has int32 row splits
+    return rows if hasattr(parts[0], "row_splits") or not hasattr(rows, "row_splits") else rows.with_row_splits_dtype("int64")
 
 
-structure.COMPOSITES[SparseTensorSpec] = (_sparse_rows, _sparse_stack)
-structure.COMPOSITES[RaggedTensorSpec] = (_ragged_rows, _ragged_stack)
+structure.COMPOSITES[SparseTensorSpec] = (SparseTensor.unstack, _sparse_stack)
+structure.COMPOSITES[RaggedTensorSpec] = (RaggedTensor.unstack, _ragged_stack)

@@ -18,3 +18,38 @@ export_later(
     "experimental.ExtensionTypeBatchEncoder",
     "experimental.extension_type.as_dict",
 )
+
+# Sparse and ragged tensors are rare beside plain ones, and strings beside numbers. The names of each module, by namespace.
+COMPOSITES = {
+    "sparse": {
+        "sparse": "from_dense to_dense to_indicator eye reorder reshape transpose expand_dims reset_shape concat slice split"
+        " retain mask fill_empty_rows",
+        "compat.v1": "sparse_concat",
+    },
+    "sparse_math": {
+        "sparse": "add maximum minimum map_values sparse_dense_matmul sampled_addmm reduce_sum reduce_max softmax segment_sum"
+        " segment_mean segment_sqrt_n"
+    },
+    "sparse_count": {"sparse": "bincount"},
+    "sparse_sets": {"sets": "intersection union difference size"},
+    "ragged": {
+        "ragged": "constant range stack map_flat_values boolean_mask row_splits_to_segment_ids segment_ids_to_row_splits"
+        " stack_dynamic_partitions"
+    },
+    "ragged_shape": {"experimental": "DynamicRaggedShape"},
+    "cross": {"sparse": "cross cross_hashed", "ragged": "cross cross_hashed"},
+    "strings": {
+        "": "as_string fingerprint",
+        "strings": "lower upper strip length regex_replace regex_full_match to_hash_bucket_fast to_hash_bucket_strong"
+        " to_hash_bucket to_number as_string substr join reduce_join unsorted_segment_join format",
+    },
+    "strings_split": {
+        "strings": "split bytes_split unicode_decode unicode_decode_with_offsets unicode_split unicode_split_with_offsets"
+        " unicode_encode unicode_transcode ngrams",
+        "compat.v1": "string_split",
+        "compat.v1.strings": "split",
+    },
+}
+for _module, _names in COMPOSITES.items():
+    for _space, _listed in _names.items():
+        export_later(f"tapeflow.api.{_module}", *[f"{_space}.{name}".lstrip(".") for name in _listed.split()])

@@ -399,7 +399,7 @@ def saturate_cast(value, dtype, name=None):
     value, dtype = convert_to_tensor(value), as_dtype(dtype)
     if value._dtype.is_complex and not dtype.is_complex:
         value = P.real(value)
-    if value._dtype is dtype or dtype.is_complex:
+    if dtype.is_complex or (value._dtype is dtype and not dtype.is_floating):
         return cast(value, dtype)
     low, high = _limits(value._dtype, dtype)
     clipped = P.minimum(P.maximum(value, convert_to_tensor(low)), convert_to_tensor(high))

@@ -3,10 +3,11 @@
 import numpy as np
 
 from tapeflow.api.export import export
+from tapeflow.api.ragged_convert import as_ragged
 from tapeflow.api.ragged_index import gather_rows
-from tapeflow.api.ragged_partition import RowPartition, converted, splits_of
+from tapeflow.api.ragged_partition import RowPartition, converted, require_same, splits_of
 from tapeflow.api.ragged_reduce import axis_of
-from tapeflow.api.ragged_rules import _ragged, expanded, joined, require_same
+from tapeflow.api.ragged_rules import expanded, joined
 from tapeflow.api.ragged_tensor import RaggedTensor
 from tapeflow.base.dtypes import as_dtype, bool_, float32, int32, int64
 from tapeflow.base.shape import TensorShape
@@ -169,7 +170,7 @@ def stack(values, axis=0, name=None):
             return RaggedTensor(P.concat(*xs, axis=0), RowPartition(splits_of(lengths)), internal=True)
         if rank == 0 or axis:
             return P.stack(*xs, axis=axis)
-        xs = [_ragged(x, 1) for x in xs]
+        xs = [as_ragged(x, 1) for x in xs]
     return joined([expanded(x, axis) for x in xs], axis)
 
 
@@ -252,7 +253,7 @@ def _masked(data, mask):
         if isinstance(data, RaggedTensor):
             return gather_rows(data, P.squeeze(P.nonzero(mask), axis=(1,)))
         return P.boolean_mask(data, mask, axis=0)
-    mask, data = _ragged(mask, 1), _ragged(data, 1)
+    mask, data = as_ragged(mask, 1), as_ragged(data, 1)
     require_same(data._partition, mask._partition)
     values = _masked(data.values, mask.values)
     if len(mask.dims) > 2:

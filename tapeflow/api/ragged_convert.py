@@ -152,10 +152,10 @@ def _as(n, dtype):
 def _from_nested_lengths(x, lengths, dtype):
     """Lengths for several dimensions: the values that they leave, outermost first, in rows of these lengths."""
     rows = None
-    for level, part in enumerate(lengths):
-        rows = (
-            from_tensor(x, converted(part, "lengths", dtype), None, 1, dtype) if level == 0 else rows_of(rows, part, dtype)
-        )
+    first, *rest = lengths
+    rows = from_tensor(x, converted(first, "lengths", dtype), None, 1, dtype)
+    for part in rest:
+        rows = rows_of(rows, part, dtype)
     return rows
 
 
@@ -207,6 +207,15 @@ def _within_rows(rows):
     zero, one = wrap(rows._dtype.type(0)), wrap(rows._dtype.type(1))
     numbers = P.range(zero, P.strided_slice(P.shape(rows, dtype=rows._dtype), key=(0,)), one)
     return numbers - P.searchsorted(rows, rows, side="left", dtype=rows._dtype)
+
+
+def as_ragged(x, depth):
+    """`x` with `depth` ragged dimensions."""
+    if not isinstance(x, RaggedTensor):
+        return from_tensor(x, None, None, depth, int64)
+    if x.ragged_rank < depth:
+        return x.with_values(as_ragged(x.values, depth - 1))
+    return x
 
 
 # Merging

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tapeflow.base.dtypes import INTEGERS, int32, int64
-from tapeflow.base.errors import invalid
+from tapeflow.base.errors import InvalidArgumentError, invalid
 from tapeflow.core.convert import convert_to_tensor, static_value
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor, wrap
@@ -208,6 +208,21 @@ class RowPartition:
 
     def __repr__(self):
         return f"RowPartition(row_splits={self.splits!r})"
+
+
+def require_same(a, b, axis=1):
+    """Raise where two partitions differ; while tracing the graph checks it."""
+    if a.dtype is not b.dtype:
+        a, b = a.with_dtype(int64), b.with_dtype(int64)
+    if a.is_same_as(b):
+        return
+    x, y = a.splits, b.splits
+    text = (
+        f"Unable to broadcast: dimension size mismatch in dimension {axis}: Condition x == y did not hold for the row splits"
+    )
+    if x.__class__ is Tensor and y.__class__ is Tensor:
+        raise InvalidArgumentError(None, None, f"{text} {x._value.tolist()} and {y._value.tolist()}")
+    P.assert_that(P.all(P.equal(x, y), axis=None), x, y, texts=(text, None, None), summarize=10)
 
 
 def splits_of(lengths):

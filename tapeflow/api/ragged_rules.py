@@ -1,9 +1,10 @@
 """What each primitive does to ragged tensors: one table, which `bind` asks where an input is ragged."""
 
-from tapeflow.api.ragged_convert import from_tensor, to_sparse, to_tensor
+from tapeflow.api.ragged_convert import as_ragged, from_tensor, to_tensor
+from tapeflow.api.ragged_gather import gather, gather_nd, nonzero
 from tapeflow.api.ragged_index import _row as row_at
 from tapeflow.api.ragged_index import gather_rows, slice_rows, with_outer_axis, with_unit_axis
-from tapeflow.api.ragged_partition import RowPartition, scalar_of, splits_of
+from tapeflow.api.ragged_partition import RowPartition, require_same, scalar_of, splits_of
 from tapeflow.api.ragged_reduce import REDUCTIONS, axis_of, segment_reduction, segments
 from tapeflow.api.ragged_tensor import RaggedTensor
 from tapeflow.base.dtypes import int64
@@ -132,21 +133,6 @@ def _merged(x):
     return n * width
 
 
-def require_same(a, b, axis=1):
-    """Raise where two partitions differ; while tracing the graph checks it."""
-    if a.dtype is not b.dtype:
-        a, b = a.with_dtype(int64), b.with_dtype(int64)
-    if a.is_same_as(b):
-        return
-    x, y = a.splits, b.splits
-    text = (
-        f"Unable to broadcast: dimension size mismatch in dimension {axis}: Condition x == y did not hold for the row splits"
-    )
-    if x.__class__ is Tensor and y.__class__ is Tensor:
-        raise InvalidArgumentError(None, None, f"{text} {x._value.tolist()} and {y._value.tolist()}")
-    P.assert_that(P.all(P.equal(x, y), axis=None), x, y, texts=(text, None, None), summarize=10)
-
-
 # Putting together and taking apart
 
 
@@ -166,7 +152,7 @@ def joined(xs, axis):
     depth = max((x.ragged_rank for x in xs if isinstance(x, RaggedTensor)), default=0)
     if not depth:
         return P.concat(*xs, axis=axis)
-    xs = [_ragged(x, depth) for x in xs]
+    xs = [as_ragged(x, depth) for x in xs]
     if axis > 1:
         for x in xs[1:]:
             require_same(xs[0]._partition, x._partition)
@@ -193,15 +179,6 @@ def joined(xs, axis):
     return RaggedTensor(
         woven.values, RowPartition(P.strided_slice(woven.row_splits, key=((None, None, count),))), internal=True
     )
-
-
-def _ragged(x, depth):
-    """`x` with `depth` ragged dimensions."""
-    if not isinstance(x, RaggedTensor):
-        return from_tensor(x, None, None, depth, int64)
-    if x.ragged_rank < depth:
-        return x.with_values(_ragged(x.values, depth - 1))
-    return x
 
 
 def stack(op, inputs, attrs):
@@ -276,160 +253,7 @@ def _reversed(x, axis):
     return slice_rows(x, (None, None, -1)) if axis == 1 else x.with_values(_reversed(x.values, axis - 1))
 
 
-# Selections
-
-
-def gather(op, inputs, attrs):
-    """Rows, or along a later axis values of each row, by index; the indices may be ragged too."""
-    params, indices = inputs
-    batch_dims = attrs["batch_dims"]
-    axis = axis_of(attrs["axis"], len(params.dims))
-    if not indices._dtype.is_integer:
-        raise invalid(
-            "gather",
-            f"Value for attr 'Tindices' of {indices._dtype.c_name} is not in the list of allowed values: int32, int64",
-        )
-    if batch_dims:
-        return _batch_gather(params, indices, axis, batch_dims)
-    if axis == 0:
-        return picked(params, indices)
-    if not isinstance(params, RaggedTensor):
-        return _inner_gather(params, indices, axis)
-    if axis > 1:
-        return params.with_values(gather(op, (params.values, indices), {"axis": axis - 1, "batch_dims": 0}))
-    every_row = P.broadcast_to(P.expand_dims(indices, axis=(0,)), shape=(params._partition.nrows_attr(), *dims_of(indices)))
-    return _batch_gather(params, every_row, 1, 1)
-
-
-def _inner_gather(params, indices, axis):
-    """Ragged indices along a later axis of a tensor: its outer dimensions are numbered through, and each gets the indices."""
-    dims = dims_of(params)
-    outer, width = _product(dims[:axis]), dims[axis]
-    flat = P.in_range(indices.flat_values, low=0, high=width, message="indices")
-    rows, copies = indices._partition.nrows_attr(), _numbers(outer, flat._dtype)
-    starts = copies * scalar_of(width, flat._dtype)
-    places = P.reshape(P.expand_dims(starts, axis=(1,)) + P.expand_dims(flat, axis=(0,)), shape=(-1,))
-    again = P.broadcast_to(P.expand_dims(_numbers(rows, int64), axis=(0,)), shape=(outer, rows))
-    repeated = gather_rows(indices, P.reshape(again, shape=(-1,))).with_flat_values(places)
-    result = picked(P.reshape(params, shape=(outer * width, *dims[axis + 1 :])), repeated)
-    for level in range(axis, 0, -1):
-        result = _uniform_rows(result, (*dims[:axis], rows), level)
-    return result
-
-
-def _product(dims):
-    result = 1
-    for n in dims:
-        result = result * n
-    return result
-
-
-def _numbers(count, dtype):
-    """0, 1, ... below `count`."""
-    zero, end, one = [scalar_of(n, dtype) for n in (0, count, 1)]
-    return P.range(zero, end, one)
-
-
-def picked(params, indices):
-    """The rows of `params` at indices of any shape."""
-    if isinstance(indices, RaggedTensor):
-        return indices.with_values(picked(params, indices.values))
-    if not isinstance(params, RaggedTensor):
-        return P.gather(params, indices, axis=0, batch_dims=0)
-    rank = len(indices.dims)
-    if rank == 0:
-        return row_at(params, int(indices._value) if indices.__class__ is Tensor else indices)
-    result = gather_rows(params, P.reshape(indices, shape=(-1,)) if rank > 1 else indices)
-    for axis in range(rank - 1, 0, -1):
-        result = _uniform_rows(result, dims_of(indices), axis)
-    return result
-
-
-def _uniform_rows(values, dims, axis):
-    """`values` in rows of the length `dims[axis]`."""
-    rows = _product(dims[:axis])
-    length, count = [n if n.__class__ is int else P.cast(n, dtype=int64) for n in (dims[axis], rows)]
-    dtype = values._partition.dtype if isinstance(values, RaggedTensor) else None
-    partition = RowPartition.from_uniform_row_length(length, rows * dims[axis], count, validate=False, dtype=dtype)
-    return RaggedTensor(values, partition, internal=True)
-
-
-def _batch_gather(params, indices, axis, batch_dims):
-    if axis != batch_dims:
-        raise ValueError(
-            f"tf.gather of ragged tensors needs axis == batch_dims, got axis={axis} and batch_dims={batch_dims}"
-        )
-    if not isinstance(params, RaggedTensor):
-        params = _ragged(params, 1)
-    if not isinstance(indices, RaggedTensor):
-        indices = _ragged(indices, 1)
-    if batch_dims > 1:
-        require_same(params._partition, indices._partition)
-        return indices.with_values(_batch_gather(params.values, indices.values, axis - 1, batch_dims - 1))
-    rows, dtype = indices.value_rowids(), params.row_splits._dtype
-    flat = indices.values
-    if isinstance(flat, RaggedTensor):
-        raise ValueError("tf.gather with batch_dims takes indices of one ragged dimension.")
-    shape = dims_of(flat)
-    spread = tuple(range(1, len(shape)))
-    starts, lengths = [
-        P.expand_dims(P.gather(x, rows, axis=0, batch_dims=0), axis=spread)
-        if spread
-        else P.gather(x, rows, axis=0, batch_dims=0)
-        for x in (params.row_starts(), params.row_lengths())
-    ]
-    places = flat if flat._dtype is dtype else P.cast(flat, dtype=dtype)
-    inside = P.logical_and(P.greater_equal(places, P.zeros_like(places)), P.less(places, lengths))
-    P.assert_that(
-        P.all(inside, axis=None),
-        places,
-        texts=("tf.gather: an index is out of the bounds of its row, indices:", None),
-        summarize=10,
-    )
-    return indices.with_values(picked(params.values, places + starts))
-
-
-def gather_nd(op, inputs, attrs):
-    """The elements or rows at coordinates [..., k]."""
-    params, indices = inputs
-    if attrs.get("batch_dims"):
-        raise ValueError("batch_dims != 0 is not supported for ragged gather yet.")
-    if isinstance(indices, RaggedTensor):
-        return indices.with_values(gather_nd(op, (params, indices.values), attrs))
-    if not isinstance(params, RaggedTensor):
-        return P.gather_nd(params, indices, **attrs)
-    first = P.strided_slice(indices, key=(Ellipsis, 0))
-    depth = indices.dims[-1]
-    if depth == 1:
-        return picked(params, first)
-    rest = P.strided_slice(indices, key=(Ellipsis, (1, None, None)))
-    second = P.strided_slice(rest, key=(Ellipsis, 0))
-    starts, lengths = [P.gather(x, first, axis=0, batch_dims=0) for x in (params.row_starts(), params.row_lengths())]
-    second = P.cast(second, dtype=starts._dtype)
-    inside = P.logical_and(P.greater_equal(second, P.zeros_like(second)), P.less(second, lengths))
-    P.assert_that(
-        P.all(inside, axis=None),
-        indices,
-        texts=("tf.gather_nd: an index is out of the bounds of its row, indices:", None),
-        summarize=10,
-    )
-    places = P.expand_dims(starts + second, axis=(-1,))
-    if depth > 2:
-        places = P.concat(
-            places, P.cast(P.strided_slice(rest, key=(Ellipsis, (1, None, None))), dtype=starts._dtype), axis=-1
-        )
-    return (
-        gather_nd(op, (params.values, places), attrs)
-        if depth > 2 or isinstance(params.values, RaggedTensor)
-        else P.gather_nd(params.values, places)
-    )
-
-
-def nonzero(op, inputs, attrs):
-    """The coordinates of the elements that are not 0."""
-    x = to_sparse(inputs[0])
-    found = x.values if x.values._dtype.name == "bool" else P.not_equal(x.values, P.zeros_like(x.values))
-    return P.boolean_mask(x.indices, found, axis=0)
+# Others
 
 
 def dynamic_partition(op, inputs, attrs):
@@ -440,9 +264,6 @@ def dynamic_partition(op, inputs, attrs):
     for a, b in zip(data.partitions, partitions.partitions, strict=False):
         require_same(a, b)
     return bind(op, (data.flat_values, partitions.flat_values), attrs)
-
-
-# Others
 
 
 def shape(op, inputs, attrs):
@@ -535,8 +356,8 @@ def _checked(op, inputs, attrs):
 
 
 # Ops of one input that change its elements alone, but are not among the elementwise ones.
-FLAT = "bitcast check_numerics string_lower string_upper string_strip string_length regex_replace regex_full_match hash_fast"
-FLAT = (FLAT + " hash_strong hash_legacy transcode string_to_number as_string").split()
+_FLAT = "bitcast check_numerics string_lower string_upper string_strip string_length regex_replace regex_full_match hash_fast"
+FLAT = (_FLAT + " hash_strong hash_legacy transcode string_to_number as_string").split()
 RULES = {
     "concat": concat,
     "stack": stack,

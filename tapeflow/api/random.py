@@ -38,6 +38,8 @@ def set_seed(seed):
 
 def _index_dtype(shape):
     """The dtype that TensorFlow gives a shape argument: one kernel, and so one stream, belongs to each."""
+    if shape.__class__ is list or shape.__class__ is tuple:
+        return "int32"
     return "int64" if getattr(shape, "dtype", None) in (np.dtype(np.int64), int64) else "int32"
 
 

@@ -91,9 +91,7 @@ class Generator(AutoTrackable):
 
     def __init__(self, copy_from=None, state=None, alg=None):
         if copy_from is not None:
-            assert alg is None and state is None, (
-                "tf.random.Generator: give either copy_from, or state and alg, not both."
-            )
+            assert alg is None and state is None, "tf.random.Generator: give either copy_from, or state and alg, not both."
             state, self._alg = copy_from.state, copy_from.algorithm
         else:
             assert alg is not None and state is not None, (

@@ -1,4 +1,4 @@
-"""`tf.signal`: frames of signals, windows, short-time transforms, mel scale."""
+"""`tf.signal`: frames of signals, short-time transforms, mel scale."""
 
 import math
 
@@ -6,7 +6,8 @@ from tapeflow.api.arguments import axis_number, whole_number
 from tapeflow.api.export import export, public
 from tapeflow.api.signal import _fitted as fitted
 from tapeflow.api.signal import dct
-from tapeflow.base.dtypes import as_dtype, bool_, float32, int32
+from tapeflow.api.signal_windows import floats_to, hann_window, range_to, vorbis_window
+from tapeflow.base.dtypes import as_dtype, float32, int32
 from tapeflow.core.convert import convert_to_tensor, static_value
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
@@ -24,10 +25,6 @@ def _scalar(value, name):
     x = convert_to_tensor(value)
     x.shape.assert_has_rank(0)
     return whole_number(x, name)
-
-
-def _range(n):
-    return P.range(convert_to_tensor(0), convert_to_tensor(n, int32), convert_to_tensor(1))
 
 
 @export("signal.frame")
@@ -67,7 +64,7 @@ def frame(signal, frame_length, frame_step, pad_end=False, pad_value=0, axis=-1,
         signal = _padded(signal, paddings, padding)
     else:
         count = _positive(1 + (samples - length) // step)
-    places = P.expand_dims(_range(count) * step, axis=(1,)) + _range(length)
+    places = P.expand_dims(range_to(count) * step, axis=(1,)) + range_to(length)
     return P.gather(signal, places, axis=axis, batch_dims=0)
 
 
@@ -120,117 +117,6 @@ def overlap_and_add(signal, frame_step, name=None):
     x = x[..., : (frames + parts - 1) * parts, :]
     x = P.sum(P.reshape(x, shape=(*outer, parts, frames + parts - 1, step)), axis=(-3,), keepdims=False)
     return P.reshape(x, shape=(*outer, (frames + parts - 1) * step))[..., : (frames - 1) * step + length]
-
-
-# Windows
-
-
-def _window_length(window_length, dtype):
-    """The length as an int or a symbolic scalar, and the dtype.
-
-    Raises:
-        ValueError: a length that is no scalar, or a dtype that is not floating point.
-    """
-    dtype = as_dtype(dtype)
-    if not dtype.is_floating:
-        raise ValueError(f"dtype must be a floating point type. Found {dtype}")
-    length = convert_to_tensor(window_length, None if isinstance(window_length, Tensor) else int32)
-    length.shape.assert_has_rank(0)
-    return whole_number(length, "window_length"), dtype
-
-
-def _floats(n, dtype):
-    """0, 1, ..., n - 1."""
-    return P.cast(_range(n), dtype=dtype)
-
-
-def _raised_cosine(window_length, periodic, dtype, a):
-    length, dtype = _window_length(window_length, dtype)
-    if isinstance(length, int) and length == 1:
-        return P.fill(shape=(1,), value=1, dtype=dtype)
-    # As in TensorFlow, windows of odd length are symmetric also where they are said to be periodic.
-    periodic = static_value(P.cast(convert_to_tensor(periodic, None), dtype=bool_))
-    period = length + (1 - length % 2 if periodic else 0) - 1
-    angle = _floats(length, dtype) * (2 * math.pi) / P.cast(convert_to_tensor(period), dtype=dtype)
-    return a - (1 - a) * P.cos(angle)
-
-
-@export("signal.hann_window")
-def hann_window(window_length, periodic=True, dtype=float32, name=None):
-    """The Hann window 0.5 - 0.5 cos(2 pi k / n).
-
-    Args:
-        window_length: its length.
-        periodic: whether a window of even length is one period (for spectra), or symmetric (for filters).
-        dtype: a floating point dtype.
-
-    Example:
-        >>> import tapeflow as tf
-        >>> tf.signal.hann_window(4).numpy().round(3).tolist()
-        [0.0, 0.5, 1.0, 0.5]
-    """
-    return _raised_cosine(window_length, periodic, dtype, 0.5)
-
-
-@export("signal.hamming_window")
-def hamming_window(window_length, periodic=True, dtype=float32, name=None):
-    """The Hamming window 0.54 - 0.46 cos(2 pi k / n); see `tf.signal.hann_window`.
-
-    Example:
-        >>> import tapeflow as tf
-        >>> tf.signal.hamming_window(4).numpy().round(2).tolist()
-        [0.07999999821186066, 0.5400000214576721, 1.0, 0.5400000214576721]
-    """
-    return _raised_cosine(window_length, periodic, dtype, 0.54)
-
-
-@export("signal.kaiser_window")
-def kaiser_window(window_length, beta=12.0, dtype=float32, name=None):
-    """The Kaiser window, i0(beta sqrt(1 - x**2)) / i0(beta) for x from -1 to 1.
-
-    Example:
-        >>> import tapeflow as tf
-        >>> tf.signal.kaiser_window(3, beta=0.0).numpy().tolist()
-        [1.0, 1.0, 1.0]
-    """
-    length, dtype = _window_length(window_length, dtype)
-    if isinstance(length, int) and length == 1:
-        return P.fill(shape=(1,), value=1, dtype=dtype)
-    beta = P.cast(convert_to_tensor(beta), dtype=dtype)
-    middle = P.cast(convert_to_tensor(length - 1), dtype=dtype) / 2
-    x = (_floats(length, dtype) - middle) / middle
-    inside = 1 - x * x
-    root = beta * P.sqrt(P.maximum(inside, P.zeros_like(inside)))
-    return P.exp(root - beta) * (P.bessel_i0e(root) / P.bessel_i0e(beta))
-
-
-@export("signal.kaiser_bessel_derived_window")
-def kaiser_bessel_derived_window(window_length, beta=12.0, dtype=float32, name=None):
-    """The Kaiser-Bessel-derived window, whose squares, half a window apart, add up to 1.
-
-    Example:
-        >>> import tapeflow as tf
-        >>> (tf.signal.kaiser_bessel_derived_window(4) ** 2).numpy().round(3).tolist()
-        [0.0, 1.0, 1.0, 0.0]
-    """
-    length, dtype = _window_length(window_length, dtype)
-    sums = P.cumsum(kaiser_window(length // 2 + 1, beta, dtype), axis=0, exclusive=False, reverse=False)
-    half = P.sqrt(sums[:-1] / sums[-1])
-    return P.concat(half, half[::-1], axis=0)
-
-
-@export("signal.vorbis_window")
-def vorbis_window(window_length, dtype=float32, name=None):
-    """The Vorbis window, sin(pi / 2 sin(pi (k + 1/2) / n)**2), whose squares, half a window apart, add up to 1.
-
-    Example:
-        >>> import tapeflow as tf
-        >>> (tf.signal.vorbis_window(4) ** 2).numpy().round(3).tolist()
-        [0.052000001072883606, 0.9480000138282776, 0.9480000138282776, 0.052000001072883606]
-    """
-    length, dtype = _window_length(window_length, dtype)
-    sine = P.sin((_floats(length, dtype) + 0.5) * math.pi / P.cast(convert_to_tensor(length), dtype=dtype))
-    return P.sin(0.5 * math.pi * (sine * sine))
 
 
 # Short-time transforms
@@ -436,9 +322,9 @@ def linear_to_mel_weight_matrix(
     nyquist = P.cast(convert_to_tensor(sample_rate), dtype=dtype) / 2
     low, high = [_mel(convert_to_tensor(edge, dtype)) for edge in (lower_edge_hertz, upper_edge_hertz)]
     # The spectrum's place 0 has no mels.
-    hertz = _floats(bins, dtype) * (nyquist / P.cast(convert_to_tensor(bins - 1), dtype=dtype))
+    hertz = floats_to(bins, dtype) * (nyquist / P.cast(convert_to_tensor(bins - 1), dtype=dtype))
     places = P.expand_dims(_mel(hertz[1:]), axis=(1,))
-    edges = low + _floats(bands + 2, dtype) * ((high - low) / P.cast(convert_to_tensor(bands + 1), dtype=dtype))
+    edges = low + floats_to(bands + 2, dtype) * ((high - low) / P.cast(convert_to_tensor(bands + 1), dtype=dtype))
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     slopes = P.minimum((places - left) / (centre - left), (right - places) / (right - centre))
     return P.pad(P.maximum(slopes, P.zeros_like(slopes)), paddings=((1, 0), (0, 0)))

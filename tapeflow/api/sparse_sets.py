@@ -1,7 +1,7 @@
 """`tf.sets`: the rows of two tensors as sets."""
 
 from tapeflow.api.export import export
-from tapeflow.api.sparse_math import _numbers
+from tapeflow.api.sparse_count import numbers
 from tapeflow.api.sparse_tensor import SparseTensor, SparseTensorValue, columns, count_of, size_vector, sparse_input
 from tapeflow.base.dtypes import bool_, float32, float64, int32, int64
 from tapeflow.base.errors import invalid
@@ -17,7 +17,7 @@ def _members(x):
         return P.sparse_linear(columns(x.indices, range(len(lead))), shape=lead), x.values, lead
     dims = dims_of(x)
     flat = P.reshape(x, shape=(-1,))
-    return _numbers(count_of(flat)) // P.cast(convert_to_tensor(dims[-1]), dtype=int64), flat, dims[:-1]
+    return numbers(count_of(flat)) // P.cast(convert_to_tensor(dims[-1]), dtype=int64), flat, dims[:-1]
 
 
 def _operation(name, a, b, wanted):
@@ -55,7 +55,7 @@ def _converted(x):
 
 def _packed(row, members, lead):
     """The sparse tensor [*lead, most members in a row] whose rows hold their members from the left."""
-    position = _numbers(count_of(row)) - P.searchsorted(row, row, side="left", dtype=int64)
+    position = numbers(count_of(row)) - P.searchsorted(row, row, side="left", dtype=int64)
     width = P.max(P.concat(position, P.fill(shape=(1,), value=-1, dtype=int64), axis=0), axis=None) + 1
     indices = P.concat(P.sparse_coordinates(row, shape=lead), P.expand_dims(position, axis=(1,)), axis=1)
     shape = P.concat(size_vector(lead), P.expand_dims(width, axis=(0,)), axis=0) if lead else P.expand_dims(width, axis=(0,))

@@ -1,6 +1,7 @@
 """`tf.SparseTensor`: a tensor of which only some elements are kept, as coordinates and values; and its spec."""
 
 import collections
+import itertools
 
 import numpy as np
 
@@ -170,7 +171,8 @@ class SparseTensor(Composite):
         if extra < 0 or any(None not in (n, m) and n not in (1, m) for n, m in zip(dims, own[extra:], strict=True)):
             raise invalid(
                 "SparseDenseCwise",
-                f"SparseDenseBinaryOpShared broadcasts dense to sparse only; got incompatible shapes: {listed(own)} vs. {listed(dims)}",
+                "SparseDenseBinaryOpShared broadcasts dense to sparse only; got incompatible shapes: "
+                f"{listed(own)} vs. {listed(dims)}",
             )
         places = P.strided_slice(self._indices, key=((None, None, None), (extra, None, None))) if extra else self._indices
         if 1 in dims:
@@ -197,7 +199,7 @@ class SparseTensor(Composite):
 
 def _spans(ends):
     """Slices (start, stop, step) between neighbouring ends."""
-    return [(start, stop, None) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+    return [(start, stop, None) for start, stop in itertools.pairwise(ends)]
 
 
 def _converted(name, value, dtype):

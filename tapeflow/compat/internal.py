@@ -3,6 +3,7 @@
 import sys
 import types
 
+from tapeflow.api.config import settings
 from tapeflow.api.export import EXPORTS
 from tapeflow.api.ragged_tensor import RaggedTensor
 from tapeflow.api.sparse_tensor import SparseTensor
@@ -60,28 +61,36 @@ def _dynamic_update_slice(operand, update, start_indices):
     return tf.tensor_scatter_nd_update(operand, grid + begin, update)
 
 
-def _flag(value):
+def _determinism(value):
     def switch():
-        _flags["determinism"] = value
+        settings.deterministic = value
 
     return switch
-
-
-_flags = {"determinism": True}
 
 
 def _modules(tf):
     """Module names below `tensorflow` and what stands in them."""
     found = {
-        "python.eager.context": {"context": lambda: _context, "async_wait": _context.async_wait, "executing_eagerly": _context.executing_eagerly},
+        "python.eager.context": {
+            "context": lambda: _context,
+            "async_wait": _context.async_wait,
+            "executing_eagerly": _context.executing_eagerly,
+            "_reset_context": lambda: None,
+        },
         "python.trackable.data_structures": {"ListWrapper": ListWrapper, "_DictWrapper": _DictWrapper},
         "python.ops.linalg.sparse.sparse_csr_matrix_ops": {
-            "sparse_tensor_to_csr_sparse_matrix": lambda indices, values, dense_shape: tf.SparseTensor(indices, values, dense_shape),
+            "sparse_tensor_to_csr_sparse_matrix": lambda indices, values, dense_shape: tf.SparseTensor(
+                indices, values, dense_shape
+            ),
             "sparse_matrix_sparse_mat_mul": _sparse_product,
             "csr_sparse_matrix_to_sparse_tensor": lambda matrix, type=None, name=None: matrix,
         },
         "python.ops.math_ops": {"is_nan": lambda x, name=None: tf.math.is_nan(x, name)},
-        "python.framework.config": {"enable_op_determinism": _flag(True), "disable_op_determinism": _flag(False)},
+        "python.framework.config": {
+            "enable_op_determinism": _determinism(True),
+            "disable_op_determinism": _determinism(False),
+            "is_op_determinism_enabled": lambda: settings.deterministic,
+        },
         "python.framework.tensor_util": {"constant_value": lambda x: tf.get_static_value(x)},
         "compiler.tf2xla.python.xla": {"dynamic_update_slice": _dynamic_update_slice},
         "experimental.dtensor": {},

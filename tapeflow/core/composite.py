@@ -59,14 +59,21 @@ class Composite:
         return self
 
 
-def unsupported(composite, op=None):
-    """The error for a composite where only a tensor can be."""
-    kind = type(composite).__name__
-    wanted = "A tensor is needed here" if op is None else f"{op.name} does not take a {kind}"
-    mend = "x.to_tensor() pads it to one" if hasattr(composite, "row_splits") else "tf.sparse.to_dense(x) makes one of it"
-    return ValueError(
-        f"Attempt to convert a value ({composite!r}) with an unsupported type ({type(composite)}) to a Tensor. {wanted}: {mend}."
-    )
+class NotATensor(ValueError):
+    """A composite where only a tensor can be. Operators try the value first, so the text is made when it is asked for."""
+
+    def __init__(self, composite, op=None):
+        super().__init__(composite, op)
+        self.composite = composite
+        self.op = op
+
+    def __str__(self):
+        x, kind = self.composite, type(self.composite).__name__
+        wanted = "A tensor is needed here" if self.op is None else f"{self.op.name} does not take a {kind}"
+        mend = "x.to_tensor() pads it to one" if hasattr(x, "row_splits") else "tf.sparse.to_dense(x) makes one of it"
+        return f"Attempt to convert a value ({x!r}) with an unsupported type ({type(x)}) to a Tensor. {wanted}: {mend}."
 
 
-__all__ = ["Composite", "unsupported"]
+unsupported = NotATensor  # raise unsupported(composite, the primitive that does not take it)
+
+__all__ = ["Composite", "NotATensor", "unsupported"]

@@ -121,7 +121,9 @@ class Dataset:
             if len(nest.flatten(found)) != len(dtypes):
                 raise invalid("reduce", f"The initial state is {specs}, but `reduce_func` returned {found}")
             if [getattr(spec, "dtype", None) for spec in nest.flatten(found)] != dtypes:
-                raise TypeError(f"The element types for the new state must match the initial state. Expected {specs}; got {found}.")
+                raise TypeError(
+                    f"The element types for the new state must match the initial state. Expected {specs}; got {found}."
+                )
         return state
 
     # Sources
@@ -169,7 +171,15 @@ class Dataset:
 
     # Transformations
 
-    def map(self, map_func, num_parallel_calls=None, deterministic=None, synchronous=None, use_unbounded_threadpool=False, name=None):
+    def map(
+        self,
+        map_func,
+        num_parallel_calls=None,
+        deterministic=None,
+        synchronous=None,
+        use_unbounded_threadpool=False,
+        name=None,
+    ):
         """The results of `map_func` on each element (on its parts, where an element is a tuple)."""
         return transforms.MapDataset(self, map_func)
 

@@ -230,7 +230,9 @@ def _fitted(part, spec):
             f"{spec.dtype.name}, but the yielded element was {part}."
         ) from error
     if not spec.shape.is_compatible_with(x.shape):
-        raise TypeError(f"`generator` yielded an element of shape {x.shape} where an element of shape {spec.shape} was expected.")
+        raise TypeError(
+            f"`generator` yielded an element of shape {x.shape} where an element of shape {spec.shape} was expected."
+        )
     return x._value
 
 

@@ -98,7 +98,9 @@ class FlatMapDataset(UnaryDataset):
     def element_spec(self):
         """The nest of specs of an element, known from the first dataset."""
         if self._spec is None and next(self._datasets(), None) is None:
-            raise ValueError("The element_spec of this flat-mapped dataset is not known: it has no element to learn it from.")
+            raise ValueError(
+                "The element_spec of this flat-mapped dataset is not known: it has no element to learn it from."
+            )
         return self._spec
 
     def _datasets(self):
@@ -323,9 +325,7 @@ class ConcatenateDataset(UnaryDataset):
                 lambda a, b: a.most_specific_compatible_type(b), source.element_spec, other.element_spec
             )
         except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"Incompatible dataset elements:\n  {source.element_spec} vs.   {other.element_spec}"
-            ) from error
+            raise TypeError(f"Incompatible dataset elements:\n  {source.element_spec} vs.   {other.element_spec}") from error
 
     @property
     def element_spec(self):

@@ -33,6 +33,7 @@ from tapeflow.ops import (
     sparse,
     special,
     strings,
+    strings_parts,
     update,
 )
 
@@ -69,5 +70,6 @@ __all__ = [
     "special",
     "sparse",
     "strings",
+    "strings_parts",
     "update",
 ]

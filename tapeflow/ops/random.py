@@ -47,6 +47,9 @@ class NodeStream:
             self._start()
         return self._stream.reserve(blocks)
 
+    def __repr__(self):
+        return f"stream{self._seeds}"
+
 
 def seeds_of(graph):
     """The seeds of a graph's random ops; its own seed is that of the graph around it, or eager mode's."""
@@ -379,9 +382,7 @@ categorical = Primitive(
     _categorical_infer,
     uniform=False,
     accepts={int64},
-    samples=lambda: [
-        ((_STREAM, sample(2, 5)), {"num_samples": n, "dtype": dtype}) for n, dtype in [(3, int32), (0, int64)]
-    ],
+    samples=lambda: [((_STREAM, sample(2, 5)), {"num_samples": n, "dtype": dtype}) for n, dtype in [(3, int32), (0, int64)]],
 )
 random_shuffle = Primitive(
     "random_shuffle",

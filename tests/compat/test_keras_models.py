@@ -10,8 +10,9 @@ import tapeflow as tf
 if importlib.util.find_spec("keras") is None:
     pytest.skip("Keras is not installed", allow_module_level=True)
 
-from tapeflow import keras
 from tapeflow.keras import layers
+
+from tapeflow import keras
 
 RANDOM = np.random.default_rng(3)
 X = RANDOM.normal(size=(60, 5)).astype(np.float32)
@@ -125,7 +126,9 @@ def test_datasets_and_generators():
 def test_functional_model_with_two_branches():
     a, b = keras.Input([5], name="a"), keras.Input([2], name="b")
     hidden = layers.Concatenate()([layers.Dense(3, "relu")(a), b])
-    model = keras.Model({"a": a, "b": b}, {"sum": layers.Dense(1, name="sum")(hidden), "raw": layers.Dense(2, name="raw")(hidden)})
+    model = keras.Model(
+        {"a": a, "b": b}, {"sum": layers.Dense(1, name="sum")(hidden), "raw": layers.Dense(2, name="raw")(hidden)}
+    )
     data = {"a": X, "b": X[:, :2]}
     target = {"sum": Y, "raw": X[:, 2:4]}
     model.compile("adam", {"sum": "mse", "raw": "mae"}, run_eagerly=True)
@@ -206,7 +209,9 @@ def test_convolution_recurrence_embedding_attention():
     embedded = layers.Embedding(11, 4)(text)
     attended = layers.MultiHeadAttention(2, 3)(embedded, embedded)
     read = layers.concatenate([layers.LSTM(5)(attended), layers.GRU(3)(embedded)])
-    model = compiled(keras.Model([image, text], layers.Dense(1)(layers.concatenate([seen, read]))), keras.optimizers.Adam(0.02))
+    model = compiled(
+        keras.Model([image, text], layers.Dense(1)(layers.concatenate([seen, read]))), keras.optimizers.Adam(0.02)
+    )
     history = fit(model, [images, words], RANDOM.normal(size=(12, 1)), epochs=4, batch_size=6)["loss"]
     assert history[-1] < history[0]
 

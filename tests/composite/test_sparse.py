@@ -34,7 +34,7 @@ def test_construction_converts_and_checks():
         sparse([[0, 1]], [1.0, 2.0], [3, 2])
     with pytest.raises(ValueError, match="Dimensions 2 and 1 are not compatible"):
         sparse([[0, 1]], [1.0], [3])
-    with pytest.raises(TypeError, match="Cannot convert 0.5"):
+    with pytest.raises(TypeError, match=r"Cannot convert 0\.5"):
         sparse([[0.5, 1]], [1.0], [3, 3])
     with pytest.raises(ValueError, match="indices: Tensor conversion requested dtype int64"):
         sparse(tf.constant([[0, 1]]), [1.0], [3, 3])
@@ -153,7 +153,7 @@ def test_reductions_keep_to_what_is_there():
 
 
 def test_matmul_checks_and_names_dimensions():
-    with pytest.raises(tf.errors.InvalidArgumentError, match="inner dimension does not match: 4 vs. 3"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"inner dimension does not match: 4 vs\. 3"):
         tf.sparse.sparse_dense_matmul(A, tf.ones([3, 2]))
     with pytest.raises(tf.errors.InvalidArgumentError, match="out of bounds"):
         tf.sparse.sparse_dense_matmul(sparse([[0, 9]], [1.0], [3, 4]), tf.ones([4, 2]))
