@@ -19,7 +19,7 @@ export_later(
     "experimental.extension_type.as_dict",
 )
 
-# Sparse and ragged tensors are rare beside plain ones, and strings beside numbers. The names of each module, by namespace.
+# Sparse and ragged tensors are rare beside plain ones, strings and tables beside numbers. The names of each module, by namespace.
 COMPOSITES = {
     "sparse": {
         "sparse": "from_dense to_dense to_indicator eye reorder reshape transpose expand_dims reset_shape concat slice split"
@@ -42,6 +42,11 @@ COMPOSITES = {
         "": "as_string fingerprint",
         "strings": "lower upper strip length regex_replace regex_full_match to_hash_bucket_fast to_hash_bucket_strong"
         " to_hash_bucket to_number as_string substr join reduce_join unsorted_segment_join format",
+    },
+    "lookup": {
+        "lookup": "KeyValueTensorInitializer TextFileIndex TextFileInitializer StaticHashTable StaticVocabularyTable",
+        "lookup.experimental": "MutableHashTable DenseHashTable",
+        "raw_ops": "Bucketize",
     },
     "strings_split": {
         "strings": "split bytes_split unicode_decode unicode_decode_with_offsets unicode_split unicode_split_with_offsets"

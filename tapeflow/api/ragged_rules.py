@@ -356,7 +356,9 @@ def _checked(op, inputs, attrs):
 
 
 # Ops of one input that change its elements alone, but are not among the elementwise ones.
-_FLAT = "bitcast check_numerics string_lower string_upper string_strip string_length regex_replace regex_full_match hash_fast"
+_FLAT = (
+    "bitcast check_numerics string_lower string_upper string_strip string_length regex_replace regex_full_match hash_fast"
+)
 FLAT = (_FLAT + " hash_strong hash_legacy transcode string_to_number as_string").split()
 RULES = {
     "concat": concat,

@@ -34,6 +34,7 @@ from tapeflow.ops import (
     special,
     strings,
     strings_parts,
+    tables,
     update,
 )
 
@@ -71,5 +72,6 @@ __all__ = [
     "sparse",
     "strings",
     "strings_parts",
+    "tables",
     "update",
 ]
