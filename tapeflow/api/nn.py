@@ -3,6 +3,7 @@
 from tapeflow.api.arguments import axis_number
 from tapeflow.api.export import export, export_later
 from tapeflow.base.errors import InvalidArgumentError, invalid
+from tapeflow.base.shape import listed
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import NO_ATTRS, P, bind
 
@@ -229,16 +230,16 @@ def bias_add(value, bias, data_format=None, name=None):
     dims, length = value.dims, bias.dims
     if dims is not None and length is not None:
         if len(dims) < 2:
-            raise invalid("BiasAdd", f"Input tensor must be at least 2D: {_listed(dims)}")
+            raise invalid("BiasAdd", f"Input tensor must be at least 2D: {listed(dims)}")
         if len(length) != 1:
-            raise invalid("BiasAdd", f"Biases must be 1D: {_listed(length)}")
+            raise invalid("BiasAdd", f"Biases must be 1D: {listed(length)}")
         n = dims[1 if first else -1]
         if length[0] != n and None not in (n, length[0]):
             which = "channel" if first else "last"
             raise invalid(
                 "BiasAdd",
-                f"Must provide as many biases as the {which} dimension of the input tensor: {_listed(length)} vs. "
-                f"{_listed(dims)}",
+                f"Must provide as many biases as the {which} dimension of the input tensor: {listed(length)} vs. "
+                f"{listed(dims)}",
             )
         if first and len(dims) > 2:
             bias = P.reshape(bias, shape=(-1, *(1,) * (len(dims) - 2)))
@@ -252,10 +253,6 @@ def _check_floating(name, x):
             name,
             f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: half, bfloat16, float, double",
         )
-
-
-def _listed(dims):
-    return "[" + ",".join("?" if n is None else str(n) for n in dims) + "]"
 
 
 CTC = "ctc_loss ctc_greedy_decoder ctc_beam_search_decoder ctc_unique_labels collapse_repeated"

@@ -67,6 +67,16 @@ def show(dims):
     return "<unknown>" if dims is None else str(dims)
 
 
+def listed(dims):
+    """`dims` as the messages of TensorFlow's kernels write it.
+
+    Example:
+        >>> listed((2, None)), listed(())
+        ('[2,?]', '[]')
+    """
+    return "[" + ",".join("?" if n is None else str(n) for n in dims) + "]"
+
+
 def num_elements(dims):
     """The number of elements, or None while any dimension is unknown.
 

@@ -7,6 +7,7 @@ import numpy as np
 from tapeflow.base import dtypes
 from tapeflow.base import shape as shapes
 from tapeflow.base.errors import invalid
+from tapeflow.base.shape import listed
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import NUMBERS, sample
@@ -36,7 +37,7 @@ def _matmul_infer(a, b, *, transpose_a=False, transpose_b=False):
         return Spec(None, a.dtype)
     for which, dims in (("In[0]", a.shape), ("In[1]", b.shape)):
         if len(dims) < 2:
-            raise invalid("matmul", f"{which} ndims must be >= 2, got shape {_listed(dims)}. Did you mean tf.linalg.matvec?")
+            raise invalid("matmul", f"{which} ndims must be >= 2, got shape {listed(dims)}. Did you mean tf.linalg.matvec?")
     rows, inner_a = a.shape[-2:][::-1] if transpose_a else a.shape[-2:]
     inner_b, columns = b.shape[-2:][::-1] if transpose_b else b.shape[-2:]
     if None not in (inner_a, inner_b) and inner_a != inner_b:
@@ -44,7 +45,7 @@ def _matmul_infer(a, b, *, transpose_a=False, transpose_b=False):
         hint = f" Did you mean transpose_b={not transpose_b}?" if swapped == inner_a else ""
         raise invalid(
             "matmul",
-            f"Matrix size-incompatible: In[0]: {_listed(a.shape)}, In[1]: {_listed(b.shape)}: "
+            f"Matrix size-incompatible: In[0]: {listed(a.shape)}, In[1]: {listed(b.shape)}: "
             f"the inner dimensions differ ({inner_a} != {inner_b}).{hint}",
         )
     try:
@@ -52,13 +53,9 @@ def _matmul_infer(a, b, *, transpose_a=False, transpose_b=False):
     except ValueError:
         raise invalid(
             "matmul",
-            f"In[0] and In[1] must have compatible batch dimensions: {_listed(a.shape)} vs. {_listed(b.shape)}",
+            f"In[0] and In[1] must have compatible batch dimensions: {listed(a.shape)} vs. {listed(b.shape)}",
         ) from None
     return Spec((*batch, rows, columns), a.dtype)
-
-
-def _listed(dims):
-    return "[" + ",".join("?" if n is None else str(n) for n in dims) + "]"
 
 
 def _conj(x):

@@ -4,6 +4,7 @@ import numpy as np
 
 from tapeflow.base import dtypes, shape
 from tapeflow.base.errors import invalid
+from tapeflow.base.shape import listed
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
 
@@ -57,12 +58,8 @@ def broadcast_specs(name, specs):
         try:
             dims = shape.broadcast(dims, spec.shape)
         except ValueError:
-            raise invalid(name, f"Incompatible shapes: {_listed(dims)} vs. {_listed(spec.shape)}") from None
+            raise invalid(name, f"Incompatible shapes: {listed(dims)} vs. {listed(spec.shape)}") from None
     return dims
-
-
-def _listed(dims):
-    return "[" + ",".join("?" if n is None else str(n) for n in dims) + "]"
 
 
 def batch_elementwise(op, inputs, batched, attrs):

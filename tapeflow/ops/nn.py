@@ -4,6 +4,7 @@ import numpy as np
 
 from tapeflow.base.dtypes import int32, int64
 from tapeflow.base.errors import invalid
+from tapeflow.base.shape import listed
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import FLOATS, elementwise, sample
@@ -226,10 +227,6 @@ def _sparse_kernel(logits, labels):
     return loss.reshape(labels.shape).astype(logits.dtype, copy=False), _restored(scores, columns, logits)
 
 
-def _listed(dims):
-    return "[" + ",".join("?" if n is None else str(n) for n in dims) + "]"
-
-
 def _sparse_infer(logits, labels):
     if labels.dtype not in (int32, int64):
         raise invalid(
@@ -241,7 +238,7 @@ def _sparse_infer(logits, labels):
     if not logits.shape or logits.shape[-1] == 0:
         raise invalid(
             "SparseSoftmaxCrossEntropyWithLogits",
-            f"Must have at least one class, but got logits shape {_listed(logits.shape)}",
+            f"Must have at least one class, but got logits shape {listed(logits.shape)}",
         )
     rows = logits.shape[:-1]
     if labels.shape is not None:
@@ -250,9 +247,9 @@ def _sparse_infer(logits, labels):
         ):
             raise invalid(
                 "SparseSoftmaxCrossEntropyWithLogits",
-                f"logits and labels must have the same first dimensions, got logits shape {_listed(logits.shape)} and "
+                f"logits and labels must have the same first dimensions, got logits shape {listed(logits.shape)} and "
                 "labels "
-                f"shape {_listed(labels.shape)}",
+                f"shape {listed(labels.shape)}",
             )
         rows = tuple(m if n is None else n for n, m in zip(rows, labels.shape, strict=True))
     return Spec(rows, logits.dtype), logits
@@ -339,8 +336,8 @@ def _dense_infer(logits, labels):
     ):
         raise invalid(
             "SoftmaxCrossEntropyWithLogits",
-            f"logits and labels must be broadcastable: logits_size={_listed(logits.shape)} "
-            f"labels_size={_listed(labels.shape)}",
+            f"logits and labels must be broadcastable: logits_size={listed(logits.shape)} "
+            f"labels_size={listed(labels.shape)}",
         )
     if not logits.shape:
         raise invalid("SoftmaxCrossEntropyWithLogits", "logits must have at least one dimension, the classes, got a scalar")
