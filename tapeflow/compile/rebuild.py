@@ -1,0 +1,111 @@
+"""`rebuilt`: a new graph from an old one, node by node; what every pass is made of."""
+
+import contextlib
+
+from tapeflow.core.graph import Graph, Node, SymbolicTensor
+from tapeflow.core.primitive import symbols_in
+from tapeflow.core.state import paused, tracing
+from tapeflow.core.tensor import Spec, Tensor
+
+
+class Builder:
+    """A graph being made out of another one's nodes.
+
+    Attributes:
+        graph: the new graph.
+        new: the new tensor for the id of each old one.
+    """
+
+    def __init__(self, name):
+        self.graph = Graph(name)
+        self.graph.outer = None
+        self.new = {}
+
+    def value(self, x):
+        """The new tensor for an old one; a constant stands for itself."""
+        return x if x.__class__ is Tensor else self.new[id(x)]
+
+    def attrs(self, attrs):
+        """Attrs with new tensors, or plain numbers where those are constants, in the place of old ones."""
+        return {key: self._attr(attr) for key, attr in attrs.items()} if has_tensors(attrs) else attrs
+
+    def _attr(self, attr):
+        if isinstance(attr, Tensor):
+            new = self.value(attr)
+            if new.__class__ is not Tensor:
+                return new
+            found = new._value.tolist()
+            return tuple(found) if found.__class__ is list else found
+        if isinstance(attr, (tuple, list)):
+            return tuple([self._attr(item) for item in attr])
+        return attr
+
+    def add(self, op, inputs, attrs, line, specs=None):
+        """Append a node and return its outputs; without `specs` they are inferred."""
+        if specs is None:
+            found = op.infer(*[x.spec for x in inputs], **attrs)
+            specs = tuple(found) if op.multiple else (found,)
+        position = len(self.graph.nodes)
+        outputs = tuple(
+            [
+                SymbolicTensor(spec, self.graph, position, index, f"{op.name}_{position}:{index}")
+                for index, spec in enumerate(specs)
+            ]
+        )
+        self.graph.nodes.append(Node(op, tuple(inputs), attrs, outputs, line))
+        return outputs
+
+    def copy(self, node, inputs, attrs):
+        """Append a node like `node`, whose results have the specs that they had."""
+        return self.add(node.op, inputs, attrs, node.line, [out._spec for out in node.outputs])
+
+    def keep(self, node, outputs):
+        """Remember what became of a node's results."""
+        for old, new in zip(node.outputs, outputs, strict=True):
+            self.new[id(old)] = new
+
+    @contextlib.contextmanager
+    def tracing(self, line=None):
+        """Within the context ops called as `P.name(...)` join the graph; they get `line` as theirs."""
+        start = len(self.graph.nodes)
+        with paused(), tracing(self.graph):
+            yield self
+        for i in range(start, len(self.graph.nodes)):
+            node = self.graph.nodes[i]
+            self.graph.nodes[i] = Node(node.op, node.inputs, node.attrs, node.outputs, line)
+
+
+def has_tensors(attrs):
+    """Whether an attr holds a tensor."""
+    return any(True for _ in symbols_in(attrs.values())) if attrs else False
+
+
+def rebuilt(graph, visit, specs=None):
+    """A graph made by showing each node of `graph` to `visit`.
+
+    Args:
+        graph: the old graph.
+        visit: `visit(builder, node, inputs, attrs)` with the node's new inputs and attrs returns a tuple of tensors to stand
+            for its results, or None for a copy of the node.
+        specs: the specs of the new placeholders, by default those of the old ones.
+    """
+    builder = Builder(graph.name)
+    for i, x in enumerate(graph.inputs):
+        shape, dtype = x._spec if specs is None else specs[i]
+        builder.new[id(x)] = SymbolicTensor(Spec(shape, dtype), builder.graph, None, i, x.name)
+        builder.graph.inputs.append(builder.new[id(x)])
+    for node in graph.nodes:
+        inputs = tuple([builder.value(x) for x in node.inputs])
+        attrs = builder.attrs(node.attrs)
+        outputs = visit(builder, node, inputs, attrs)
+        builder.keep(node, builder.copy(node, inputs, attrs) if outputs is None else outputs)
+    builder.graph.outputs = tuple([builder.value(x) for x in graph.outputs])
+    return builder.graph
+
+
+def operands(node):
+    """All tensors that a node reads: its inputs, and those in its attrs."""
+    return (*node.inputs, *symbols_in(node.attrs.values())) if has_tensors(node.attrs) else node.inputs
+
+
+__all__ = ["Builder", "has_tensors", "operands", "rebuilt"]
