@@ -1,0 +1,1 @@
+"""Graphs to native code: passes, kernels, loops, LLVM text, machine code, threads."""
