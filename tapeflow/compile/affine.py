@@ -87,8 +87,8 @@ def divide(a, n, sizes):
 
 
 def rename(a, names):
-    """A form with variable v renamed to names[v]."""
-    return (a[0], tuple(sorted([(names[v], c) for v, c in a[1]])))
+    """A form with variable v renamed to names[v]; where that is None its term is dropped."""
+    return (a[0], tuple(sorted([(names[v], c) for v, c in a[1] if names[v] is not None])))
 
 
 def coefficient(a, v):
