@@ -38,7 +38,7 @@ def through_lists(x):
     rows = P.list_set(rows, number(2), P.list_get(rows, number(1), dims=DIMS) * x[1], grows=True)
     rows = P.list_cleared(P.list_padded(rows, number(3)), number(0))
     stacked = P.list_stack(rows, dims=DIMS, count=None)
-    joined, lengths = P.list_concat(P.list_split(x[1] * x[0], tf.constant([1, 2], tf.int64)), dims=(None,))
+    joined, _ = P.list_concat(P.list_split(x[1] * x[0], tf.constant([1, 2], tf.int64)), dims=(None,))
     return tf.reduce_sum(stacked * stacked) + tf.reduce_sum(joined * joined * joined)
 
 
