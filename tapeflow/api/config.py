@@ -304,8 +304,7 @@ def set_device_policy(device_policy):
     """
     if device_policy not in ("silent", "silent_for_int32", "explicit", "warn", None):
         raise ValueError(
-            f"Invalid argument `device_policy`: {device_policy!r}. It is silent, silent_for_int32, explicit, warn or "
-            "None."
+            f"Invalid argument `device_policy`: {device_policy!r}. It is silent, silent_for_int32, explicit, warn or None."
         )
     settings.device_policy = device_policy or "silent"
 

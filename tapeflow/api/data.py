@@ -63,7 +63,9 @@ def _sparse_stack(parts):
 
 def _ragged_stack(parts):
     rows = public("ragged.stack")(parts)  # of vectors it has int32 row splits
-    return rows if hasattr(parts[0], "row_splits") or not hasattr(rows, "row_splits") else rows.with_row_splits_dtype("int64")
+    return (
+        rows if hasattr(parts[0], "row_splits") or not hasattr(rows, "row_splits") else rows.with_row_splits_dtype("int64")
+    )
 
 
 structure.COMPOSITES[SparseTensorSpec] = (SparseTensor.unstack, _sparse_stack)

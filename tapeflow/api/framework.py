@@ -177,9 +177,7 @@ def tuple_(tensors, control_inputs=None, name=None):
         >>> [None if x is None else int(x) for x in tf.tuple([tf.constant(1), None])]
         [1, None]
     """
-    return [
-        None if x is None else x if isinstance(x, IndexedSlices) else P.identity(convert_to_tensor(x)) for x in tensors
-    ]
+    return [None if x is None else x if isinstance(x, IndexedSlices) else P.identity(convert_to_tensor(x)) for x in tensors]
 
 
 @export("variable_creator_scope")

@@ -2,9 +2,7 @@
 
 from tapeflow.api.export import export_later
 
-TOOLS = (
-    "main Benchmark benchmark_config is_built_with_cuda is_built_with_rocm is_built_with_gpu_support is_built_with_xla"
-)
+TOOLS = "main Benchmark benchmark_config is_built_with_cuda is_built_with_rocm is_built_with_gpu_support is_built_with_xla"
 TOOLS += " is_gpu_available gpu_device_name is_cpu_target_available disable_with_predicate with_eager_op_as_function"
 TOOLS += " experimental.sync_devices assert_equal_graph_def"
 

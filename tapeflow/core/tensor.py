@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tapeflow.base.dtypes import BY_NUMPY, string
+from tapeflow.base.dtypes import BY_NUMPY, list_of, string
 from tapeflow.base.shape import TensorShape
+from tapeflow.core.tensor_list import TensorList
 
 ndarray = np.ndarray
 BY_CLASS = {dtype.type: dtype for dtype in BY_NUMPY.values() if dtype is not string}
@@ -78,7 +79,9 @@ def wrap(value):
     else:
         dtype = BY_CLASS.get(value.__class__)
         if dtype is None:
-            return wrap(_as_array(value))
+            if value.__class__ is not TensorList:
+                return wrap(_as_array(value))
+            dtype = list_of(value.dtype)
     tensor._value = value
     tensor._dtype = dtype
     tensor._mark = None
