@@ -3,8 +3,8 @@
 import numpy as np
 
 from tapeflow.base.dtypes import DType
-from tapeflow.compile.rebuild import operands, rebuilt
-from tapeflow.core.graph import Graph, SymbolicTensor
+from tapeflow.compile.rebuild import Builder, operands, rebuilt
+from tapeflow.core.graph import Graph
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
 
@@ -141,18 +141,9 @@ def _is_static(variable, value):
 
 def _finish(graph, known, dirty):
     """Write the values that are still to be written, as the graph's last nodes."""
+    builder = Builder(graph.name, graph)
     for key, (variable, line) in dirty.items():
-        value = known[key]
-        position = len(graph.nodes)
-        attrs = {"variable": variable, "how": "assign"}
-        out = SymbolicTensor(value.spec, graph, position, 0, f"update_variable_{position}:0")
-        graph.nodes.append(_node(P.update_variable, (value,), attrs, (out,), line))
-
-
-def _node(*parts):
-    from tapeflow.core.graph import Node
-
-    return Node(*parts)
+        builder.add(P.update_variable, (known[key],), {"variable": variable, "how": "assign"}, line)
 
 
 __all__ = ["drop_dead", "is_effect", "lift_variables", "node_key", "share_common"]

@@ -190,10 +190,10 @@ class Evaluator:
         mask_type = INDEX.vector(self.lanes).mask
         return Value(self.f, mask_type, first_lanes(self.lanes, self.active))
 
-    def _failing(self, position, mask, message):
+    def _failing(self, position, mask, message, value=None):
         if mask.type.lanes > 1 and self.active is not None:
             mask = mask & self._active_mask()
-        self.fail(self.f, mask, (position, message))
+        self.fail(self.f, mask, (position, message), value)
 
     # Numbers
 

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 
-from tapeflow.compile.pipeline import run_passes
+from tapeflow.compile.pipeline import FIRST, run_passes
 from tapeflow.compile.program import Program
 from tapeflow.compile.specialise import specialise
 from tapeflow.core.tensor import Spec
@@ -18,7 +18,8 @@ class Executable:
     """Runs a graph with native code.
 
     Args:
-        graph: a `Graph` with `outputs`; its inputs may have unknown dimensions.
+        graph: a closed `Graph`; its inputs may have unknown dimensions. Those that stand for variables are none of the
+            executable's: it reads and writes the variables itself.
 
     Example:
         >>> import numpy as np
@@ -32,7 +33,7 @@ class Executable:
     """
 
     def __init__(self, graph):
-        self.graph = graph
+        self.graph = run_passes(graph, FIRST)
         self._programs = collections.OrderedDict()
         self._lock = threading.Lock()
         self._last = (None, None)

@@ -141,9 +141,9 @@ def write_kernel(module, kernel, name):
 
 
 class Failures:
-    """The run-time errors of a kernel: it writes the number of the first kind that happened, from 1 up, to a cell.
+    """The run-time errors of a kernel: it writes the number of the first kind that happened, from 1 up, and a value to two cells.
 
-    The cell's address is the operand after all others.
+    The cells' address is the operand after all others.
     """
 
     def __init__(self, operands, place):
@@ -151,17 +151,16 @@ class Failures:
         self.place = place
         self.messages = []
 
-    def __call__(self, f, mask, message):
-        """Note an error where a mask holds."""
+    def __call__(self, f, mask, message, value=None):
+        """Note an error where a mask holds, with one of the values that are wrong."""
         self.messages.append(message)
-        lanes = mask.type.lanes
-        found = mask
-        if lanes > 1:
-            found = f.emit(mask.type.vector(1), f"call i1 @llvm.vector.reduce.or.v{lanes}i1({mask!r})")
-            f.module.declare(f"llvm.vector.reduce.or.v{lanes}i1", mask.type.vector(1), mask.type)
-        with f.when(found):
+        with f.when(f.any(mask)):
             cell = f.load(self.operands + 8 * self.place, PTR)
             f.store(f.constant(I64, len(self.messages)), cell)
+            if value is not None:
+                low = -(1 << (value.type.bits - 1))
+                worst = f.reduce(f.where(mask, value, low), f.maximum)
+                f.store(f.convert(worst, I64), cell + 8)
 
 
 def forms_of(members):

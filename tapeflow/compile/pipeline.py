@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 from tapeflow.base import flags
 from tapeflow.compile.clean import drop_dead, lift_variables, share_common
+from tapeflow.compile.decompose import decompose
+from tapeflow.compile.inline import inline, own_variables
 from tapeflow.compile.rebuild import operands
-from tapeflow.compile.specialise import fold
+from tapeflow.compile.rewrite import rewrite
 from tapeflow.core.tensor import Tensor
 
 
@@ -23,18 +25,25 @@ class Pass(NamedTuple):
     reason: str
 
 
+# Before the shapes are known.
+FIRST = (
+    Pass("own variables", own_variables, "native code reads variables where they are, so that it can update them there"),
+    Pass("inline", inline, "kernels fuse across the calls of one function by another"),
+)
+# After: each of these may rely on every shape being known that does not depend on data.
 PASSES = (
     Pass("drop dead nodes", drop_dead, "tracing leaves much that nobody reads: less to look at for all that follow"),
     Pass("lift variables", lift_variables, "a variable as one value read and one written is plain data to every other pass"),
-    Pass("fold constants", fold, "what depends on no input is computed once, now"),
+    Pass("take apart", decompose, "softmax, means and losses as reductions and elementwise ops fuse with what is around them"),
+    Pass("rewrite", rewrite, "algebra; one form for every reshape, transpose and sum; constants are folded on the way"),
     Pass("share common", share_common, "a gradient computes much of its function again"),
     Pass("drop dead nodes", drop_dead, "rules leave the nodes that they replaced"),
 )
 
 
-def run_passes(graph, seconds=None):
-    """The graph after all passes; `seconds`, a dict, gets the time of each."""
-    for step in PASSES:
+def run_passes(graph, passes=PASSES, seconds=None):
+    """The graph after some passes; `seconds`, a dict, gets the time of each."""
+    for step in passes:
         start = time.perf_counter()
         after = step.run(graph)
         if seconds is not None:
@@ -63,4 +72,4 @@ def verify(graph, name):
             raise AssertionError(f"after {name!r}, the output {x.name} is not made")
 
 
-__all__ = ["PASSES", "Pass", "run_passes", "verify"]
+__all__ = ["FIRST", "PASSES", "Pass", "run_passes", "verify"]

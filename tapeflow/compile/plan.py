@@ -19,7 +19,7 @@ class Loops:
         self.group = group
         self.kernel = kernel
         self.keys = keys
-        self.failures = None  # the offset of the cell for the number of an error
+        self.failures = None  # the offset of the cells for the number of an error and a value
 
 
 class Copy:
@@ -220,7 +220,7 @@ class Plan:
                     self.places[key] = Place(ARENA, self._arena.take(bytes_of(value)))
                     taken[key] = value
             if isinstance(step, Loops) and step.failures is None:
-                step.failures = self._arena.take(8)
+                step.failures = self._arena.take(16)
             for key in [k for k in taken if last[k] == number]:
                 self._arena.give_back(self.places[key].offset, bytes_of(taken.pop(key)))
 

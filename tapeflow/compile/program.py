@@ -5,6 +5,7 @@ import ctypes
 import numpy as np
 
 from tapeflow.base.errors import invalid
+from tapeflow.compile.internal import Internal
 from tapeflow.compile.jit import compile_text
 from tapeflow.compile.loops import write_kernel
 from tapeflow.compile.plan import ARENA, Copy, Plan
@@ -275,7 +276,7 @@ class Frame:
         attrs = {key: self._attr(attr) for key, attr in node.attrs.items()} if has_tensors(node.attrs) else node.attrs
         inputs = [self._own(x) if node.op.stateful else self.value(x) for x in node.inputs]
         with naming_line(node), tracing(None), paused():
-            result = bind(node.op, tuple(map(wrap, inputs)), attrs)
+            result = _call(node.op, inputs, attrs)
         for out, tensor in zip(node.outputs, result if node.op.multiple else (result,), strict=True):
             found = tensor._value
             if found.__class__ is np.ndarray and found.dtype != object:
@@ -303,12 +304,20 @@ class Frame:
 
     def _raise_failures(self):
         for offset, messages in self.program.messages.items():
-            cell = self.arena[offset : offset + 8].view(np.int64)
-            if cell[0]:
-                position, message = messages[cell[0] - 1]
-                cell[0] = 0
+            cells = self.arena[offset : offset + 16].view(np.int64)
+            if cells[0]:
+                position, message = messages[cells[0] - 1]
+                cells[0] = 0
                 node = self.program.plan.graph.nodes[position]
-                raise invalid(node.op.name, message + (f"\n  at {node.line}" if node.line else ""))
+                message = message.replace("{value}", str(cells[1]))
+                raise invalid(node.attrs.get("op", node.op.name), message + (f"\n  at {node.line}" if node.line else ""))
+
+
+def _call(op, inputs, attrs):
+    """What an op makes of NumPy values, as tensors."""
+    if op.__class__ is Internal:
+        return wrap(op.kernel(*inputs, **attrs))
+    return bind(op, tuple(map(wrap, inputs)), attrs)
 
 
 def own_buffer(variable):

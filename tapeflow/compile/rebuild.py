@@ -2,10 +2,10 @@
 
 import contextlib
 
-from tapeflow.core.graph import Graph, Node, SymbolicTensor
+from tapeflow.core.graph import Graph, Node
 from tapeflow.core.primitive import symbols_in
 from tapeflow.core.state import paused, tracing
-from tapeflow.core.tensor import Spec, Tensor
+from tapeflow.core.tensor import Tensor
 
 
 class Builder:
@@ -16,10 +16,16 @@ class Builder:
         new: the new tensor for the id of each old one.
     """
 
-    def __init__(self, name):
-        self.graph = Graph(name)
-        self.graph.outer = None
+    def __init__(self, name, graph=None):
+        if graph is None:
+            graph = Graph(name)
+            graph.outer, graph.replays = None, False
+        self.graph = graph
         self.new = {}
+
+    def placeholder(self, spec, name):
+        """A new input of the graph."""
+        return self.graph.placeholder(spec.shape, spec.dtype, name)
 
     def value(self, x):
         """The new tensor for an old one; a constant stands for itself."""
@@ -44,16 +50,8 @@ class Builder:
         """Append a node and return its outputs; without `specs` they are inferred."""
         if specs is None:
             found = op.infer(*[x.spec for x in inputs], **attrs)
-            specs = tuple(found) if op.multiple else (found,)
-        position = len(self.graph.nodes)
-        outputs = tuple(
-            [
-                SymbolicTensor(spec, self.graph, position, index, f"{op.name}_{position}:{index}")
-                for index, spec in enumerate(specs)
-            ]
-        )
-        self.graph.nodes.append(Node(op, tuple(inputs), attrs, outputs, line))
-        return outputs
+            specs = found if op.multiple else (found,)
+        return self.graph.add(op, tuple(inputs), attrs, specs, line).outputs
 
     def copy(self, node, inputs, attrs):
         """Append a node like `node`, whose results have the specs that they had."""
@@ -91,9 +89,7 @@ def rebuilt(graph, visit, specs=None):
     """
     builder = Builder(graph.name)
     for i, x in enumerate(graph.inputs):
-        shape, dtype = x._spec if specs is None else specs[i]
-        builder.new[id(x)] = SymbolicTensor(Spec(shape, dtype), builder.graph, None, i, x.name)
-        builder.graph.inputs.append(builder.new[id(x)])
+        builder.new[id(x)] = builder.placeholder(x._spec if specs is None else specs[i], x.name)
     for node in graph.nodes:
         inputs = tuple([builder.value(x) for x in node.inputs])
         attrs = builder.attrs(node.attrs)

@@ -6,7 +6,9 @@ infinities and signed zeros come out as from the primitive's NumPy kernel.
 
 from tapeflow.base import dtypes
 from tapeflow.base.dtypes import bool_, float32, float64
+from tapeflow.compile.functions import FUNCTIONS
 from tapeflow.compile.text import F32, F64, I1, I8, I16, I32, I64
+from tapeflow.ops.nn import SELU_ALPHA, SELU_SCALE
 
 # What an element is in a register. In memory a bool is a byte.
 MACHINE = {
@@ -25,7 +27,8 @@ class Call:
         dtype: the result's dtype.
         inputs: the operands' dtypes.
         attrs: the primitive's attrs.
-        fail: `fail(mask, code)` notes a run-time error where a mask (i1, or a vector of it) holds.
+        fail: `fail(mask, message, value)` notes a run-time error where a mask (i1, or a vector of it) holds; the value, an
+            integer, takes the place of {value} in the message.
     """
 
     __slots__ = ("attrs", "dtype", "f", "fail", "inputs")
@@ -209,7 +212,32 @@ def _shift(word):
     return rule
 
 
+def _function(name):
+    return lambda c, *xs: FUNCTIONS[name](c.f, *xs)
+
+
+def _elu(c, x):
+    return c.f.where(x < 0, FUNCTIONS["expm1"](c.f, c.f.minimum(0, x)), x)
+
+
+def _selu(c, x):
+    f = c.f
+    return f.where(x < 0, FUNCTIONS["expm1"](f, f.minimum(0, x)) * (SELU_SCALE * SELU_ALPHA), x * SELU_SCALE)
+
+
+def _pow_slope(c, x, y):
+    return c.f.where(y.equals(0), c.f.constant(x.type, 0), y * FUNCTIONS["pow"](c.f, x, y - 1.0))
+
+
+def _check_range(c, x):
+    """The element itself, or 0 where it is an error, so that what it points to can be read."""
+    wrong = c.f.compare("uge", x, c.attrs["limit"])
+    c.fail(wrong, c.attrs["message"].replace("{limit}", str(c.attrs["limit"])), x)
+    return c.f.where(wrong, 0, x)
+
+
 RULES = {
+    "check_range": _check_range,
     "add": lambda c, x, y: x + y,
     "sub": lambda c, x, y: x - y,
     "mul": lambda c, x, y: x * y,
@@ -261,6 +289,11 @@ RULES = {
     "bitwise_invert": lambda c, x: ~x,
     "left_shift": _shift("left"),
     "right_shift": _shift("right"),
+    "elu": _elu,
+    "selu": _selu,
+    "pow_slope": _pow_slope,
+    "xlogy": _unless_zero(0, lambda c, x, y: x * FUNCTIONS["log"](c.f, y)),
+    "xlog1py": _unless_zero(0, lambda c, x, y: x * FUNCTIONS["log1p"](c.f, y)),
     "where": lambda c, condition, x, y: c.f.where(condition, x, y),
     "cast": _cast,
 }
@@ -272,9 +305,12 @@ KINDS = {
     "truncatemod": INTEGERS,
     "floormod": INTEGERS,
     "relu6": FLOATS,
+    "pow_slope": FLOATS,
+    **dict.fromkeys(FUNCTIONS, FLOATS),
 }
+RULES |= {name: _function(name) for name in FUNCTIONS if name not in RULES}
 
 # Ops that may find an error while they run.
-FAILING = {"floordiv", "floormod", "truncatediv", "truncatemod"}
+FAILING = {"check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
 
 __all__ = ["Call", "FAILING", "FLOATS", "INTEGERS", "MACHINE", "RULES", "is_scalar"]
