@@ -37,6 +37,10 @@ def _checked(x, *, limit, op, message):
 CHECK_RANGE = Internal("check_range", _checked, lambda x, **attrs: x)
 
 
+# The same elements in memory of their own: never taken out of a graph.
+COPY = Internal("copy", lambda x: x, lambda x: x)
+
+
 def check_range(builder, x, limit, op, message, line=None):
     """`x` by way of a check that its elements are in [0, limit).
 
@@ -49,4 +53,4 @@ def check_range(builder, x, limit, op, message, line=None):
     return builder.add(CHECK_RANGE, (x,), {"limit": limit, "op": op, "message": message}, line)[0]
 
 
-__all__ = ["CHECK_RANGE", "Internal", "check_range"]
+__all__ = ["CHECK_RANGE", "COPY", "Internal", "check_range"]

@@ -6,7 +6,7 @@ The order in which a reduction adds up depends on its shape and the vector width
 from tapeflow.compile.affine import coefficient
 from tapeflow.compile.evaluate import Evaluator, combine, identity
 from tapeflow.compile.expr import parts
-from tapeflow.compile.scalars import MACHINE
+from tapeflow.compile.scalars import FAILING, MACHINE
 from tapeflow.compile.text import I64, INDEX, PTR
 
 # One operation on one element takes about this long (ns), and moving a byte: what the cut into tiles is reckoned by.
@@ -39,7 +39,6 @@ class Kernel:
         dims: the sizes of the loops; axes: the reduced ones, empty if none.
         members: the values, in an order in which they can be computed.
         dtypes: the dtype of each operand in memory.
-        checks: messages of the run-time errors that it may find; None until it is written.
     """
 
     def __init__(self, dims, axes, members, dtypes):
@@ -54,6 +53,11 @@ class Kernel:
         """What equal kernels have in common."""
         members = tuple([(m.kind, m.expr, m.combine, tuple(m.stores)) for m in self.members])
         return (self.dims, tuple(sorted(self.axes)), members, tuple([d.name for d in self.dtypes]))
+
+    @property
+    def may_fail(self):
+        """Whether it may find an error while it runs."""
+        return any(x.op in FAILING for x in self._expressions())
 
     # Loops
 

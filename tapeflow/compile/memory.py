@@ -33,6 +33,10 @@ class Arena:
         self.size = offset + count
         return offset
 
+    def shrink(self, size):
+        """Forget what was taken since the block had `size` bytes; nothing was given back in between."""
+        self.size = min(size, self.size)
+
     def give_back(self, offset, count):
         """Let the place be used again."""
         self._insert(offset, -(-max(count, 1) // ALIGN) * ALIGN)

@@ -1,8 +1,10 @@
 """The plan of a graph: its steps in order, where every value lives, and which of them become one native function."""
 
+from tapeflow.compile.control import Nested, State, with_states
 from tapeflow.compile.group import Grouping
 from tapeflow.compile.kernels import kernel_of
 from tapeflow.compile.memory import Arena, bytes_of
+from tapeflow.compile.pipeline import run_passes
 from tapeflow.compile.rebuild import operands
 from tapeflow.compile.scalars import MACHINE
 from tapeflow.core.tensor import Tensor
@@ -51,12 +53,30 @@ class Place:
         self.offset = offset
 
 
+class Borrowed:
+    """A place that the plan around a nested plan has."""
+
+    __slots__ = ("key", "plan")
+
+    def __init__(self, plan, key):
+        self.plan = plan
+        self.key = key
+
+
+class Unfit(Exception):
+    """A nested graph needs Python, so whatever runs it does."""
+
+
 class Plan:
     """What a graph of known shapes is compiled to, up to the machine code.
 
-    Attributes:
+    Args:
         graph: the graph, after all passes.
-        steps: `Loops`, `Copy`, `Host`, in the order in which they run.
+        around: the plan of the graph around a nested one, or None.
+        borrowed: for a nested graph: a key of `around` for the id of each of its inputs and states.
+
+    Attributes:
+        steps: `Loops`, `Copy`, `Nested`, `Host`, in the order in which they run.
         places: key -> `Place`. Keys are ("value", id), ("output", number), ("variable", id).
         slots: how many slots the table has.
         arena: the bytes of the arena.
@@ -64,10 +84,15 @@ class Plan:
         inputs: for each graph input its `Place`, None where no native code reads it.
         outputs: for each graph output how it is returned (`Output`).
         variables: `Held` variables that the graph reads or writes.
+        chunk: where the arena of a nested plan begins in that of the plan around it.
     """
 
-    def __init__(self, graph):
+    def __init__(self, graph, around=None, borrowed=None):
         self.graph = graph
+        self.around = around
+        self.root = self if around is None else around.root
+        self.borrowed = borrowed or {}
+        self.chunk = 0
         self.grouping = Grouping(graph, lambda node: False)
         self.reader = self.grouping.reader
         self.places = {}
@@ -83,9 +108,21 @@ class Plan:
 
     # Fixed places: inputs, constants, variables, outputs
 
+    @property
+    def base(self):
+        """Where its arena begins in that of the outermost plan."""
+        return self.chunk + (0 if self.around is None else self.around.base)
+
+    def locate(self, key):
+        """(slot, offset from what the slot points to) of a key."""
+        place = self.places[key]
+        if isinstance(place, Borrowed):
+            return place.plan.locate(place.key)
+        return place.slot, place.offset + (self.base if place.slot == ARENA else 0)
+
     def _slot(self):
-        self.slots += 1
-        return Place(self.slots - 1)
+        self.root.slots += 1
+        return Place(self.root.slots - 1)
 
     def _home(self, value):
         """A place of its own for a value: a slot for an array, a cell of the arena for a scalar."""
@@ -95,7 +132,10 @@ class Plan:
         graph = self.graph
         self.inputs = []
         for x in graph.inputs:
-            self.inputs.append(self._place_of(x) if x._dtype in MACHINE and x.dims is not None else None)
+            if self.around is not None:
+                self.places["value", id(x)] = Borrowed(self.around, self.borrowed[id(x)])
+            else:
+                self.inputs.append(self._place_of(x) if _is_plain(x) else None)
         self._fix_variables()
         self._fix_outputs()
 
@@ -114,14 +154,21 @@ class Plan:
             value = node.outputs[0]
             held = self.variables.get(id(variable))
             if held is None:
-                if value._dtype not in MACHINE or value.dims is None or None in value.dims:
+                if not _is_plain(value):
                     continue
-                held = self.variables[id(variable)] = Held(variable, self._home(value), value)
+                held = self.variables[id(variable)] = Held(variable, self._variable_place(variable, value), value)
                 self.places["variable", id(variable)] = held.place
             if node.op.name == "update_variable":
                 held.written = True
                 held.line = node.line
             self.places["value", id(value)] = held.place
+
+    def _variable_place(self, variable, value):
+        if self.around is None:
+            return self._home(value)
+        if id(variable) not in self.borrowed:
+            raise Unfit  # a real variable: Python looks after those
+        return Borrowed(self.around, self.borrowed[id(variable)])
 
     def _fix_outputs(self):
         """Arrays that are returned are made anew for every run; native code writes right into them."""
@@ -142,7 +189,10 @@ class Plan:
         for group in self.grouping.groups:
             if group.anchor is None:
                 kernel, keys = kernel_of(group, self.reader, lambda value, group=group: self._targets(value, group))
-                steps.append(Loops(group, kernel, keys))
+                step = Loops(group, kernel, keys)
+                if kernel.may_fail:
+                    step.failures = self.root._arena.take(16)
+                steps.append(step)
             else:
                 steps += self._opaque_steps(group.anchor.node)
         return steps
@@ -188,7 +238,49 @@ class Plan:
                     return []
                 target = ("variable", id(variable))
                 return [Copy(self.key_of(value), target, bytes_of(value))]
+            case "while_loop" | "switch" if all(map(_is_plain, (*node.inputs, *node.outputs))):
+                nested = self._nested(node)
+                if nested is not None:
+                    return [nested]
+        if self.around is not None:
+            raise Unfit
         return [Host(node)]
+
+    def _nested(self, node):
+        """The `Nested` step of a loop or a choice; None where a part of it needs Python."""
+        operands = [self.key_of(x) for x in node.inputs]
+        results = [("value", id(x)) for x in node.outputs]
+        slots, constants, size = self.root.slots, dict(self.root.constants), self.root._arena.size
+        try:
+            plan_parts = self._plan_loop if node.op.name == "while_loop" else self._plan_switch
+            return Nested(node, plan_parts(node.attrs, node, operands, results), operands, results)
+        except Unfit:
+            self.root.slots, self.root.constants = slots, constants
+            self.root._arena.shrink(size)
+            return None
+
+    def _plan_loop(self, attrs, node, operands, results):
+        count = attrs["count"]
+        states = [State(x._spec, f"state {k}") for k, x in enumerate(node.outputs)]
+        plans = []
+        for graph, writes in ((attrs["cond"], None), (attrs["body"], states)):
+            graph = run_passes(with_states(graph, states, writes))
+            borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
+            borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[count:], strict=True))
+            plans.append(Plan(graph, self, borrowed))
+        return plans
+
+    def _plan_switch(self, attrs, node, operands, results):
+        states = [State(x._spec, f"result {k}") for k, x in enumerate(node.outputs)]
+        plans = []
+        for branch in attrs["branches"]:
+            if any(x.spec != state.spec for x, state in zip(branch.outputs, states, strict=True)):
+                raise Unfit
+            graph = run_passes(with_states(branch, (), states))
+            borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
+            borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[1:], strict=True))
+            plans.append(Plan(graph, self, borrowed))
+        return plans
 
     def key_of(self, value):
         """The key of a value that native code reads; constants get their slot here."""
@@ -219,8 +311,10 @@ class Plan:
                 else:
                     self.places[key] = Place(ARENA, self._arena.take(bytes_of(value)))
                     taken[key] = value
-            if isinstance(step, Loops) and step.failures is None:
-                step.failures = self._arena.take(16)
+            if isinstance(step, Nested):
+                chunk = self._arena.take(step.bytes)
+                step.settle(chunk)
+                self._arena.give_back(chunk, step.bytes)
             for key in [k for k in taken if last[k] == number]:
                 self._arena.give_back(self.places[key].offset, bytes_of(taken.pop(key)))
 
@@ -237,7 +331,7 @@ class Plan:
         import numpy as np
 
         place = self._slot()
-        self.constants[place.slot] = np.ascontiguousarray(value._value)
+        self.root.constants[place.slot] = np.ascontiguousarray(value._value)
         self.places[key] = place
 
 

@@ -7,11 +7,10 @@ import numpy as np
 from tapeflow.base.errors import invalid
 from tapeflow.compile.internal import Internal
 from tapeflow.compile.jit import compile_text
-from tapeflow.compile.loops import write_kernel
-from tapeflow.compile.plan import ARENA, Copy, Plan
+from tapeflow.compile.plan import ARENA, Plan
 from tapeflow.compile.rebuild import has_tensors
 from tapeflow.compile.specialise import naming_line
-from tapeflow.compile.text import INDEX, PTR, Module
+from tapeflow.compile.write import Stretch, write
 from tapeflow.core.primitive import bind
 from tapeflow.core.state import paused, tracing
 from tapeflow.core.tensor import Tensor, wrap
@@ -34,21 +33,13 @@ if address(_probe) != _probe.ctypes.data:  # another layout of NumPy's objects
         return array.ctypes.data
 
 
-class Stretch:
-    """Native steps in a row."""
-
-    def __init__(self, name):
-        self.name = name
-        self.steps = []
-
-
 class Program:
     """A compiled graph for one set of input shapes."""
 
     def __init__(self, graph):
         self.plan = plan = Plan(graph)
         self.parts = self._split()
-        self.text = self._write()
+        self.text, self.messages = write([part for part in self.parts if isinstance(part, Stretch)], plan)
         self.code = compile_text(self.text, [p.name for p in self.parts if isinstance(p, Stretch)]) if self.text else None
         for part in self.parts:
             if isinstance(part, Stretch):
@@ -67,47 +58,6 @@ class Program:
                 parts.append(Stretch(f"step{len(parts)}"))
             parts[-1].steps.append(step)
         return parts
-
-    # Code
-
-    def _write(self):
-        stretches = [part for part in self.parts if isinstance(part, Stretch)]
-        if not stretches:
-            return ""
-        module = Module()
-        self.messages = {}
-        for stretch in stretches:
-            most = max([len(step.keys) + 1 for step in stretch.steps])
-            with module.function(stretch.name, [("table", PTR)]) as f:
-                operands = f.stack(8 * most)
-                arena = f.load(f.arguments[0], PTR)
-                for step in stretch.steps:
-                    self._write_step(module, f, arena, operands, step)
-        return str(module)
-
-    def _write_step(self, module, f, arena, operands, step):
-        pointers = [self._pointer(f, arena, self.plan.places[key]) for key in step.keys]
-        if isinstance(step, Copy):
-            f.copy(pointers[1], pointers[0], step.count)
-            return
-        name, tiles, messages = module.once(step.kernel.key, lambda: self._kernel(module, step.kernel))
-        if messages:
-            pointers.append(arena + step.failures)
-            self.messages[step.failures] = messages
-        for i, pointer in enumerate(pointers):
-            f.store(pointer, operands + 8 * i)
-        with f.loop(0, tiles) as loop:
-            f.call(name, None, operands, f.index(loop.index))
-
-    def _kernel(self, module, kernel):
-        name = module.fresh("kernel")
-        tiles, messages = write_kernel(module, kernel, name)
-        return name, tiles, messages
-
-    def _pointer(self, f, arena, place):
-        if place.slot == ARENA:
-            return arena + place.offset
-        return f.load(f.arguments[0] + 8 * place.slot, PTR)
 
     # Running
 
@@ -306,9 +256,8 @@ class Frame:
         for offset, messages in self.program.messages.items():
             cells = self.arena[offset : offset + 16].view(np.int64)
             if cells[0]:
-                position, message = messages[cells[0] - 1]
+                node, message = messages[cells[0] - 1]
                 cells[0] = 0
-                node = self.program.plan.graph.nodes[position]
                 message = message.replace("{value}", str(cells[1]))
                 raise invalid(node.attrs.get("op", node.op.name), message + (f"\n  at {node.line}" if node.line else ""))
 

@@ -238,6 +238,7 @@ def _check_range(c, x):
 
 RULES = {
     "check_range": _check_range,
+    "copy": lambda c, x: x,
     "add": lambda c, x, y: x + y,
     "sub": lambda c, x, y: x - y,
     "mul": lambda c, x, y: x * y,

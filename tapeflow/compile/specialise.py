@@ -31,7 +31,30 @@ def _specialised(builder, node, inputs, attrs):
     if node.op.name == "shape" and (dims := inputs[0].dims) is not None and None not in dims:
         return (wrap(np.array(dims, attrs.get("dtype", node.outputs[0]._dtype).numpy_dtype)),)
     with naming_line(node):
+        nested = NESTED.get(node.op.name)
+        if nested is not None and all(x.dims is not None and None not in x.dims for x in inputs):
+            attrs = nested(inputs, attrs) or attrs
         return builder.add(node.op, inputs, attrs, node.line)
+
+
+def specialised_loop(inputs, attrs):
+    """The attrs of a `while_loop` with graphs for the shapes of its operands; None where the shapes change from turn to turn."""
+    specs = [x.spec for x in inputs]
+    body = specialise(attrs["body"], specs)
+    count = attrs["count"]
+    if [x.spec for x in body.outputs[:count]] != specs[:count]:
+        return None
+    body.outputs = body.outputs[:count]
+    return {**attrs, "body": body, "cond": specialise(attrs["cond"], specs)}
+
+
+def specialised_switch(inputs, attrs):
+    """The attrs of a `switch` with branches for the shapes of its operands."""
+    specs = [x.spec for x in inputs[1:]]
+    return {**attrs, "branches": tuple([specialise(branch, specs) for branch in attrs["branches"]])}
+
+
+NESTED = {"while_loop": specialised_loop, "switch": specialised_switch}
 
 
 def fold(graph):
