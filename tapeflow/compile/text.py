@@ -47,6 +47,11 @@ class Type:
         return type_of(element.name, self.lanes)
 
     @property
+    def scalar(self):
+        """The type of one element."""
+        return self if self.lanes == 1 else type_of(self.name)
+
+    @property
     def bytes(self):
         """The size of one element in memory."""
         return max(1, self.bits // 8)
@@ -62,10 +67,15 @@ class Type:
     __repr__ = __str__
 
 
-@functools.cache
+_types: dict[tuple, Type] = {}
+
+
 def type_of(name, lanes=1):
-    """The one `Type` of a name and a number of lanes."""
-    return Type(name, lanes)
+    """The one `Type` of a name and a number of lanes: types are compared by identity."""
+    found = _types.get((name, lanes))
+    if found is None:
+        found = _types[name, lanes] = Type(name, lanes)
+    return found
 
 
 I1, I8, I16, I32, I64 = (type_of(f"i{bits}") for bits in (1, 8, 16, 32, 64))
@@ -412,6 +422,13 @@ class Function:
         """The vector 0, 1, 2, ... of a type."""
         numbers = ", ".join(f"{type.element} {literal(type.vector(1), lane)}" for lane in range(type.lanes))
         return Value(self, type, f"<{numbers}>") if type.lanes > 1 else self.constant(type, 0)
+
+    def any(self, mask):
+        """Whether a comparison holds in any lane, as a scalar."""
+        if mask.type.lanes == 1:
+            return mask
+        bits = type_of(f"i{mask.type.lanes}")
+        return self.emit(bits, f"bitcast {mask!r} to {bits}").differs(0)
 
     def reduce(self, a, combine):
         """All lanes combined into a scalar, halves first: the order is the same on every host of one vector width."""
