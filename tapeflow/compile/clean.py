@@ -67,7 +67,7 @@ def node_key(op, inputs, attrs):
 
 def tensor_key(x):
     """What equal tensors have in common: identity, or the value of a small constant."""
-    if x.__class__ is Tensor and x._value.dtype != object and x._value.size <= 64:
+    if x.__class__ is Tensor and x._dtype.numpy_dtype not in (None, object) and x._value.size <= 64:
         return (x._dtype.name, x._value.shape, np.ascontiguousarray(x._value).tobytes())
     return id(x)
 

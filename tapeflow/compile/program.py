@@ -159,6 +159,7 @@ class Frame:
             if output.place is not None and output.place.slot != ARENA and output.number not in fresh:
                 array = fresh[output.number] = np.empty(output.value.dims, output.value._dtype.numpy_dtype)
                 self.table[output.place.slot] = address(array)
+                self.values[id(output.value)] = array
         return fresh
 
     def _collect(self, fresh):
