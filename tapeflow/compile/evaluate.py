@@ -60,6 +60,7 @@ class Evaluator:
         self.dtypes = dtypes
         self.fail = fail
         self.bound = {}
+        self.shift = {}
         self.copies = range(1)
         self.active = None
         self._known = [{}]
@@ -67,10 +68,19 @@ class Evaluator:
     # Scopes
 
     @contextlib.contextmanager
-    def scope(self, bound, copies=None, active=None):
-        """Within the context more loop variables have values; what is computed is known only there."""
-        before = self.bound, self.copies, self.active
+    def scope(self, bound, copies=None, active=None, shift=None):
+        """Within the context more loop variables have values; what is computed is known only there.
+
+        Args:
+            bound: the value of each loop variable that gets one.
+            copies: how many vectors are computed side by side; None leaves it as it is.
+            active: with `copies`: how many lanes are turns of the loop, None for all.
+            shift: numbers to add to the values that variables have.
+        """
+        before = self.bound, self.copies, self.active, self.shift
         self.bound = {**self.bound, **bound}
+        if shift is not None:
+            self.shift = shift
         if copies is not None:
             self.copies, self.active = range(copies), active
         self._known.append({})
@@ -78,7 +88,7 @@ class Evaluator:
             yield
         finally:
             self._known.pop()
-            self.bound, self.copies, self.active = before
+            self.bound, self.copies, self.active, self.shift = before
 
     def _find(self, key):
         for known in reversed(self._known):
@@ -90,9 +100,9 @@ class Evaluator:
         self._known[-1][key] = value
         return value
 
-    def hoist(self, exprs):
-        """Compute now whatever parts of `exprs` depend on the present loops only, before an inner loop begins."""
-        bits = sum(1 << v for v in self.bound)
+    def hoist(self, exprs, bits=None):
+        """Compute now whatever parts of `exprs` depend on the present loops only (or on those in `bits`), before an inner loop."""
+        bits = sum(1 << v for v in self.bound) if bits is None else bits
         seen = set()
 
         def visit(expr):
@@ -199,7 +209,7 @@ class Evaluator:
 
     def _scalar(self, form, u):
         """The value of a form at the first lane, as an int or an index value."""
-        total = form[0]
+        total = form[0] + sum(c * self.shift.get(v, 0) for v, c in form[1])
         for v, c in form[1]:
             number = self.bound[v]
             if v == self.vector and u:
@@ -250,7 +260,7 @@ class Evaluator:
         size = self.dtypes[operand].size
         pointer = self._row_pointer(operand, form)
         step = 0 if self.vector is None else coefficient(form, self.vector)
-        offset = form[0] * size
+        offset = (form[0] + sum(c * self.shift.get(v, 0) for v, c in form[1])) * size
         if step:
             pointer = pointer + self.bound[self.vector] * (step * size)
             offset += u * self.lanes * step * size

@@ -9,7 +9,7 @@ from tapeflow.compile.affine import ZERO, add, constant, rename, size, strides_o
 from tapeflow.compile.expr import MustStore, Reader, loads
 from tapeflow.compile.rebuild import operands
 from tapeflow.compile.scalars import MACHINE, is_scalar
-from tapeflow.compile.views import RESHAPES, VIEWS, axes_of, pieces
+from tapeflow.compile.views import PADS, RESHAPES, VIEWS, axes_of, pieces
 from tapeflow.core.tensor import Tensor
 
 REDUCERS = {"sum", "prod", "max", "min", "all", "any"}
@@ -62,11 +62,18 @@ class Root:
 
 
 class Opaque:
-    """A node that is no loop of ours: a library call, or its own NumPy kernel."""
+    """A node that is no loop of ours: a library call, or its own NumPy kernel.
 
-    def __init__(self, node, position):
+    Attributes:
+        operands: how a library call reads its operands where they stand, as the library says; None for a NumPy kernel.
+        reads: the ids of the values in memory that it reads.
+    """
+
+    def __init__(self, node, position, operands, reads):
         self.node = node
         self.position = position
+        self.operands = operands
+        self.reads = reads
 
 
 class Group:
@@ -108,16 +115,17 @@ class Grouping:
         groups: in an order in which they can run.
     """
 
-    def __init__(self, graph, is_native):
-        """`is_native(node)`: whether a library node may be the anchor of an epilogue."""
+    def __init__(self, graph, library):
+        """`library(node)`: the `Library` that has code for a node, or None."""
         self.graph = graph
+        self.library = library
         self.producers = {id(out): node for node in graph.nodes for out in node.outputs}
         self.positions = {id(node): i for i, node in enumerate(graph.nodes)}
         self.stored = {id(x) for x in graph.inputs}
         self.reader = Reader(self.producers, self.stored, self.positions)
         self._choose_stored()
         self.items = self._make_items()
-        self.groups = merge(self, is_native)
+        self.groups = merge(self)
 
     # What is stored
 
@@ -130,8 +138,11 @@ class Grouping:
             kind = kind_of(node)
             if kind in ("opaque", "pieces", "reduce"):
                 self.stored.update(id(out) for out in node.outputs)
+                strided = kind == "opaque" and self.library(node) is not None
                 for x in operands(node) if kind == "opaque" else node.inputs:
-                    if kind == "opaque":
+                    if strided:
+                        self._need(self._behind_views(x))
+                    elif kind == "opaque":
                         self._need(x)
                     else:
                         users.setdefault(id(x), set()).add(id(node))
@@ -154,6 +165,15 @@ class Grouping:
                 return
             x = node.inputs[0]
 
+    def _behind_views(self, x):
+        """The value that `x` is a view of: a library reads through strides."""
+        while x.__class__ is not Tensor and id(x) not in self.stored:
+            node = self.producers.get(id(x))
+            if node is None or kind_of(node) != "view" or node.op.name == "fill" or node.op.name in PADS:
+                break
+            x = node.inputs[0]
+        return x
+
     # Roots
 
     def _make_items(self):
@@ -169,7 +189,7 @@ class Grouping:
     def _items_of(self, position, node):
         match kind_of(node):
             case "opaque":
-                yield Opaque(node, position)
+                yield self._opaque(position, node)
             case "reduce":
                 yield self._reduction(position, node)
             case "pieces":
@@ -179,6 +199,14 @@ class Grouping:
                     if id(out) in self.stored:
                         sizes, index = loops_of(out.dims)
                         yield Root(out, sizes, self.reader.element(out, index, sizes, inside=True), position, node)
+
+    def _opaque(self, position, node):
+        library = self.library(node)
+        if library is None:
+            reads = {id(self.reader.base(x)) for x in operands(node) if x.__class__ is not Tensor}
+            return Opaque(node, position, None, reads)
+        found = library.operands(node, self.reader)
+        return Opaque(node, position, found, {id(x.value) for x in found if x.value.__class__ is not Tensor})
 
     def _reduction(self, position, node):
         x = node.inputs[0]
@@ -227,9 +255,9 @@ def _known(x):
 # Merging
 
 
-def merge(grouping, is_native):
+def merge(grouping):
     """Groups of the items: first what follows a library call joins it, then producers and consumers, then what shares reads."""
-    board = _Board(grouping, is_native)
+    board = _Board(grouping)
     for phase in (board.join_anchors, board.join_consumers, board.join_sharers):
         phase()
     grouping.in_place = board.in_place
@@ -239,7 +267,7 @@ def merge(grouping, is_native):
 class _Board:
     """All groups while they are being merged, and the order that data imposes on them."""
 
-    def __init__(self, grouping, is_native):
+    def __init__(self, grouping):
         self.grouping = grouping
         self.by_number = {}
         self.owner = {}  # id of a stored value -> the groups that write it (several for the pieces of one)
@@ -248,9 +276,10 @@ class _Board:
             self.by_number[number] = group
             if isinstance(item, Opaque):
                 group.anchor = item
-                group.reads = {id(grouping.reader.base(x)) for x in operands(item.node) if x.__class__ is not Tensor}
+                group.reads = set(item.reads)
                 group.writes = {id(out) for out in item.node.outputs}
-                group.is_open = is_native(item.node)
+                library = grouping.library(item.node)
+                group.is_open = library is not None and library.takes_epilogue(item.node)
                 if group.is_open:
                     group.dims, _ = loops_of(item.node.outputs[0].dims)
             else:
@@ -421,7 +450,7 @@ class _Board:
             old = self.olds.get(id(root.value))
             if old is not None:
                 level[old] = level[id(root.value)]
-                if anchor is not None and old in self.anchor_reads(anchor):
+                if anchor is not None and old in anchor.reads:
                     return False
         for root, names in members:
             computed_on_row = is_row(root, dims, axes) and root.axes is None
@@ -432,10 +461,6 @@ class _Board:
                 if rename(x.data[1], names) != place or (computed_on_row and place != rows):
                     return False
         return True
-
-    def anchor_reads(self, anchor):
-        """The ids of the values that a library call reads."""
-        return {id(self.grouping.reader.base(x)) for x in anchor.node.inputs if x.__class__ is not Tensor}
 
     def ordered(self):
         """The groups in an order that the data allows, as near to the program's as may be."""

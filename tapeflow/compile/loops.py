@@ -132,12 +132,12 @@ class Kernel:
 
 
 def write_kernel(module, kernel, name):
-    """Add a function `name(ptr operands, i64 tile)` that runs one tile of a kernel; returns (number of tiles, messages of its errors)."""
+    """Add a function `name(ptr operands, i64 tile, ptr scratch)` that runs one tile of a kernel; returns (number of tiles, messages of its errors)."""
     lanes = kernel.lanes(module.target)
     turns, tiles = kernel.tiling(lanes)
-    arguments = [("operands", PTR), ("tile", INDEX)]
+    arguments = [("operands", PTR), ("tile", INDEX), ("scratch", PTR)]
     with module.function(name, arguments, internal=True, attributes="nounwind noinline") as f:
-        operands, tile = f.arguments
+        operands, tile, _ = f.arguments
         pointers = [f.load(operands + 8 * i, PTR) for i in range(len(kernel.dtypes))]
         failures = Failures(operands, len(kernel.dtypes))
         _Writer(f, kernel, lanes, pointers, failures).write(tile, turns, tiles)

@@ -3,13 +3,15 @@
 from tapeflow.compile.control import Nested, State, with_states
 from tapeflow.compile.group import Grouping
 from tapeflow.compile.kernels import kernel_of
+from tapeflow.compile.library import library
 from tapeflow.compile.memory import Arena, bytes_of
 from tapeflow.compile.pipeline import run_passes
 from tapeflow.compile.rebuild import operands
 from tapeflow.compile.scalars import MACHINE
 from tapeflow.core.tensor import Tensor
 
-ARENA = 0  # the slot of the pointer table that has the arena's address
+# Slots of the pointer table: the arena, and memory that library calls work in, one after another.
+ARENA, WORKSPACE, SCRATCH = range(3)
 
 
 class Loops:
@@ -93,10 +95,10 @@ class Plan:
         self.root = self if around is None else around.root
         self.borrowed = borrowed or {}
         self.chunk = 0
-        self.grouping = Grouping(graph, lambda node: False)
+        self.grouping = Grouping(graph, library)
         self.reader = self.grouping.reader
         self.places = {}
-        self.slots = 1
+        self.slots = SCRATCH + 1
         self.constants = {}
         self._arena = Arena()
         self.values = {id(x): x for node in graph.nodes for x in node.outputs}
@@ -193,6 +195,11 @@ class Plan:
                 if kernel.may_fail:
                     step.failures = self.root._arena.take(16)
                 steps.append(step)
+            elif group.anchor.operands is not None:
+                targets = lambda value, group=group: self._targets(value, group)  # noqa: E731
+                steps.append(library(group.anchor.node).step(group, self.reader, targets))
+                for x in group.anchor.operands:
+                    self.values[id(x.value)] = x.value
             else:
                 steps += self._opaque_steps(group.anchor.node)
         return steps
@@ -367,4 +374,4 @@ class Held:
         self.line = None
 
 
-__all__ = ["ARENA", "Copy", "Held", "Host", "Loops", "Output", "Place", "Plan"]
+__all__ = ["ARENA", "SCRATCH", "WORKSPACE", "Copy", "Held", "Host", "Loops", "Output", "Place", "Plan"]

@@ -7,7 +7,7 @@ import numpy as np
 from tapeflow.base.errors import invalid
 from tapeflow.compile.internal import Internal
 from tapeflow.compile.jit import compile_text
-from tapeflow.compile.plan import ARENA, Plan
+from tapeflow.compile.plan import ARENA, SCRATCH, WORKSPACE, Plan
 from tapeflow.compile.rebuild import has_tensors
 from tapeflow.compile.specialise import naming_line
 from tapeflow.compile.write import Stretch, write
@@ -33,19 +33,26 @@ if address(_probe) != _probe.ctypes.data:  # another layout of NumPy's objects
         return array.ctypes.data
 
 
+def aligned(count):
+    """So many bytes, all 0, at the start of a cache line."""
+    block = np.zeros(count + ALIGN, np.uint8)
+    start = -address(block) % ALIGN
+    return block[start : start + count]
+
+
 class Program:
     """A compiled graph for one set of input shapes."""
 
     def __init__(self, graph):
         self.plan = plan = Plan(graph)
         self.parts = self._split()
-        self.text, self.messages = write([part for part in self.parts if isinstance(part, Stretch)], plan)
+        self.written = write([part for part in self.parts if isinstance(part, Stretch)], plan)
+        self.text = self.written.text
         self.code = compile_text(self.text, [p.name for p in self.parts if isinstance(p, Stretch)]) if self.text else None
         for part in self.parts:
             if isinstance(part, Stretch):
                 part.call = self.code.function(part.name, ctypes.c_void_p)
         self._frames = []
-        self.written = [held for held in plan.variables.values() if held.written]
 
     def _split(self):
         """The steps as stretches of native ones and single Python ones."""
@@ -82,11 +89,11 @@ class Frame:
     def __init__(self, program):
         self.program = program
         plan = program.plan
-        block = np.zeros(plan.arena + ALIGN, np.uint8)
-        start = -address(block) % ALIGN
-        self.arena = block[start : start + plan.arena]
+        self.arena = aligned(plan.arena)
+        self.work = [aligned(program.written.workspace), aligned(program.written.scratch)]
         self.table = np.zeros(plan.slots, np.int64)
-        self.table[ARENA] = address(block) + start
+        self.table[ARENA] = address(self.arena)
+        self.table[WORKSPACE], self.table[SCRATCH] = map(address, self.work)
         for slot, array in plan.constants.items():
             self.table[slot] = address(array)
         self.pointer = address(self.table)
@@ -254,7 +261,7 @@ class Frame:
     # Errors
 
     def _raise_failures(self):
-        for offset, messages in self.program.messages.items():
+        for offset, messages in self.program.written.messages.items():
             cells = self.arena[offset : offset + 16].view(np.int64)
             if cells[0]:
                 node, message = messages[cells[0] - 1]
