@@ -55,3 +55,37 @@ class Guarded:
         self.array = np.frombuffer(self._map, array.dtype, array.size, offset).reshape(array.shape)
         self.array[...] = array
         self.address = start + offset
+
+
+def serial_driver(module, kernels):
+    """Write `run(table, scratch)`, which calls every tile of some kernels one after another."""
+    with module.function("run", [("table", PTR), ("scratch", PTR)]) as f:
+        table, scratch = f.arguments
+        for kernel in kernels:
+            for function, tiles in kernel.phases:
+                with f.loop(0, tiles) as loop:
+                    f.call(function, None, table, f.index(loop.index), scratch)
+
+
+def run_kernel(write, buffers, dtype, at_end=True):
+    """Write a kernel, and run it on buffers between guard pages.
+
+    Args:
+        write: `write(module)` gives the `Kernel`; its slots are the buffers in their order, then the workspace.
+        buffers: arrays; a kernel may change them.
+        dtype: of scratch memory and workspace, which are filled with nan.
+        at_end: whether the guard page follows each buffer, or goes before it.
+
+    Returns:
+        the arrays afterwards.
+    """
+    module = Module()
+    kernel = write(module)
+    serial_driver(module, [kernel])
+    code = compile_text(str(module), ["run"])
+    size = np.dtype(dtype).itemsize
+    spare = [np.full(max(1, -(-count // size)), np.nan, dtype) for count in (kernel.workspace, kernel.scratch)]
+    guarded = [Guarded(array, at_end) for array in (*buffers, *spare)]
+    table = (ctypes.c_uint64 * len(guarded))(*[item.address for item in guarded])
+    code.function("run", POINTER, POINTER)(ctypes.addressof(table), guarded[-1].address)
+    return [item.array.copy() for item in guarded[: len(buffers)]]

@@ -406,7 +406,9 @@ class Function:
         """A vector of chosen lanes of two vectors, counted through; `b` may be None."""
         type = a.type.vector(len(lanes))
         chosen = "<" + ", ".join(f"i32 {lane}" for lane in lanes) + ">"
-        return self.emit(type, f"shufflevector {a!r}, {a.type} {b or 'poison'}, <{len(lanes)} x i32> {chosen}")
+        return self.emit(
+            type, f"shufflevector {a!r}, {a.type} {'poison' if b is None else b}, <{len(lanes)} x i32> {chosen}"
+        )
 
     def lane(self, a, number):
         """One lane as a scalar."""
