@@ -30,7 +30,7 @@ class Structured(Primitive):
     """
 
     def __init__(self, name, kernel, infer, *, again, **rules):
-        super().__init__(name, kernel, infer, multiple=True, partial=True, uniform=False, samples=lambda: [], **rules)
+        super().__init__(name, kernel, infer, multiple=True, partial=True, uniform=False, **rules)
         self.again = again
 
 

@@ -217,12 +217,7 @@ class Function:
             raise
         finally:
             state.creators = creators
-        specs = call.rebuilt(
-            [
-                TensorSpec(TensorShape(spec.shape), spec.dtype, label)
-                for spec, label in zip(call.specs(dims), self._labels(call), strict=True)
-            ]
-        )
+        specs = call.described(dims, self._labels(call))
         return ConcreteFunction(f"__inference_{name}_{_number()}", close([pair])[0], call, specs, self._signature)
 
     def _features(self):
