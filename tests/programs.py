@@ -77,7 +77,8 @@ def _while(values, count, index, body):
     def step(i, x):
         return i + 1, run(body, [*values, x])
 
-    return tf.while_loop(lambda i, x: i < count, step, (tf.constant(0), _pick(values, index)))[1]
+    shapes = (tf.TensorShape([]), tf.TensorShape([None]))  # an argument's length may be unknown where the variable's is known
+    return tf.while_loop(lambda i, x: i < count, step, (tf.constant(0), _pick(values, index)), shape_invariants=shapes)[1]
 
 
 def _switch(values, index, *branches):

@@ -42,7 +42,7 @@ def derivatives(function, w):
 
 
 @given(programs.programs())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_every_mode_agrees(program):
     function, w = function_of(program)
     found = {name: derivatives(mode, w) for name, mode in modes(function).items()}
