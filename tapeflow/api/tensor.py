@@ -20,7 +20,8 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.core.convert import convert_to_tensor, operand
 from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.primitive import NO_ATTRS, P, bind
-from tapeflow.core.state import busy_threads, state
+from tapeflow.core.record import note
+from tapeflow.core.state import ongoing, state
 from tapeflow.core.tensor import Tensor, ndarray, new_tensor, wrap
 from tapeflow.core.variable import Variable
 
@@ -47,20 +48,21 @@ def _binary(name):
             other = convert(other, self)
             if other is NotImplemented:
                 return other
-        # `bind`, unrolled for two eager tensors of one dtype while nothing records; whatever else is, is bind's (a tensor
-        # that has no value yet raises when it is asked for it).
-        if not busy_threads:
-            dtype = self._dtype
-            if other._dtype is dtype and accepts & dtype.bit:
-                try:
-                    value = op.kernel(self._value, other._value)
-                except Exception:
-                    return bind(op, (self, other), NO_ATTRS)
-                result = new_tensor(Tensor)
-                result._value = value
-                result._dtype = dtype
-                result._mark = None
-                return result
+        # `bind`, unrolled for two eager tensors of one dtype; whatever else is, is bind's (a tensor that has no value yet
+        # raises when it is asked for it).
+        dtype = self._dtype
+        if other._dtype is dtype and accepts & dtype.bit:
+            try:
+                value = op.kernel(self._value, other._value)
+            except Exception:
+                return bind(op, (self, other), NO_ATTRS)
+            result = new_tensor(Tensor)
+            result._value = value
+            result._dtype = dtype
+            result._mark = None
+            if ongoing:
+                note(op, (self, other), NO_ATTRS, result)
+            return result
         return bind(op, (self, other), NO_ATTRS)
 
     def reflected(self, other):

@@ -17,6 +17,8 @@ from tapeflow.core.tensor import Tensor
 class VariableWatcher:
     """A recorder that notes which trainable variables are read."""
 
+    keep = None  # it keeps no records
+
     def __init__(self):
         self.id = next_id()
         self.variables = {}

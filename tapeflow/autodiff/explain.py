@@ -52,7 +52,7 @@ class _Explanation:
         self.tape, self.target, self.source = tape, target, source
         self.history = tape._history or History()
         self.steps = steps_of(tape._records) if tape._records else self.history.outline or []
-        self.known = {id(mark) for mark, _ in tape._leaves.values()}
+        self.known = {id(mark) for mark in tape._leaves}
         self.known |= {id(out) for step in self.steps for out in step.outputs if out.watchers}
         self.sources = [mark for mark in self.marks_of(source) if id(mark) in self.known]
         self.targets = self.marks_of(target)
@@ -272,7 +272,7 @@ class _Explanation:
                 "or it is a constant."
             ]
         watched_at = min(
-            [serial for leaf, serial in self.tape._leaves.values() if any(leaf is own for own in self.sources)],
+            [serial for leaf, serial in self.tape._leaves.items() if any(leaf is own for own in self.sources)],
             default=0,
         )
         if mark.__class__ is Idle and mark.serial < watched_at:
@@ -315,8 +315,8 @@ class _Explanation:
 
     def target_watched_late(self):
         """Whether ops had run, or other tensors been watched, before the source was."""
-        serials = [serial for _, serial in self.tape._leaves.values()]
-        own = [serial for mark, serial in self.tape._leaves.values() if any(mark is source for source in self.sources)]
+        serials = list(self.tape._leaves.values())
+        own = [serial for mark, serial in self.tape._leaves.items() if any(mark is source for source in self.sources)]
         return bool(own) and min(own) > min(serials)
 
     def tracked_break(self):

@@ -17,11 +17,11 @@ from tapeflow.autodiff.arguments import (
 )
 from tapeflow.autodiff.history import History, steps_of
 from tapeflow.base import nest
-from tapeflow.core.backward import add_cotangents, pull_back
+from tapeflow.core.backward import add_cotangents, reachable, walk
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.record import user_line
-from tapeflow.core.state import Mark, active_ids, next_serial, start, state, stop
+from tapeflow.core.state import Mark, next_serial, ongoing, start, state, stop
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 
@@ -51,20 +51,16 @@ def warn_once(text, *args):
 
 def watch_tensor(tensor, recorder_id):
     """Mark `tensor` as watched; returns its `Mark`, which stays the same for as long as the tensor lives."""
-    ids = state.ids
+    active = state.active
+    ids = active.ids
+    active.idle = None
     with _marking:
         mark = tensor._mark
         if mark is None or not mark.watchers:  # a mark that nothing watches may be that of several tensors
             mark = tensor._mark = Mark()
-            if len(ids) == 1:
-                mark.watchers = ids if ids[0] == recorder_id else (recorder_id,)
-                state.idle = None
-                return mark
-        watchers = [i for i in mark.watchers if i in active_ids]
-        if recorder_id not in watchers:
-            watchers.append(recorder_id)
-        mark.watchers = ids if len(watchers) == len(ids) and set(watchers) == set(ids) else tuple(watchers)
-    state.idle = None
+        watchers = {i for i in mark.watchers if i in ongoing} if mark.watchers else set()
+        watchers.add(recorder_id)
+        mark.watchers = ids if watchers == set(ids) else tuple(watchers)
     return mark
 
 
@@ -90,20 +86,23 @@ class GradientTape:
 
     def __init__(self, persistent=False, watch_accessed_variables=True):
         self.id = next_id()
-        self._recording = False
-        self._entered = False
         self._persistent = persistent
         self._watch_accessed_variables = watch_accessed_variables
-        self._spent = True  # there is nothing to ask for: not recorded yet, or used
         self._clear()
+
+    _recording = False
+    _entered = False
+    _spent = True  # there is nothing to ask for: not recorded yet, or used
+    _history = None  # what `explain` needs beyond the records
 
     def _clear(self):
         self._records = []
-        self._leaves = {}  # id(mark) -> (mark, the serial of the moment it was watched)
+        self._leaves = {}  # mark -> the serial of the moment it was watched
         self._variables = {}  # id(variable) -> (variable, the marks of its readings)
-        self._history = None  # what `explain` needs beyond the records
 
     # Recording
+
+    keep = property(lambda self: self._records.append, doc="How `note` keeps a record, see `Active`.")
 
     def __enter__(self):
         self._start()
@@ -119,11 +118,12 @@ class GradientTape:
         if self._spent:
             if self._entered:
                 self._clear()
+                self._history = None
             self._spent = False
         self._recording = self._entered = True
         start(self)
         if self._leaves:  # entered again: marks may have forgotten this tape in the meantime
-            marks = [mark for mark, _ in self._leaves.values()]
+            marks = list(self._leaves)
             marks += [mark for record in self._records for mark in record[3] if mark.watchers]
             for mark in marks:
                 if self.id not in mark.watchers:
@@ -177,8 +177,8 @@ class GradientTape:
     def _watch(self, tensor):
         before = tensor._mark
         mark = watch_tensor(tensor, self.id)
-        if id(mark) not in self._leaves:
-            self._leaves[id(mark)] = (mark, next_serial())
+        if mark not in self._leaves:
+            self._leaves[mark] = next_serial()
             if state.lines:
                 self._remember().watches[id(mark)] = (before, user_line())
         return mark
@@ -225,6 +225,7 @@ class GradientTape:
         """
         self._stop()
         self._clear()
+        self._history = None
         self._start()
 
     # Gradients
@@ -393,12 +394,18 @@ class GradientTape:
 
     def _pull_back(self, seeds, handles):
         """The cotangent of each source (a tensor or `Variable`), None where nothing reaches it."""
+        leaves = self._leaves
         marks = [self._marks_of(handle) for handle in handles]
-        sources = {id(mark): mark for some in marks for mark in some}
-        complete = len(sources) == len(self._leaves) and all([key in self._leaves for key in sources])
-        cotangents = pull_back(self._records, seeds, sources.values(), complete)
+        sources = {mark for some in marks for mark in some}
+        cotangents = {}
+        for mark, g in seeds:
+            before = cotangents.get(mark)
+            cotangents[mark] = g if before is None else add_cotangents(g, before)
+        # Everything recorded depends on what was watched: where that is all asked for, nothing needs to be left out.
+        complete = len(sources) == len(leaves) and sources <= leaves.keys()
+        walk(self._records, cotangents, sources, None if complete else reachable(self._records, sources))
         return [
-            cotangents.get(id(some[0])) if len(some) == 1 else total_of([cotangents.get(id(mark)) for mark in some])
+            cotangents.get(some[0]) if len(some) == 1 else total_of([cotangents.get(mark) for mark in some])
             for some in marks
         ]
 
@@ -409,7 +416,7 @@ class GradientTape:
         mark = handle._mark
         if mark is None:
             return ()
-        known = id(mark) in self._leaves or any(mark is out for record in self._records for out in record[3])
+        known = mark in self._leaves or any(mark is out for record in self._records for out in record[3])
         return (mark,) if known else ()
 
 

@@ -11,13 +11,18 @@ from tapeflow.base.dtypes import as_dtype, string
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.primitive import P
+from tapeflow.core.state import CONSTANT
 from tapeflow.core.tensor import BY_CLASS, Tensor, new_tensor, wrap
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+MOST_CONSTANTS = 256
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 # The dtypes that a Python bool may take: TensorFlow has the others only for numbers.
 FROM_BOOLS = {dtypes.bool_, dtypes.int32, dtypes.int64, dtypes.uint64, dtypes.float16, dtypes.float32, dtypes.float64}
 FROM_BOOLS.add(dtypes.complex128)
+
+# NumPy's scalar type -> number -> the tensor that stands for it as an operand.
+_CONSTANTS: dict[type, dict] = {dtype.type: {} for dtype in dtypes.ALL if dtype.type is not None}
 
 # (class, function(value, dtype, as_ref) -> tensor or NotImplemented), asked in order of registration.
 _CONVERSIONS: list = []
@@ -36,6 +41,21 @@ def scalar(value, dtype):
     tensor._value = dtype.type(value)
     tensor._dtype = dtype
     tensor._mark = None
+    return tensor
+
+
+def constant(value, dtype):
+    """`scalar`, but one tensor for each number: programs use few, and making one costs more than computing with it.
+
+    It is for operands only: what is returned to the user has to be a tensor of its own.
+    """
+    known = _CONSTANTS[dtype.type]
+    tensor = known.get(value)
+    if tensor is None or not value:  # 0.0 and -0.0 are equal
+        if len(known) >= MOST_CONSTANTS:
+            known.clear()
+        tensor = known[value] = scalar(value, dtype)
+        tensor._mark = CONSTANT
     return tensor
 
 
@@ -284,7 +304,7 @@ def operand(value, like):
     if (cls is float and dtype.is_floating) or (
         cls is int and (dtype.is_floating or dtype is dtypes.int32) and INT32_MIN <= value <= INT32_MAX
     ):
-        return scalar(value, dtype)
+        return constant(value, dtype)
     if isinstance(value, Tensor):
         return value
     if getattr(value, "_type_spec", None) is not None and not hasattr(value, "__tf_tensor__"):

@@ -9,7 +9,7 @@ from tapeflow.base import dtypes
 from tapeflow.base.errors import InternalError, InvalidArgumentError, OpError, ResourceExhaustedError
 from tapeflow.core.composite import Composite
 from tapeflow.core.record import note, plan_residuals
-from tapeflow.core.state import state
+from tapeflow.core.state import ongoing, state
 from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, new_tensor, wrap
 
 
@@ -130,8 +130,7 @@ def bind(op, inputs, attrs=NO_ATTRS):
     Raises:
         OpError: what the op's `infer` or kernel says is wrong with the inputs.
     """
-    busy = state.busy
-    if busy and state.scope is not None and (op.stateful or has_symbols(attrs)):
+    if ongoing and (attrs or op.stateful) and state.scope is not None and (op.stateful or has_symbols(attrs)):
         return _interpret(op, inputs, attrs)
     dtype = None
     for x in inputs:
@@ -165,7 +164,7 @@ def bind(op, inputs, attrs=NO_ATTRS):
         outputs._mark = None
     else:
         outputs = tuple([wrap(value) for value in result]) if op.multiple else wrap(result)
-    if busy and state.recorders:
+    if ongoing:
         note(op, inputs, attrs, outputs)
     return outputs
 

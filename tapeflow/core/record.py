@@ -5,8 +5,8 @@ import os
 import sys
 from typing import Any
 
-from tapeflow.core.state import Idle, Mark, state
-from tapeflow.core.tensor import Tensor
+from tapeflow.core.state import CONSTANT, Idle, Mark, state
+from tapeflow.core.tensor import Tensor, ndarray
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -142,36 +142,51 @@ def user_line():
 
 def note(op, inputs, attrs, outputs):
     """Tell the active recorders that `op` took `inputs` and gave `outputs`, where they watch an input."""
-    ids = state.ids
+    active = state.active
+    ids = active.ids
+    if not ids:
+        return
     watchers = ()
+    marks = []
     for x in inputs:
         mark = x._mark
         if mark is not None:
             seen = mark.watchers
             if seen is ids:
                 watchers = ids
-                break
-            if seen:
-                watchers = tuple([i for i in ids if i in seen or i in watchers])
+            elif not seen or not (seen := _active_among(seen, ids)):
+                mark = None
+            elif watchers is not ids:
+                watchers = ids if seen is ids else _active_among((*watchers, *seen), ids)
+        marks.append(mark)
     if not watchers:
-        outs = outputs if op.multiple else (outputs,)
-        mark = _origin(inputs)
-        for out in outs:
-            out._mark = mark
-        if state.lines:
-            _note_idle(op, inputs, outs)
+        _note_unwatched(op, inputs, outputs, active)
         return
-    if watchers is not ids and watchers == ids:
-        watchers = ids
+    out_watchers = () if op.plans is None else watchers
     if op.multiple:
-        out_marks = tuple([_marked(out, watchers if op.plans is not None else ()) for out in outputs])
-        record = make_record(op, inputs, attrs, outputs, out_marks)
+        out_marks = tuple([_marked(out, out_watchers) for out in outputs])
     else:
-        mark = _marked(outputs, watchers if op.plans is not None else ())
-        record = make_record(op, inputs, attrs, outputs, (mark,))
-    for recorder in state.recorders:
-        if watchers is ids or recorder.id in watchers:
+        outputs._mark = mark = new_mark(Mark)  # `_marked`, in line
+        mark.watchers = out_watchers if outputs._dtype.is_trainable else ()
+        out_marks = (mark,)
+    record = make_record(op, inputs, attrs, outputs, out_marks, marks)
+    if watchers is ids and active.keepers is not None:
+        for keep in active.keepers:
+            keep(record)
+        return
+    if state.lines:
+        record = (*record[:-1], _tracked_line(inputs))
+    for recorder in active.recorders:
+        if recorder.id in watchers:
             recorder.note(record, inputs, outputs)
+
+
+def _active_among(seen, ids):
+    """Those of `ids` that are in `seen`; `ids` itself where all are."""
+    if len(ids) == 1:
+        return ids if ids[0] in seen else ()
+    found = tuple([i for i in ids if i in seen])
+    return ids if len(found) == len(ids) else found
 
 
 def _marked(out, watchers):
@@ -184,22 +199,32 @@ def _marked(out, watchers):
 new_mark = Mark.__new__
 
 
-def _origin(inputs):
+def _note_unwatched(op, inputs, outputs, active):
+    """Mark the results of an op on tensors that no active recorder watches."""
+    outs = outputs if op.multiple else (outputs,)
+    mark = _origin(inputs, active)
+    for out in outs:
+        out._mark = mark
+    if state.lines:
+        _note_idle(op, inputs, outs)
+
+
+def _origin(inputs, active):
     """The mark of results of unwatched tensors. It tells `explain` how they lost the gradient: it is that of a result where
     the gradient ended (an integer, an op without derivative), or of the first that was computed before a watch, if any."""
     origin = None
     for x in inputs:
         mark = x._mark
-        if mark is not None and not mark.watchers:
+        if mark is not None and mark is not CONSTANT and not mark.watchers:
             if mark.__class__ is not Idle:
                 return mark
             if origin is None or mark.serial < origin.serial:
                 origin = mark
     if origin is not None:
         return origin
-    if state.idle is None:
-        state.idle = Idle()
-    return state.idle
+    if active.idle is None:
+        active.idle = Idle()
+    return active.idle
 
 
 class Line(str):
@@ -244,19 +269,22 @@ def make_record(op, inputs, attrs, outputs, out_marks, marks=None):
             marks.append(mark if mark is not None and mark.watchers else None)
     if rules.__class__ is tuple:
         saved = []
-        shape = outputs._value.shape if outputs.__class__ is Tensor else None
+        # Where the result is a scalar, so are the inputs: nothing was broadcast.
+        value = outputs._value if outputs.__class__ is Tensor else None
+        shape = value.shape if value.__class__ is ndarray else None
+        broadcasts = shape is not None or value is None
         for rule, mark, x in zip(rules, marks, inputs):  # noqa: B905 - checked when the op was registered; strict costs
             if rule is None or mark is None:
                 saved.append(None)
                 continue
             dims = None
-            if rule.scales and (x.__class__ is not Tensor or x._value.shape != shape):
+            if broadcasts and rule.scales and (x.__class__ is not Tensor or x._value.shape != shape):
                 dims = broadcast_from(x, outputs)
             saved.append((rule, rule.take(inputs, outputs) if rule.reads else (), dims))
     elif rules is not None:
         saved = (rules, rules.take(inputs, outputs))
     specs = tuple([out.spec if _known(out.dims) else out for out in outputs]) if op.multiple else None
-    return (op, marks, saved, out_marks, specs, attrs, _tracked_line(inputs) if state.lines else None)
+    return (op, marks, saved, out_marks, specs, attrs, None)
 
 
 __all__ = ["Rule", "rule_parameters", "make_record", "note", "plan_residuals", "shape_of", "user_line"]

@@ -9,34 +9,60 @@ from tapeflow.base import flags
 next_serial = itertools.count(1).__next__
 
 
+class Active:
+    """Who records in a thread: one object, replaced whenever anything of it changes, so that ops ask the thread only once.
+
+    Attributes:
+        recorders: the active tapes and accumulators, outermost first.
+        ids: their ids; a `Mark` made while they are active shares this tuple.
+        plain: nothing is traced or batched, and no lines are tracked.
+        keepers: how each recorder keeps a record, where that is all it does (see `keep` of recorders), and `plain`; else None.
+        idle: the mark for results of ops on nothing watched (see `Idle`); None, to be made anew, when what is watched changes.
+    """
+
+    __slots__ = ("idle", "ids", "keepers", "plain", "recorders")
+
+    def __init__(self, recorders, plain):
+        self.recorders = recorders
+        self.plain = plain
+        self.idle = None
+        if len(recorders) == 1:  # the usual case, without the cost of comprehensions
+            (recorder,) = recorders
+            self.ids = (recorder.id,)
+            self.keepers = (recorder.keep,) if plain and recorder.keep is not None else None
+        else:
+            self.ids = tuple([recorder.id for recorder in recorders])
+            keepers = tuple([recorder.keep for recorder in recorders])
+            self.keepers = keepers if plain and keepers and None not in keepers else None
+
+
+NOBODY = Active((), True)  # the usual case; what threads share is never changed
+
+
 class _State(threading.local):
     """The interpreter state of one thread.
 
     Attributes:
-        busy: False when nothing records and nothing is traced, so that `bind` asks one question only.
-        recorders: the active tapes and accumulators, outermost first.
-        ids: the ids of `recorders`; a `Mark` made while they are active shares this tuple.
+        active: who records.
         graph: the `Graph` being traced, or None when eager.
         scope: what takes stateful ops and ops with symbols in their attrs: the innermost of the graph being traced and the
             batches being mapped; None when eager.
         lines: whether records keep the user's file and line.
         scopes: the open name scopes.
         creators: the open `tf.variable_creator_scope`s, outermost first.
-        idle: the mark for results of ops on nothing watched (see `Idle`); None, to be made anew, when what is watched changes.
     """
 
     def __init__(self):
-        self.thread = object()  # stands for this thread in `busy_threads`
+        self.thread = object()  # stands for this thread in `ongoing`
+        self.active = Active((), False) if self.lines else NOBODY
 
-    busy = False
-    recorders = ()
-    ids = ()
     graph = None
     scope = None
     lines = flags.DEBUG > 0
     scopes = ()
     creators = ()
-    idle = None
+    recorders = property(lambda self: self.active.recorders, doc="The active tapes and accumulators, outermost first.")
+    ids = property(lambda self: self.active.ids, doc="The ids of `recorders`.")
 
 
 state = _State()
@@ -71,56 +97,57 @@ class Idle(Mark):
         self.serial = next_serial()
 
 
-# Ids of the recorders started in any thread: a mark may forget all others.
-active_ids: set[int] = set()
+# The mark of constants that many operands share (see `constant` in convert.py): nobody can watch them.
+CONSTANT = Idle()
+
+# What is going on in any thread: the ids of the recorders that were started (a mark may forget all others), and an object for
+# each thread that traces or maps. While it is empty, ops need not ask any further.
+ongoing: set[object] = set()
 
 
 def set_recorders(recorders):
     """Make `recorders` (a tuple, outermost first) the active ones of this thread."""
-    state.recorders = recorders
-    state.ids = tuple([recorder.id for recorder in recorders])
-    state.idle = None
-    settle()
-
-
-# The threads in which something records or is traced: while it is empty, operators need not ask any further.
-busy_threads: set[object] = set()
+    state.active = Active(recorders, state.active.plain)
 
 
 def settle():
-    """Bring `busy` up to date after `recorders` or `scope` was set."""
-    state.busy = busy = bool(state.recorders) or state.scope is not None
-    if busy:
-        busy_threads.add(state.thread)
+    """Bring the state up to date after `scope` or `lines` was set."""
+    state.active = Active(state.active.recorders, state.scope is None and not state.lines)
+    if state.scope is not None:
+        ongoing.add(state.thread)
     else:
-        busy_threads.discard(state.thread)
+        ongoing.discard(state.thread)
 
 
 def start(recorder):
     """Add the innermost recorder."""
-    state.recorders += (recorder,)
-    state.ids += (recorder.id,)
-    state.idle = None
-    state.busy = True
-    busy_threads.add(state.thread)
-    active_ids.add(recorder.id)
+    active = state.active
+    ongoing.add(recorder.id)
+    state.active = Active((*active.recorders, recorder), active.plain)
 
 
 def stop(recorder):
     """Take a recorder out; it may be any of the active ones."""
-    set_recorders(tuple([other for other in state.recorders if other is not recorder]) if len(state.ids) > 1 else ())
-    active_ids.discard(recorder.id)
+    ongoing.discard(recorder.id)
+    active = state.active
+    recorders = active.recorders
+    if recorders == (recorder,) and active.plain:
+        state.active = NOBODY
+    else:
+        state.active = Active(tuple([other for other in recorders if other is not recorder]), active.plain)
 
 
 @contextlib.contextmanager
 def recording(recorders):
     """Within the context exactly `recorders` are active."""
-    before = state.recorders
+    before, token = state.recorders, object()
+    ongoing.add(token)  # these may never have been started
     set_recorders(tuple(recorders))
     try:
         yield
     finally:
         set_recorders(before)
+        ongoing.discard(token)
 
 
 def paused():
@@ -159,7 +186,9 @@ def tracking_lines(track=True):
     """Within the context every record keeps the user's file and line (slower recording)."""
     before = state.lines
     state.lines = track
+    settle()
     try:
         yield
     finally:
         state.lines = before
+        settle()
