@@ -6,15 +6,7 @@ import itertools
 import logging
 import threading
 
-from tapeflow.autodiff.arguments import (
-    checked_source,
-    flat_output_gradients,
-    gradient_parts,
-    handle_of,
-    seeds_of,
-    targets_of,
-    with_parts,
-)
+from tapeflow.autodiff.arguments import gradient_parts, handle_of, seeds_of, sources_of
 from tapeflow.autodiff.history import History, steps_of
 from tapeflow.base import nest
 from tapeflow.core.backward import add_cotangents, reachable, walk
@@ -27,6 +19,7 @@ from tapeflow.core.variable import Variable
 
 log = logging.getLogger("tapeflow")
 next_id = itertools.count(1).__next__
+new_mark = Mark.__new__
 _marking = threading.Lock()
 _warned: set[tuple] = set()
 
@@ -52,15 +45,21 @@ def warn_once(text, *args):
 def watch_tensor(tensor, recorder_id):
     """Mark `tensor` as watched; returns its `Mark`, which stays the same for as long as the tensor lives."""
     active = state.active
-    ids = active.ids
     active.idle = None
+    ids = active.ids
     with _marking:
         mark = tensor._mark
         if mark is None or not mark.watchers:  # a mark that nothing watches may be that of several tensors
-            mark = tensor._mark = Mark()
-        watchers = {i for i in mark.watchers if i in ongoing} if mark.watchers else set()
-        watchers.add(recorder_id)
-        mark.watchers = ids if watchers == set(ids) else tuple(watchers)
+            mark = tensor._mark = new_mark(Mark)
+            others = ()
+        else:
+            others = mark.watchers
+            if len(others) > 1 or others[0] in ongoing:
+                others = [i for i in others if i in ongoing and i != recorder_id]
+            else:
+                others = ()
+        watchers = (*others, recorder_id) if others else (recorder_id,)
+        mark.watchers = ids if watchers == ids or set(watchers) == set(ids) else watchers
     return mark
 
 
@@ -187,15 +186,14 @@ class GradientTape:
         """Note that `tensor` was read from `variable`; variables call it while the tape records."""
         entry = self._variables.get(id(variable))
         if entry is None:
-            if not (self._watch_accessed_variables and variable.trainable):
+            if not (self._watch_accessed_variables and variable._trainable):
                 return
             entry = self._variables[id(variable)] = (variable, [])
         if not variable._dtype.is_trainable:
             return
         mark = tensor._mark
         if mark is None or self.id not in mark.watchers:
-            mark = self._watch(tensor)
-            entry[1].append(mark)
+            entry[1].append(self._watch(tensor))
 
     def watched_variables(self):
         """The variables watched so far, in the order in which they were made."""
@@ -249,19 +247,14 @@ class GradientTape:
         if unconnected_gradients.__class__ is not UnconnectedGradients:
             unconnected_gradients = UnconnectedGradients(unconnected_gradients)
         self._check_use(sources)
-        targets = targets_of(target)
-        parts = gradient_parts(sources)
-        flat_sources = nest.flatten(parts, expand_composites=True)
-        handles = [checked_source(x) for x in flat_sources]
-        seeds = seeds_of(targets, flat_output_gradients(output_gradients, targets))
-        gradients = self._pull_back(seeds, handles)
+        handles, pack = sources_of(sources)
+        gradients = self._pull_back(seeds_of(target, output_gradients), handles)
         self._finish(gradients, handles)
         if unconnected_gradients is UnconnectedGradients.ZERO:
             gradients = [
                 P.zeros_like(convert_to_tensor(x)) if g is None else g for g, x in zip(gradients, handles, strict=True)
             ]
-        packed = nest.pack_sequence_as(parts, gradients, expand_composites=True)
-        return packed if parts is sources else with_parts(sources, packed)
+        return pack(gradients)
 
     def _check_use(self, sources):
         if self._spent:
@@ -395,29 +388,39 @@ class GradientTape:
     def _pull_back(self, seeds, handles):
         """The cotangent of each source (a tensor or `Variable`), None where nothing reaches it."""
         leaves = self._leaves
-        marks = [self._marks_of(handle) for handle in handles]
-        sources = {mark for some in marks for mark in some}
-        cotangents = {}
+        marks, sources, cotangents = [], set(), {}
+        for handle in handles:
+            some = self._marks_of(handle)
+            marks.append(some)
+            sources.update(some)
         for mark, g in seeds:
             before = cotangents.get(mark)
-            cotangents[mark] = g if before is None else add_cotangents(g, before)
+            if mark not in sources or self._knows(mark):
+                cotangents[mark] = g if before is None else add_cotangents(g, before)
         # Everything recorded depends on what was watched: where that is all asked for, nothing needs to be left out.
-        complete = len(sources) == len(leaves) and sources <= leaves.keys()
+        complete = len(sources) == len(leaves) and leaves.keys() >= sources
         walk(self._records, cotangents, sources, None if complete else reachable(self._records, sources))
-        return [
-            cotangents.get(some[0]) if len(some) == 1 else total_of([cotangents.get(mark) for mark in some])
-            for some in marks
-        ]
+        gradients = []
+        for some in marks:
+            if len(some) == 1:
+                (mark,) = some
+                gradients.append(cotangents.get(mark))
+            else:
+                gradients.append(total_of([cotangents.get(mark) for mark in some]))
+        return gradients
 
     def _marks_of(self, handle):
-        """The marks by which this tape knows a source."""
-        if isinstance(handle, Variable):
-            return self._variables.get(id(handle), (None, ()))[1]
-        mark = handle._mark
-        if mark is None:
+        """The marks by which this tape may know a source."""
+        entry = self._variables.get(id(handle))
+        if entry is not None:
+            return entry[1]
+        if isinstance(handle, Variable) or handle._mark is None:
             return ()
-        known = mark in self._leaves or any(mark is out for record in self._records for out in record[3])
-        return (mark,) if known else ()
+        return (handle._mark,)
+
+    def _knows(self, mark):
+        """Whether the tape watched the tensor of `mark`, or recorded the op that made it."""
+        return mark in self._leaves or any(mark is out for record in self._records for out in record[3])
 
 
 def total_of(cotangents):
