@@ -20,9 +20,8 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.core.convert import convert_to_tensor, operand
 from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.primitive import NO_ATTRS, P, bind
-from tapeflow.core.record import note
 from tapeflow.core.state import ongoing, state
-from tapeflow.core.tensor import Tensor, ndarray, new_tensor, wrap
+from tapeflow.core.tensor import Tensor, ndarray, wrap
 from tapeflow.core.variable import Variable
 
 export_value(Tensor, "Tensor")
@@ -56,12 +55,12 @@ def _binary(name):
                 value = op.kernel(self._value, other._value)
             except Exception:
                 return bind(op, (self, other), NO_ATTRS)
-            result = new_tensor(Tensor)
+            result = Tensor()
             result._value = value
             result._dtype = dtype
             result._mark = None
             if ongoing:
-                note(op, (self, other), NO_ATTRS, result)
+                op.note((self, other), NO_ATTRS, result)
             return result
         return bind(op, (self, other), NO_ATTRS)
 

@@ -23,7 +23,7 @@ class VariableWatcher:
         self.id = next_id()
         self.variables = {}
 
-    def watch_variable(self, variable, tensor):
+    def watch_variable(self, variable, tensor, active):
         """Note a variable that was read."""
         if variable.trainable:
             self.variables.setdefault(id(variable), variable)

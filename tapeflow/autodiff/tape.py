@@ -42,24 +42,25 @@ def warn_once(text, *args):
         log.warning(text, *args)
 
 
-def watch_tensor(tensor, recorder_id):
+def watch_tensor(tensor, recorder_id, active):
     """Mark `tensor` as watched; returns its `Mark`, which stays the same for as long as the tensor lives."""
-    active = state.active
-    active.idle = None
     ids = active.ids
-    with _marking:
+    active.idle = None
+    _marking.acquire()
+    try:
         mark = tensor._mark
         if mark is None or not mark.watchers:  # a mark that nothing watches may be that of several tensors
             mark = tensor._mark = new_mark(Mark)
-            others = ()
+            watchers = (recorder_id,)
         else:
-            others = mark.watchers
-            if len(others) > 1 or others[0] in ongoing:
-                others = [i for i in others if i in ongoing and i != recorder_id]
+            watchers = mark.watchers
+            if len(watchers) == 1 and watchers[0] not in ongoing:  # of a tape that has ended: the usual case
+                watchers = (recorder_id,)
             else:
-                others = ()
-        watchers = (*others, recorder_id) if others else (recorder_id,)
+                watchers = (*[i for i in watchers if i in ongoing and i != recorder_id], recorder_id)
         mark.watchers = ids if watchers == ids or set(watchers) == set(ids) else watchers
+    finally:
+        _marking.release()
     return mark
 
 
@@ -171,29 +172,27 @@ class GradientTape:
                 self._variables.setdefault(id(handle), (handle, []))
                 handle._read()
             elif handle.dtype.is_trainable:
-                self._watch(handle)
+                self._watch(handle, state.active)
 
-    def _watch(self, tensor):
+    def _watch(self, tensor, active):
         before = tensor._mark
-        mark = watch_tensor(tensor, self.id)
+        mark = watch_tensor(tensor, self.id, active)
         if mark not in self._leaves:
             self._leaves[mark] = next_serial()
-            if state.lines:
+            if not active.plain and state.lines:
                 self._remember().watches[id(mark)] = (before, user_line())
         return mark
 
-    def watch_variable(self, variable, tensor):
+    def watch_variable(self, variable, tensor, active):
         """Note that `tensor` was read from `variable`; variables call it while the tape records."""
         entry = self._variables.get(id(variable))
         if entry is None:
             if not (self._watch_accessed_variables and variable._trainable):
                 return
             entry = self._variables[id(variable)] = (variable, [])
-        if not variable._dtype.is_trainable:
-            return
         mark = tensor._mark
-        if mark is None or self.id not in mark.watchers:
-            entry[1].append(self._watch(tensor))
+        if (mark is None or self.id not in mark.watchers) and variable._dtype.is_trainable:
+            entry[1].append(self._watch(tensor, active))
 
     def watched_variables(self):
         """The variables watched so far, in the order in which they were made."""
@@ -388,14 +387,16 @@ class GradientTape:
     def _pull_back(self, seeds, handles):
         """The cotangent of each source (a tensor or `Variable`), None where nothing reaches it."""
         leaves = self._leaves
-        marks, sources, cotangents = [], set(), {}
+        marks, sources = [], set()
         for handle in handles:
-            some = self._marks_of(handle)
+            entry = self._variables.get(id(handle))
+            some = self._marks_of(handle) if entry is None else entry[1]
             marks.append(some)
             sources.update(some)
+        cotangents = {}
         for mark, g in seeds:
-            before = cotangents.get(mark)
             if mark not in sources or self._knows(mark):
+                before = cotangents.get(mark)
                 cotangents[mark] = g if before is None else add_cotangents(g, before)
         # Everything recorded depends on what was watched: where that is all asked for, nothing needs to be left out.
         complete = len(sources) == len(leaves) and leaves.keys() >= sources

@@ -64,17 +64,26 @@ def walk(records, cotangents, sources, useful=None):
             g = _taken(op, cotangents, outs, specs, sources)
             if g is None:
                 continue
-        if saved.__class__ is list:
-            for mark, entry in zip(marks, saved):  # noqa: B905 - made together; strict costs
-                if entry is None or (useful is not None and mark not in useful):
+        if saved.__class__ is tuple:
+            for edge in saved:
+                if edge is None:
                     continue
-                rule, residuals, dims = entry
-                if rule.call is same:
+                mark, rule, dims, residuals = edge
+                if useful is not None and mark not in useful:
+                    continue
+                call, count = rule.call, rule.reads
+                if call is same:
                     result = g
                 elif attrs or (rule.scales and g._dtype.is_complex):
                     result = _apply(rule, residuals, g, attrs)
+                elif count == 1:  # a call with a star is three times as slow
+                    (x,) = residuals
+                    result = call(g, x)
+                elif count == 2:
+                    x, y = residuals
+                    result = call(g, x, y)
                 else:
-                    result = rule.call(g, *residuals)
+                    result = call(g, *residuals)
                 if dims is not None:
                     result = P.sum_to(result, shape=dims)
                 if result is not None:

@@ -12,7 +12,7 @@ from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.primitive import P
 from tapeflow.core.state import CONSTANT
-from tapeflow.core.tensor import BY_CLASS, Tensor, new_tensor, wrap
+from tapeflow.core.tensor import BY_CLASS, Tensor, wrap
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 MOST_CONSTANTS = 256
@@ -21,8 +21,9 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 FROM_BOOLS = {dtypes.bool_, dtypes.int32, dtypes.int64, dtypes.uint64, dtypes.float16, dtypes.float32, dtypes.float64}
 FROM_BOOLS.add(dtypes.complex128)
 
-# NumPy's scalar type -> number -> the tensor that stands for it as an operand.
-_CONSTANTS: dict[type, dict] = {dtype.type: {} for dtype in dtypes.ALL if dtype.type is not None}
+# NumPy's scalar type -> (class, Python number) -> the tensor that stands for it as an operand. What is found here needs no
+# more checks: it passed those of `operand` before.
+CONSTANTS: dict[type | None, dict] = {dtype.type: {} for dtype in dtypes.ALL}
 
 # (class, function(value, dtype, as_ref) -> tensor or NotImplemented), asked in order of registration.
 _CONVERSIONS: list = []
@@ -37,7 +38,7 @@ def register_tensor_conversion_function(base_type, conversion_func, priority=100
 
 def scalar(value, dtype):
     """A 0-d tensor of a Python number, without checks."""
-    tensor = new_tensor(Tensor)
+    tensor = Tensor()
     tensor._value = dtype.type(value)
     tensor._dtype = dtype
     tensor._mark = None
@@ -49,19 +50,22 @@ def constant(value, dtype):
 
     It is for operands only: what is returned to the user has to be a tensor of its own.
     """
-    known = _CONSTANTS[dtype.type]
-    tensor = known.get(value)
-    if tensor is None or not value:  # 0.0 and -0.0 are equal
-        if len(known) >= MOST_CONSTANTS:
-            known.clear()
-        tensor = known[value] = scalar(value, dtype)
+    known = CONSTANTS[dtype.type]
+    key = value.__class__, value
+    tensor = known.get(key)
+    if tensor is None:
+        tensor = scalar(value, dtype)
         tensor._mark = CONSTANT
+        if value or value.__class__ is int:  # 0.0 and -0.0 would be one key
+            if len(known) >= MOST_CONSTANTS:
+                known.clear()
+            known[key] = tensor
     return tensor
 
 
 def copied(constant):
     """A tensor of its own with a constant's value, which may be handed out."""
-    tensor = new_tensor(Tensor)
+    tensor = Tensor()
     tensor._value = constant._value
     tensor._dtype = constant._dtype
     tensor._mark = None
@@ -310,6 +314,10 @@ def operand(value, like):
     """
     dtype = like._dtype
     cls = value.__class__
+    if cls is int or cls is float:
+        tensor = CONSTANTS[dtype.type].get((cls, value))
+        if tensor is not None:
+            return tensor
     if (cls is float and dtype.is_floating) or (
         cls is int and (dtype.is_floating or dtype is dtypes.int32) and INT32_MIN <= value <= INT32_MAX
     ):

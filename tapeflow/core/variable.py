@@ -169,7 +169,7 @@ class Variable(metaclass=_Creation):
             mark = tensor._mark
             if mark is None or mark.watchers is not active.ids:
                 for recorder in active.recorders:
-                    recorder.watch_variable(self, tensor)
+                    recorder.watch_variable(self, tensor, active)
         return tensor
 
     def value(self):
