@@ -17,7 +17,7 @@ from tapeflow.core.tensor import Tensor
 class VariableWatcher:
     """A recorder that notes which trainable variables are read."""
 
-    keep = None  # it keeps no records
+    _records = None  # it keeps none
 
     def __init__(self):
         self.id = next_id()

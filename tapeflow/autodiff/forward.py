@@ -40,7 +40,7 @@ class ForwardAccumulator:
         [4.0, 0.0]
     """
 
-    keep = None  # an op is more to it than a record
+    _records = None  # it keeps none: an op is more to it than a record
 
     def __init__(self, primals, tangents):
         self._clear()

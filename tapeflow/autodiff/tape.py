@@ -97,12 +97,10 @@ class GradientTape:
 
     def _clear(self):
         self._records = []
-        self._leaves = {}  # mark -> the serial of the moment it was watched
-        self._variables = {}  # id(variable) -> (variable, the marks of its readings)
+        self._leaves = {}  # mark -> (the serial of the moment it was watched, the variable it is a reading of or None)
+        self._asked = {}  # id(variable) -> variable, of those watched whatever their readings
 
     # Recording
-
-    keep = property(lambda self: self._records.append, doc="How `note` keeps a record, see `Active`.")
 
     def __enter__(self):
         self._start()
@@ -169,34 +167,38 @@ class GradientTape:
                 warn_once("The dtype of the watched tensor must be floating (e.g. tf.float32), got %r", handle.dtype)
             if isinstance(handle, Variable):
                 handle._watchable = True
-                self._variables.setdefault(id(handle), (handle, []))
+                self._asked[id(handle)] = handle
                 handle._read()
             elif handle.dtype.is_trainable:
                 self._watch(handle, state.active)
 
-    def _watch(self, tensor, active):
+    def _watch(self, tensor, active, variable=None):
         before = tensor._mark
         mark = watch_tensor(tensor, self.id, active)
         if mark not in self._leaves:
-            self._leaves[mark] = next_serial()
+            self._leaves[mark] = (next_serial(), variable)
             if not active.plain and state.lines:
                 self._remember().watches[id(mark)] = (before, user_line())
-        return mark
 
     def watch_variable(self, variable, tensor, active):
         """Note that `tensor` was read from `variable`; variables call it while the tape records."""
-        entry = self._variables.get(id(variable))
-        if entry is None:
-            if not (self._watch_accessed_variables and variable._trainable):
-                return
-            entry = self._variables[id(variable)] = (variable, [])
-        mark = tensor._mark
-        if (mark is None or self.id not in mark.watchers) and variable._dtype.is_trainable:
-            entry[1].append(self._watch(tensor, active))
+        if (self._watch_accessed_variables and variable._trainable) or id(variable) in self._asked:
+            if variable._dtype.is_trainable:
+                self._watch(tensor, active, variable)
+            else:
+                self._asked[id(variable)] = variable
+
+    def _variables(self):
+        """A dict from id(variable) to (variable, the marks of its readings), of the variables watched so far."""
+        found = {key: (variable, []) for key, variable in self._asked.items()}
+        for mark, (_, variable) in self._leaves.items():
+            if variable is not None:
+                found.setdefault(id(variable), (variable, []))[1].append(mark)
+        return found
 
     def watched_variables(self):
         """The variables watched so far, in the order in which they were made."""
-        return tuple(sorted([variable for variable, _ in self._variables.values()], key=lambda v: v._serial))
+        return tuple(sorted([variable for variable, _ in self._variables().values()], key=lambda v: v._serial))
 
     @contextlib.contextmanager
     def stop_recording(self):
@@ -246,14 +248,43 @@ class GradientTape:
         if unconnected_gradients.__class__ is not UnconnectedGradients:
             unconnected_gradients = UnconnectedGradients(unconnected_gradients)
         self._check_use(sources)
-        handles, pack = sources_of(sources)
-        gradients = self._pull_back(seeds_of(target, output_gradients), handles)
+        seeds = seeds_of(target, output_gradients)
+        marks = self._all_leaves(sources)
+        if marks is not None:  # the usual case, without the cost of nests
+            cotangents = dict(seeds)
+            walk(self._records, cotangents, marks)
+            gradients = [cotangents.get(mark) for mark in marks]
+            handles, pack = sources, sources.__class__
+        else:
+            handles, pack = sources_of(sources)
+            gradients = self._pull_back(seeds, handles)
         self._finish(gradients, handles)
         if unconnected_gradients is UnconnectedGradients.ZERO:
             gradients = [
                 P.zeros_like(convert_to_tensor(x)) if g is None else g for g, x in zip(gradients, handles, strict=True)
             ]
-        return pack(gradients)
+        return gradients if pack is list else pack(gradients)
+
+    def _all_leaves(self, sources):
+        """The marks of a list of all that the tape watches; None where `sources` are anything else, in part or in kind."""
+        cls = sources.__class__
+        if (cls is not list and cls is not tuple) or len(sources) != len(self._leaves):
+            return None
+        marks = {}
+        for x in sources:
+            if x.__class__ is Variable:
+                mark = x._tensor._mark
+                leaf = self._leaves.get(mark)
+                if leaf is None or leaf[1] is not x:
+                    return None
+            elif x.__class__ is Tensor:
+                mark = x._mark
+                if mark not in self._leaves:
+                    return None
+            else:
+                return None
+            marks[mark] = True
+        return marks if len(marks) == len(sources) else None
 
     def _check_use(self, sources):
         if self._spent:
@@ -279,7 +310,8 @@ class GradientTape:
             if g is None:
                 self._remember().outline = steps_of(self._records)
                 lost = [handle for g, handle in zip(gradients, handles, strict=True) if g is None]
-                self._history.lost = {id(mark) for handle in lost for mark in self._marks_of(handle)}
+                variables = self._variables()
+                self._history.lost = {id(mark) for handle in lost for mark in self._marks_of(handle, variables)}
                 break
         self._records = []
         self._spent = True
@@ -386,38 +418,24 @@ class GradientTape:
 
     def _pull_back(self, seeds, handles):
         """The cotangent of each source (a tensor or `Variable`), None where nothing reaches it."""
-        leaves = self._leaves
-        marks, sources = [], set()
-        for handle in handles:
-            entry = self._variables.get(id(handle))
-            some = self._marks_of(handle) if entry is None else entry[1]
-            marks.append(some)
-            sources.update(some)
+        variables = self._variables()
+        marks = [self._marks_of(handle, variables) for handle in handles]
+        sources = {mark for some in marks for mark in some}
         cotangents = {}
         for mark, g in seeds:
             if mark not in sources or self._knows(mark):
                 before = cotangents.get(mark)
                 cotangents[mark] = g if before is None else add_cotangents(g, before)
         # Everything recorded depends on what was watched: where that is all asked for, nothing needs to be left out.
-        complete = len(sources) == len(leaves) and leaves.keys() >= sources
+        complete = len(sources) == len(self._leaves) and self._leaves.keys() >= sources
         walk(self._records, cotangents, sources, None if complete else reachable(self._records, sources))
-        gradients = []
-        for some in marks:
-            if len(some) == 1:
-                (mark,) = some
-                gradients.append(cotangents.get(mark))
-            else:
-                gradients.append(total_of([cotangents.get(mark) for mark in some]))
-        return gradients
+        return [total_of([cotangents.get(mark) for mark in some]) for some in marks]
 
-    def _marks_of(self, handle):
+    def _marks_of(self, handle, variables):
         """The marks by which this tape may know a source."""
-        entry = self._variables.get(id(handle))
-        if entry is not None:
-            return entry[1]
-        if isinstance(handle, Variable) or handle._mark is None:
-            return ()
-        return (handle._mark,)
+        if isinstance(handle, Variable):
+            return variables.get(id(handle), (handle, ()))[1]
+        return () if handle._mark is None else (handle._mark,)
 
     def _knows(self, mark):
         """Whether the tape watched the tensor of `mark`, or recorded the op that made it."""

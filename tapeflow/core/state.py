@@ -16,27 +16,32 @@ class Active:
         recorders: the active tapes and accumulators, outermost first.
         ids: their ids; a `Mark` made while they are active shares this tuple.
         plain: nothing is traced or batched, and no lines are tracked.
-        keepers: how each recorder keeps a record, where that is all it does (see `keep` of recorders), and `plain`; else None.
+        lists: the list in which each recorder keeps its records, where that is all it does with an op (its `_records` are
+            not None), and `plain`; else None.
         idle: the mark for results of ops on nothing watched (see `Idle`); None, to be made anew, when what is watched changes.
     """
 
-    __slots__ = ("idle", "ids", "keepers", "plain", "recorders")
-
-    def __init__(self, recorders, plain):
-        self.recorders = recorders
-        self.plain = plain
-        self.idle = None
-        if len(recorders) == 1:  # the usual case, without the cost of comprehensions
-            (recorder,) = recorders
-            self.ids = (recorder.id,)
-            self.keepers = (recorder.keep,) if plain and recorder.keep is not None else None
-        else:
-            self.ids = tuple([recorder.id for recorder in recorders])
-            keepers = tuple([recorder.keep for recorder in recorders])
-            self.keepers = keepers if plain and keepers and None not in keepers else None
+    __slots__ = ("idle", "ids", "lists", "plain", "recorders")
 
 
-NOBODY = Active((), True)  # the usual case; what threads share is never changed
+def active_of(recorders, plain):
+    """The `Active` of some recorders, outermost first."""
+    if plain and not recorders:
+        return NOBODY
+    active = Active()
+    active.recorders = recorders
+    active.ids = tuple([recorder.id for recorder in recorders])
+    active.plain = plain
+    lists = tuple([recorder._records for recorder in recorders])
+    active.lists = lists if plain and None not in lists else None
+    active.idle = None
+    return active
+
+
+NOBODY = Active()  # the usual case; shared by all threads
+NOBODY.recorders = NOBODY.ids = NOBODY.lists = ()
+NOBODY.plain = True
+NOBODY.idle = None
 
 
 class _State(threading.local):
@@ -54,7 +59,7 @@ class _State(threading.local):
 
     def __init__(self):
         self.thread = object()  # stands for this thread in `ongoing`
-        self.active = Active((), False) if self.lines else NOBODY
+        self.active = active_of((), not self.lines)
 
     graph = None
     scope = None
@@ -107,12 +112,12 @@ ongoing: set[object] = set()
 
 def set_recorders(recorders):
     """Make `recorders` (a tuple, outermost first) the active ones of this thread."""
-    state.active = Active(recorders, state.active.plain)
+    state.active = active_of(tuple(recorders), state.active.plain)
 
 
 def settle():
     """Bring the state up to date after `scope` or `lines` was set."""
-    state.active = Active(state.active.recorders, state.scope is None and not state.lines)
+    state.active = active_of(state.active.recorders, state.scope is None and not state.lines)
     if state.scope is not None:
         ongoing.add(state.thread)
     else:
@@ -121,20 +126,25 @@ def settle():
 
 def start(recorder):
     """Add the innermost recorder."""
-    active = state.active
+    outer = state.active
     ongoing.add(recorder.id)
-    state.active = Active((*active.recorders, recorder), active.plain)
+    state.active = active = Active()  # `active_of`, in line
+    active.recorders = (*outer.recorders, recorder)
+    active.ids = (*outer.ids, recorder.id)
+    active.plain = outer.plain
+    records = recorder._records
+    active.lists = None if records is None or outer.lists is None else (*outer.lists, records)
+    active.idle = None
 
 
 def stop(recorder):
     """Take a recorder out; it may be any of the active ones."""
-    ongoing.discard(recorder.id)
     active = state.active
-    recorders = active.recorders
-    if recorders == (recorder,) and active.plain:
+    if active.ids == (recorder.id,) and active.plain:
         state.active = NOBODY
     else:
-        state.active = Active(tuple([other for other in recorders if other is not recorder]), active.plain)
+        state.active = active_of(tuple([other for other in active.recorders if other is not recorder]), active.plain)
+    ongoing.discard(recorder.id)
 
 
 @contextlib.contextmanager
