@@ -5,14 +5,17 @@ import operator
 
 import numpy as np
 
-from tapeflow.base import nest
+from tapeflow.base import dtypes, nest
 from tapeflow.base.errors import InvalidArgumentError
+from tapeflow.core.backward import add_cotangents
 from tapeflow.core.composite import Composite
-from tapeflow.core.convert import constant, convert_to_tensor, copied
+from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor, wrap
 from tapeflow.core.variable import Variable
 
+# The ones among NumPy's scalars: to make one takes longer than to find it.
+ONES = {dtype.type: dtype.type(1) for dtype in dtypes.ALL if dtype.is_trainable}
 first = operator.itemgetter(0)
 log = logging.getLogger("tapeflow")
 
@@ -109,28 +112,37 @@ def targets_of(target):
 
 
 def seeds_of(target, output_gradients):
-    """Pairs (mark, cotangent) to start from, for the targets that carry a gradient; ones where no cotangent is given."""
+    """A dict from mark to cotangent to start from, for the targets that carry a gradient; ones where no cotangent is given."""
     if target.__class__ is Tensor and output_gradients is None:  # the usual case, without the cost of nests
         mark = target._mark
-        return () if mark is None or not mark.watchers else ((mark, _ones(target)),)
+        return {} if mark is None or not mark.watchers else {mark: _ones(target)}
     targets = targets_of(target)
     flat = [None] * len(targets)
     if output_gradients is not None and targets:
         flat = nest.flatten(output_gradients, expand_composites=True)
     if len(flat) != len(targets):
         raise ValueError(f"output_gradients has {len(flat)} tensors, target has {len(targets)}.")
-    seeds = []
+    seeds = {}
     for x, g in zip(targets, flat, strict=True):
         if x._mark is not None and x._mark.watchers:
-            seeds.append((x._mark, _ones(x) if g is None else _seed(x, convert_to_tensor(g))))
+            g = _ones(x) if g is None else _seed(x, convert_to_tensor(g))
+            before = seeds.get(x._mark)
+            seeds[x._mark] = g if before is None else add_cotangents(g, before)
     return seeds
 
 
 def _ones(target):
     """Ones like the target, but not computed from it: no tape has to record them."""
+    if target.__class__ is Tensor:
+        one = ONES.get(target._value.__class__)
+        if one is None:
+            return wrap(np.ones(target.dims, target._dtype.numpy_dtype))
+        ones = Tensor()
+        ones._value = one
+        ones._dtype = target._dtype
+        ones._mark = None
+        return ones
     dims = target.dims
-    if dims == ():
-        return copied(constant(1, target._dtype))
     known = dims is not None and None not in dims
     return wrap(np.ones(dims, target._dtype.numpy_dtype)) if known else P.ones_like(target)
 

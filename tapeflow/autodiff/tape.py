@@ -88,7 +88,9 @@ class GradientTape:
         self.id = next_id()
         self._persistent = persistent
         self._watch_accessed_variables = watch_accessed_variables
-        self._clear()
+        self._records = []
+        self._leaves = {}  # mark -> (the serial of the moment it was watched, the variable it is a reading of or None)
+        self._asked = {}  # id(variable) -> variable, of those watched whatever their readings
 
     _recording = False
     _entered = False
@@ -96,9 +98,7 @@ class GradientTape:
     _history = None  # what `explain` needs beyond the records
 
     def _clear(self):
-        self._records = []
-        self._leaves = {}  # mark -> (the serial of the moment it was watched, the variable it is a reading of or None)
-        self._asked = {}  # id(variable) -> variable, of those watched whatever their readings
+        self._records, self._leaves, self._asked, self._history = [], {}, {}, None
 
     # Recording
 
@@ -116,7 +116,6 @@ class GradientTape:
         if self._spent:
             if self._entered:
                 self._clear()
-                self._history = None
             self._spent = False
         self._recording = self._entered = True
         start(self)
@@ -173,8 +172,12 @@ class GradientTape:
                 self._watch(handle, state.active)
 
     def _watch(self, tensor, active, variable=None):
-        before = tensor._mark
-        mark = watch_tensor(tensor, self.id, active)
+        before = mark = tensor._mark
+        if mark is None or not mark.watchers or len(ongoing) > 1:
+            mark = watch_tensor(tensor, self.id, active)
+        else:  # the usual case: nobody else records, so the mark was that of tapes which have ended
+            mark.watchers = active.ids
+            active.idle = None
         if mark not in self._leaves:
             self._leaves[mark] = (next_serial(), variable)
             if not active.plain and state.lines:
@@ -224,7 +227,6 @@ class GradientTape:
         """
         self._stop()
         self._clear()
-        self._history = None
         self._start()
 
     # Gradients
@@ -248,43 +250,43 @@ class GradientTape:
         if unconnected_gradients.__class__ is not UnconnectedGradients:
             unconnected_gradients = UnconnectedGradients(unconnected_gradients)
         self._check_use(sources)
-        seeds = seeds_of(target, output_gradients)
-        marks = self._all_leaves(sources)
+        cotangents = seeds_of(target, output_gradients)
+        cls = sources.__class__
+        handles = sources if cls is list or cls is tuple else (sources,)
+        marks = self._all_leaves(handles)
         if marks is not None:  # the usual case, without the cost of nests
-            cotangents = dict(seeds)
             walk(self._records, cotangents, marks)
-            gradients = [cotangents.get(mark) for mark in marks]
-            handles, pack = sources, sources.__class__
+            gradients = list(map(cotangents.get, marks))
         else:
             handles, pack = sources_of(sources)
-            gradients = self._pull_back(seeds, handles)
+            gradients = self._pull_back(cotangents, handles)
         self._finish(gradients, handles)
         if unconnected_gradients is UnconnectedGradients.ZERO:
             gradients = [
                 P.zeros_like(convert_to_tensor(x)) if g is None else g for g, x in zip(gradients, handles, strict=True)
             ]
-        return gradients if pack is list else pack(gradients)
+        if marks is None:
+            return pack(gradients)
+        return gradients if cls is list else tuple(gradients) if cls is tuple else gradients[0]
 
     def _all_leaves(self, sources):
-        """The marks of a list of all that the tape watches; None where `sources` are anything else, in part or in kind."""
-        cls = sources.__class__
-        if (cls is not list and cls is not tuple) or len(sources) != len(self._leaves):
+        """The marks of sources that are all that the tape watches, once each; None where they are more, less or else."""
+        leaves = self._leaves
+        if len(sources) != len(leaves):
             return None
         marks = {}
         for x in sources:
+            if x.__class__ is not Variable and x.__class__ is not Tensor:
+                x = handle_of(x)
             if x.__class__ is Variable:
                 mark = x._tensor._mark
-                leaf = self._leaves.get(mark)
+                leaf = leaves.get(mark)
                 if leaf is None or leaf[1] is not x:
                     return None
-            elif x.__class__ is Tensor:
-                mark = x._mark
-                if mark not in self._leaves:
-                    return None
-            else:
+            elif x.__class__ is not Tensor or (mark := x._mark) not in leaves:
                 return None
             marks[mark] = True
-        return marks if len(marks) == len(sources) else None
+        return marks if len(marks) == len(leaves) else None
 
     def _check_use(self, sources):
         if self._spent:
@@ -416,16 +418,12 @@ class GradientTape:
 
         return explain(self, handle_of(target), handle_of(source))
 
-    def _pull_back(self, seeds, handles):
-        """The cotangent of each source (a tensor or `Variable`), None where nothing reaches it."""
+    def _pull_back(self, cotangents, handles):
+        """The cotangent of each source (a tensor or `Variable`), None where nothing reaches it, from those of the targets."""
         variables = self._variables()
         marks = [self._marks_of(handle, variables) for handle in handles]
         sources = {mark for some in marks for mark in some}
-        cotangents = {}
-        for mark, g in seeds:
-            if mark not in sources or self._knows(mark):
-                before = cotangents.get(mark)
-                cotangents[mark] = g if before is None else add_cotangents(g, before)
+        cotangents = {mark: g for mark, g in cotangents.items() if mark not in sources or self._knows(mark)}
         # Everything recorded depends on what was watched: where that is all asked for, nothing needs to be left out.
         complete = len(sources) == len(self._leaves) and self._leaves.keys() >= sources
         walk(self._records, cotangents, sources, None if complete else reachable(self._records, sources))

@@ -37,23 +37,23 @@ def pull_back(records, seeds, sources, complete=False):
     return {id(mark): g for mark, g in cotangents.items()}
 
 
-def walk(records, cotangents, sources, useful=None):
+def walk(records, cotangents, kept=(), useful=None):
     """Carry cotangents back through some records; the heart of `pull_back`.
 
     Args:
         records: the recorded ops in program order.
         cotangents: a dict from mark to cotangent, of the targets; those of the sources are added, those of results used up.
-        sources: the marks whose cotangents are to stay (a container with a quick `in`).
+        kept: the marks, where results may be among them, whose cotangents are to stay (a container with a quick `in`).
         useful: the marks from which a source can be reached; None for all.
     """
     for op, marks, saved, outs, specs, attrs, _ in reversed(records):
         if specs is None:  # one result: the usual case, in line
             (out,) = outs
-            g = cotangents.get(out)
+            g = cotangents.pop(out, None)
             if g is None:
                 continue
-            if out not in sources:
-                del cotangents[out]
+            if kept and out in kept:
+                cotangents[out] = g
             if g.__class__ is IndexedSlices:
                 if op is P.identity:  # the slices pass through, as from a copy of an embedding table
                     if useful is None or marks[0] in useful:
@@ -61,29 +61,29 @@ def walk(records, cotangents, sources, useful=None):
                     continue
                 g = g.dense()
         else:
-            g = _taken(op, cotangents, outs, specs, sources)
+            g = _taken(op, cotangents, outs, specs, kept)
             if g is None:
                 continue
         if saved.__class__ is tuple:
+            special = attrs or g._dtype.is_complex
             for edge in saved:
                 if edge is None:
                     continue
                 mark, rule, dims, residuals = edge
                 if useful is not None and mark not in useful:
                     continue
-                call, count = rule.call, rule.reads
-                if call is same:
-                    result = g
-                elif attrs or (rule.scales and g._dtype.is_complex):
+                if special:
                     result = _apply(rule, residuals, g, attrs)
-                elif count == 1:  # a call with a star is three times as slow
-                    (x,) = residuals
-                    result = call(g, x)
-                elif count == 2:
+                elif rule.reads == 2:  # a call with a star is three times as slow
                     x, y = residuals
-                    result = call(g, x, y)
+                    result = rule.call(g, x, y)
+                elif rule.reads == 1:
+                    (x,) = residuals
+                    result = rule.call(g, x)
+                elif rule.call is same:
+                    result = g
                 else:
-                    result = call(g, *residuals)
+                    result = rule.call(g, *residuals)
                 if dims is not None:
                     result = P.sum_to(result, shape=dims)
                 if result is not None:
@@ -107,11 +107,11 @@ def _apply(rule, residuals, g, attrs):
     return rule.call(g, *residuals, **attrs)
 
 
-def _taken(op, cotangents, outs, specs, sources):
+def _taken(op, cotangents, outs, specs, kept):
     """The cotangents of a record's several results, or None where nothing reached any of them."""
     taken = []
     for out in outs:
-        g = cotangents.get(out) if out in sources else cotangents.pop(out, None)
+        g = cotangents.get(out) if out in kept else cotangents.pop(out, None)
         taken.append(g.dense() if g.__class__ is IndexedSlices else g)
     if all(g is None for g in taken):
         return None

@@ -63,15 +63,6 @@ def constant(value, dtype):
     return tensor
 
 
-def copied(constant):
-    """A tensor of its own with a constant's value, which may be handed out."""
-    tensor = Tensor()
-    tensor._value = constant._value
-    tensor._dtype = constant._dtype
-    tensor._mark = None
-    return tensor
-
-
 def convert_to_tensor(value, dtype=None, dtype_hint=None, name=None):
     """A tensor of `value`.
 

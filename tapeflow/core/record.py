@@ -160,10 +160,10 @@ def note(op, inputs, attrs, outputs):
             seen = mark.watchers
             if seen is ids:
                 watchers = ids
-            elif not seen or not (seen := _active_among(seen, ids)):
+            elif not seen or not (seen := _watching(mark, active)):
                 mark = None
             elif watchers is not ids:
-                watchers = ids if seen is ids else _active_among((*watchers, *seen), ids)
+                watchers = ids if seen is ids or {*watchers, *seen} == {*ids} else tuple([i for i in ids if i in watchers or i in seen])
         marks.append(mark)
     if not watchers:
         _note_unwatched(op, inputs, outputs, active)
@@ -220,10 +220,8 @@ def recorder_of(op):
             f"    if {mark} is not None and {mark}.watchers is not ids:",
             f"        if not {mark}.watchers:",
             f"            {mark} = None",
-            "        elif len(ids) != 1:",
+            f"        elif len(ids) != 1 or ids[0] not in {mark}.watchers:",
             "            return note(op, inputs, attrs, out)",
-            f"        elif ids[0] not in {mark}.watchers:",
-            f"            {mark} = None",
         ]
     lines += [
         f"    if {' and '.join(f'{mark} is None' for mark in marks)} or active.lists is None or not out._dtype.is_floating:",
@@ -250,11 +248,13 @@ def recorder_of(op):
     return names["record"]
 
 
-def _active_among(seen, ids):
-    """Those of `ids` that are in `seen`; `ids` itself where all are."""
-    if len(ids) == 1:
-        return ids if ids[0] in seen else ()
-    found = tuple([i for i in ids if i in seen])
+def _watching(mark, active):
+    """The ids of the active recorders that watch what `mark` marks; `active.ids` itself where all do.
+
+    A mark may have forgotten a tape, when another thread watched the same tensor at the same moment: the tape's leaves decide.
+    """
+    seen, ids = mark.watchers, active.ids
+    found = tuple([r.id for r in active.recorders if r.id in seen or (r._records is not None and mark in r._leaves)])
     return ids if len(found) == len(ids) else found
 
 

@@ -129,11 +129,11 @@ def start(recorder):
     outer = state.active
     ongoing.add(recorder.id)
     state.active = active = Active()  # `active_of`, in line
-    active.recorders = (*outer.recorders, recorder)
-    active.ids = (*outer.ids, recorder.id)
+    active.recorders = outer.recorders + (recorder,)  # noqa: RUF005 - a star takes twice as long
+    active.ids = outer.ids + (recorder.id,)  # noqa: RUF005
     active.plain = outer.plain
     records = recorder._records
-    active.lists = None if records is None or outer.lists is None else (*outer.lists, records)
+    active.lists = None if records is None or outer.lists is None else outer.lists + (records,)  # noqa: RUF005
     active.idle = None
 
 
