@@ -140,6 +140,8 @@ class Batch:
         symbols = any(self.holds(x) for x in symbols_in(attrs.values()))
         if op.name == "shape" and not symbols:
             return _Plain(_example_shape(values[0], attrs))
+        if op.name in ("list_length", "list_width"):
+            return _Plain(op(*values))
         if op.name == "read_variable":
             return _Plain(bind(op, values, attrs))
         if "variable" in attrs:

@@ -30,7 +30,7 @@ class Structured(Primitive):
     """
 
     def __init__(self, name, kernel, infer, *, again, **rules):
-        super().__init__(name, kernel, infer, multiple=True, partial=True, uniform=False, samples=lambda: [], **rules)
+        super().__init__(name, kernel, infer, multiple=True, partial=True, uniform=False, **rules)
         self.again = again
 
 
@@ -71,6 +71,8 @@ def _batch(op, inputs, flags, attrs):
 
 def spread(x, size):
     """A tensor that is the same for all examples, once for each of them."""
+    if x._dtype.element is not None:
+        return P.list_spread(x, size=size)
     dims = x.dims if None not in x.dims else P.unstack(P.shape(x), axis=0, num=len(x.dims))
     return P.broadcast_to(P.expand_dims(x, axis=(0,)), shape=(size, *dims))
 

@@ -147,6 +147,8 @@ def _batch(op, inputs, flags, attrs):
 
 def select(pred, x, y):
     """For each example `x` or `y`, by a vector of bools."""
+    if x._dtype.element is not None:
+        return P.list_where(pred, x, y)
     return P.where(P.reshape(pred, shape=(-1, *(1,) * (len(x.dims) - 1))), x, y)
 
 

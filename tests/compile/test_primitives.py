@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from programs import as_inputs, compare, graph_of, specs_of
+from compiled import as_inputs, compare, graph_of, specs_of
 from test_registry import UNCHECKED, default_samples
 
 import tapeflow as tf

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from programs import both, graph_of
+from compiled import both, graph_of
 
 import tapeflow as tf
 

@@ -41,7 +41,11 @@ def artifact(function):
 def left_alone(module):
     """The library that a module belongs to, where AutoGraph does not convert it; else None."""
     name = module.partition(".")[0]
-    return name if name in LIBRARIES or (name in sys.stdlib_module_names and name not in USER_WRAPPERS and name != "__main__") else None
+    return (
+        name
+        if name in LIBRARIES or (name in sys.stdlib_module_names and name not in USER_WRAPPERS and name != "__main__")
+        else None
+    )
 
 
 def target_of(function):
@@ -115,7 +119,9 @@ def converted_function(function, options):
             warn(function, error)
         return None
     log.debug("AutoGraph calls %s converted.", function)
-    return factory.instantiate(function.__globals__, function.__closure__ or (), function.__defaults__, function.__kwdefaults__)
+    return factory.instantiate(
+        function.__globals__, function.__closure__ or (), function.__defaults__, function.__kwdefaults__
+    )
 
 
 # The code objects that could not be converted, by id: a weak reference, and the error that says why.
@@ -128,4 +134,13 @@ SPECIAL = {
     super: lambda f, args, scope: py_builtins.super_in_original_context(f, args, scope),
 }
 
-__all__ = ["artifact", "converted_call", "converted_function", "failures", "left_alone", "options_of", "target_of", "why_not"]
+__all__ = [
+    "artifact",
+    "converted_call",
+    "converted_function",
+    "failures",
+    "left_alone",
+    "options_of",
+    "target_of",
+    "why_not",
+]

@@ -97,7 +97,9 @@ def _renamed(code, name, original):
     def walk(code):
         generated = code.co_name == name or code.co_name.rstrip("0123456789").rstrip("_") in GENERATED
         names = {"co_name": original.co_name, "co_qualname": original.co_qualname} if generated else {}
-        return code.replace(co_consts=tuple([walk(x) if isinstance(x, types.CodeType) else x for x in code.co_consts]), **names)
+        return code.replace(
+            co_consts=tuple([walk(x) if isinstance(x, types.CodeType) else x for x in code.co_consts]), **names
+        )
 
     return walk(code)
 
