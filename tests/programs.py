@@ -77,7 +77,10 @@ def _while(values, count, index, body):
     def step(i, x):
         return i + 1, run(body, [*values, x])
 
-    shapes = (tf.TensorShape([]), tf.TensorShape([None]))  # an argument's length may be unknown where the variable's is known
+    shapes = (
+        tf.TensorShape([]),
+        tf.TensorShape([None]),
+    )  # an argument's length may be unknown where the variable's is known
     return tf.while_loop(lambda i, x: i < count, step, (tf.constant(0), _pick(values, index)), shape_invariants=shapes)[1]
 
 

@@ -28,7 +28,7 @@ def choose(index, operands, functions, specs, names, flatten=None, outside=()):
     """
     pairs = []
     for function, name in zip(functions, names, strict=True):
-        graph = Graph(name)
+        graph = Graph(name, by_reference=True)
         arguments = [graph.placeholder(spec.shape, spec.dtype) for spec in specs]
         pairs.append(trace_into(graph, lambda: function(*arguments), flatten))  # noqa: B023 - called at once
     branches = close(pairs)
