@@ -3,8 +3,7 @@
 import numpy as np
 
 from tapeflow.base.dtypes import DType
-from tapeflow.compile.rebuild import Builder, operands, rebuilt
-from tapeflow.core.graph import Graph
+from tapeflow.compile.rebuild import Builder, operands, rebuilt, shallow
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
 
@@ -26,15 +25,8 @@ def drop_dead(graph):
             wanted.update(id(x) for x in operands(node))
     if len(kept) == len(graph.nodes):
         return graph
-    alive = _shallow(graph)
-    alive.nodes = [node for node in graph.nodes if id(node) in kept]
+    alive = shallow(graph, graph.inputs, [node for node in graph.nodes if id(node) in kept], graph.outputs)
     return rebuilt(alive, lambda *args: None)
-
-
-def _shallow(graph):
-    copy = Graph(graph.name)
-    copy.inputs, copy.outputs, copy.nodes = graph.inputs, graph.outputs, graph.nodes
-    return copy
 
 
 def share_common(graph):

@@ -11,6 +11,7 @@ from tapeflow.compile.plan import ARENA, SCRATCH, WORKSPACE, Plan
 from tapeflow.compile.rebuild import has_tensors
 from tapeflow.compile.specialise import naming_line
 from tapeflow.compile.write import Stretch, write
+from tapeflow.core.graph import locate
 from tapeflow.core.primitive import bind
 from tapeflow.core.state import paused, tracing
 from tapeflow.core.tensor import Tensor, wrap
@@ -266,8 +267,9 @@ class Frame:
             if cells[0]:
                 node, message = messages[cells[0] - 1]
                 cells[0] = 0
-                message = message.replace("{value}", str(cells[1]))
-                raise invalid(node.attrs.get("op", node.op.name), message + (f"\n  at {node.line}" if node.line else ""))
+                error = invalid(node.attrs.get("op", node.op.name), message.replace("{value}", str(cells[1])))
+                locate(error, node)
+                raise error
 
 
 def _call(op, inputs, attrs):

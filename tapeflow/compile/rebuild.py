@@ -99,9 +99,16 @@ def rebuilt(graph, visit, specs=None):
     return builder.graph
 
 
+def shallow(graph, inputs, nodes, outputs):
+    """A graph of some of another one's nodes themselves, for `rebuilt` to copy."""
+    part = Graph(graph.name)
+    part.inputs, part.nodes, part.outputs = list(inputs), nodes, tuple(outputs)
+    return part
+
+
 def operands(node):
     """All tensors that a node reads: its inputs, and those in its attrs."""
     return (*node.inputs, *symbols_in(node.attrs.values())) if has_tensors(node.attrs) else node.inputs
 
 
-__all__ = ["Builder", "has_tensors", "operands", "rebuilt"]
+__all__ = ["Builder", "has_tensors", "operands", "rebuilt", "shallow"]

@@ -1,11 +1,13 @@
 """A graph for one set of input specs: shapes are inferred anew, and what then no longer depends on data is computed."""
 
+import contextlib
 import math
 
 import numpy as np
 
 from tapeflow.base.errors import OpError
 from tapeflow.compile.rebuild import has_tensors, rebuilt
+from tapeflow.core.graph import locate
 from tapeflow.core.primitive import bind
 from tapeflow.core.state import paused, tracing
 from tapeflow.core.tensor import Tensor, wrap
@@ -78,20 +80,14 @@ def folded_node(op, inputs, attrs, line):
     return results if op.multiple else (results,)
 
 
-class naming_line:
-    """Within the context the message of an error ends with the node's name and line."""
-
-    def __init__(self, node):
-        self.node = node
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if isinstance(error, OpError) and self.node.line and self.node.line not in str(error):
-            located = type(error)(None, None, f"{error.message}\n  at {self.node.line}, node {self.node.op.name}")
-            raise located from error
-        return False
+@contextlib.contextmanager
+def naming_line(node):
+    """Within the context an error says which node it comes from, and its line."""
+    try:
+        yield
+    except OpError as error:
+        locate(error, node)
+        raise
 
 
 __all__ = ["fold", "folded_node", "naming_line", "specialise"]
