@@ -20,7 +20,7 @@ UNROLLED = 12  # levels with no more steps than this together are written out: n
 class Level(NamedTuple):
     """One of the nested loops over k: how many steps, and the bytes that each moves in A and in B."""
 
-    count: int
+    steps: int
     a: int
     b: int
 
@@ -226,7 +226,7 @@ def _write_micro(module, type, rows, columns, levels, c_steps, epilogue, name, b
         places = [(i * pitch + j * type.lanes * type.bytes) for i in range(len(rows)) for j in range(vectors)]
         if blocked:
             count, memory, fresh = rest
-            levels = [levels[0]._replace(count=count)]
+            levels = [levels[0]._replace(steps=count)]
             read = fresh.equals(0)
             sums = f.choose(read, lambda: [f.load(memory + at, type) for at in places], lambda: sums)
         sums = _accumulate(f, type, rows, columns, levels, a, b, sums)
@@ -253,7 +253,7 @@ def _accumulate(f, type, rows, columns, levels, a, b, sums):
                 sums[i * vectors + j] = f.fma(element, row[j], sums[i * vectors + j])
         return sums
 
-    counts = [level.count for level in levels]
+    counts = [level.steps for level in levels]
     if all(isinstance(count, int) for count in counts) and math.prod(counts) <= UNROLLED:
         for numbers in itertools.product(*map(range, counts)):
             at_a = sum(n * level.a for n, level in zip(numbers, levels, strict=True))
@@ -265,7 +265,7 @@ def _accumulate(f, type, rows, columns, levels, a, b, sums):
         if not levels:
             return step(a, b, sums)
         level, *inner = levels
-        with f.loop(0, level.count, carry=[a, b, *sums]) as loop:
+        with f.loop(0, level.steps, carry=[a, b, *sums]) as loop:
             a, b, *sums = loop.values
             loop.next = [a + level.a, b + level.b, *nest(inner, a, b, sums)]
         return loop.results[2:]
