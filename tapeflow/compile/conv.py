@@ -232,8 +232,8 @@ class Block:
         first = part.axes[0]._replace(count=rows)
         self.spans = [first.span, *[axis.span for axis in part.axes[1:]]]
         sizes = [axis.size for axis in part.axes]
-        self.source_steps = _steps(sizes, part.source_pixel)
-        self.steps = self.source_steps if self.direct else _steps(self.spans, part.source_pixel)
+        self.source_steps = steps_of(sizes, part.source_pixel)
+        self.steps = self.source_steps if self.direct else steps_of(self.spans, part.source_pixel)
         self.bytes = 0 if self.direct else self.spans[0] * self.steps[0]
 
     def prepare(self, f, image, row, scratch):
@@ -278,7 +278,7 @@ class Block:
                 f.store(f.constant(element, self.fill), target + loop.index)
 
 
-def _steps(sizes, pixel):
+def steps_of(sizes, pixel):
     """Bytes from place to place along each axis."""
     return [pixel * math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
 
@@ -386,8 +386,8 @@ class Writer:
         """All register tiles of a block: for each group and panel of features, all pixels."""
         part = self.part
         pixel = part.outer * part.groups * self.size
-        steps = _steps(part.result, pixel)
-        numbers = _steps(part.result, 1)
+        steps = steps_of(part.result, pixel)
+        numbers = steps_of(part.result, 1)
         first = image * math.prod(part.result)
         with f.loop(0, part.groups) as groups, f.loop(0, self.panels.count) as panels:
             a, b = self._operands(a, b, groups.index, panels.index)
@@ -438,7 +438,7 @@ class Writer:
     def _micro(self, height, width, columns):
         part, first, last = self.part, self.part.axes[0], self.part.axes[-1]
         pixel = part.outer * part.groups * self.size
-        steps, numbers = _steps(part.result, pixel), _steps(part.result, 1)
+        steps, numbers = steps_of(part.result, pixel), steps_of(part.result, 1)
         places = list(itertools.product(range(height), range(width)))
         rows = [i * first.step * self.block.steps[0] + j * last.step * self.block.steps[-1] for i, j in places]
         at = [(i * first.out_step, j * last.out_step) for i, j in places]
