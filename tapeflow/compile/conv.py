@@ -32,6 +32,7 @@ from tapeflow.compile.micro import (
 from tapeflow.compile.text import INDEX, PTR, Type
 
 FEW_TILES = 16
+REUSE = 64  # pixels of a row, at least, that a panel of the filter is read for, lest reading it takes the time
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Axis(NamedTuple):
     The result is written at out_start + t out_step; the tap is the filter's tap_start + j tap_step.
     """
 
-    count: int
+    length: int
     out_start: int
     out_step: int
     taps: int
@@ -88,7 +89,7 @@ class Axis(NamedTuple):
     @property
     def span(self):
         """How many places of the source the results look at, the first to the last."""
-        return (self.count - 1) * self.step + max(0, self.taps - 1) * self.reach + 1
+        return (self.length - 1) * self.step + max(0, self.taps - 1) * self.reach + 1
 
     @property
     def inside(self):
@@ -120,7 +121,7 @@ class Correlation(NamedTuple):
     @property
     def flops(self):
         """Multiplications and additions, those with zeros of the padding too."""
-        return 2 * self.images * math.prod(axis.count for axis in self.axes) * self.k * self.outer * self.groups
+        return 2 * self.images * math.prod(axis.length for axis in self.axes) * self.k * self.outer * self.groups
 
 
 def forward_axis(conv, i):
@@ -224,22 +225,23 @@ class Block:
         part: the `Correlation`, of two axes at least.
         rows: how many places of the first axis a block has.
         fill: what stands around it.
+        inside: whether the source is read in place; by default where all that is read exists.
     """
 
-    def __init__(self, part, rows, fill=0.0):
+    def __init__(self, part, rows, fill=0.0, inside=None):
         self.part, self.rows, self.fill = part, rows, fill
-        self.direct = all(axis.inside for axis in part.axes)
-        first = part.axes[0]._replace(count=rows)
+        self.direct = all(axis.inside for axis in part.axes) if inside is None else inside
+        first = part.axes[0]._replace(length=rows)
         self.spans = [first.span, *[axis.span for axis in part.axes[1:]]]
         sizes = [axis.size for axis in part.axes]
         self.source_steps = steps_of(sizes, part.source_pixel)
         self.steps = self.source_steps if self.direct else steps_of(self.spans, part.source_pixel)
         self.bytes = 0 if self.direct else self.spans[0] * self.steps[0]
 
-    def prepare(self, f, image, row, scratch):
-        """The address of the block's first place, for the image's address and the block's first row."""
+    def prepare(self, f, image, row, scratch, shift=0):
+        """The address of the block's first place, for the image's address and the block's first row; `shift` places on."""
         axis = self.part.axes[0]
-        first = row * axis.step + axis.start
+        first = row * axis.step + axis.start + shift
         if self.direct:
             rest = sum(a.start * step for a, step in zip(self.part.axes[1:], self.steps[1:], strict=True))
             return image + first * self.steps[0] + rest
@@ -294,7 +296,7 @@ class Writer:
         self.size = part.element.bytes
         self.lanes = module.target.lanes(self.size)
         self.type = part.element.vector(self.lanes)
-        self.width = part.axes[-1].count
+        self.width = part.axes[-1].length
         most = self._choose()
         rows = self._block_rows(most)
         self.block = Block(part, rows, self.kind.first)
@@ -307,7 +309,7 @@ class Writer:
 
     def _choose(self):
         part = self.part
-        pixels = self.width * part.axes[0].count if len(part.axes) == 2 else self.width
+        pixels = self.width * part.axes[0].length if len(part.axes) == 2 else self.width
         shape = choose_shape(
             pixels if self.width < 8 else self.width, part.outer, max(1, part.k), self.lanes, self.module.target.registers
         )
@@ -317,12 +319,9 @@ class Writer:
     def _block_rows(self, most):
         """How many rows make a tile of work, in blocks of one size as far as may be."""
         part = self.part
-        count = part.axes[0].count
-        row = 2 * max(1, part.k) * part.outer * part.groups * math.prod(axis.count for axis in part.axes[1:])
-        rows = max(1, TILE_FLOPS // row)
-        if self.width * 2 <= most:
-            rows = max(rows, most // self.width)
-        rows = min(count, rows)
+        count, width = part.axes[0].length, self.width
+        row = 2 * max(1, part.k) * part.outer * part.groups * math.prod(axis.length for axis in part.axes[1:])
+        rows = min(count, max(TILE_FLOPS // row, -(-REUSE // width), most // width if width * 2 <= most else 1, 1))
         while rows > 1 and -(-count // rows) * part.images < FEW_TILES:
             rows = -(-rows // 2)
         return rows
@@ -356,7 +355,7 @@ class Writer:
     def write_tiles(self, source, w, workspace, offset, result):
         """The phase that computes the result: a tile is a block of rows of one image."""
         part = self.part
-        blocks = split(part.axes[0].count, self.block.rows)
+        blocks = split(part.axes[0].length, self.block.rows)
         total = sum(count for _, _, count in blocks)
         made = self.module.fresh(self.name)
         image_bytes = math.prod(axis.size for axis in part.axes) * part.source_pixel
@@ -410,7 +409,7 @@ class Writer:
         def descend(rest, a, at):
             if rest:
                 (axis, i), *inner = rest
-                with f.loop(0, axis.count) as loop:
+                with f.loop(0, axis.length) as loop:
                     moved = a + loop.index * (axis.step * self.block.steps[i])
                     descend(inner, moved, [*at, loop.index * axis.out_step + axis.out_start])
                 return

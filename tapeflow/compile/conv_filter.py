@@ -27,6 +27,7 @@ from tapeflow.compile.text import INDEX, PTR
 MOST_CHUNKS = 16
 MOST_BYTES = 8 << 20  # of all chunks together
 FEW_TILES = 16
+FEW_PIXELS = 64  # summed before a register tile is stored
 
 
 def emit_conv_filter(module, conv, *, x, g, dw, workspace, epilogue=store_tile, name="conv_filter"):
@@ -48,7 +49,6 @@ class _Writer:
         self.size = conv.element.bytes
         self.lanes = module.target.lanes(self.size)
         self.type = conv.element.vector(self.lanes)
-        self.block = Block(part, part.axes[0].count)
         self.lanewise = conv.depthwise
         self.channels = 1 if self.lanewise else part.inner  # of a group, that make rows
         self.taps = [axis.taps for axis in part.axes]
@@ -61,10 +61,23 @@ class _Writer:
         self.shape = (8, 1) if self.lanewise else choose_shape(self.rows, self.width, k, self.lanes, module.target.registers)
         self.panel = self.shape[1] * self.lanes
         self.panels = split_tail(self.width, self.panel)
-        # Tiles of the outermost taps are work of their own where there are enough channels to pay for copying the image.
+        self.block = Block(part, 1)  # its steps are the same for any number of rows
+        # The outermost taps are work of their own where each has rows enough for a register tile.
         self.tap_tiles = self.taps[0] if self._runs()[1] >= self.shape[0] else 1
+        one_tap = part._replace(axes=(part.axes[0]._replace(taps=1), *part.axes[1:])) if self.tap_tiles > 1 else part
+        self.blocks = split(part.axes[0].length, self._block_rows())
+        self.block = Block(one_tap, self.blocks[0][1], inside=all(axis.inside for axis in part.axes))
         most = min(MOST_CHUNKS, max(1, MOST_BYTES // self.bytes), -(-FEW_TILES // self.tap_tiles))
         self.chunks = min(conv.images, most)
+
+    def _block_rows(self):
+        """How many rows of an image are summed at a time: what the first cache holds, for a register tile reads them again
+        for every few rows of the filter; but so many pixels that loading and storing the tile is little beside them."""
+        axes = self.part.axes
+        pixels = math.prod(axis.length for axis in axes[1:])
+        row = pixels * self.conv.features * self.size
+        row += axes[0].step * math.prod(axis.size for axis in axes[1:]) * self.part.source_pixel
+        return min(axes[0].length, max(1, -(-FEW_PIXELS // pixels), self.module.target.l1 * 2 // 3 // row))
 
     def _runs(self):
         """The row offsets in x of one outermost tap: (offsets where runs of rows begin, the length of a run)."""
@@ -86,6 +99,7 @@ class _Writer:
         runs = split(conv.images, -(-conv.images // self.chunks))
         image_bytes = math.prod(conv.spatial) * part.source_pixel
         g_pixel = conv.features * self.size
+        inner = math.prod(axis.length for axis in part.axes[1:])
         made = self.module.fresh(self.name)
         with self.module.function(made, [("table", PTR), ("tile", INDEX), ("scratch", PTR)]) as f:
             table, tile, scratch = f.arguments
@@ -97,15 +111,20 @@ class _Writer:
             def write(first, count):
                 with f.loop(0, count) as loop:
                     image = first + loop.index
-                    a = self.block.prepare(f, bases[0] + image * image_bytes, f.index(0), scratch)
+                    source = bases[0] + image * image_bytes
                     b = bases[1] + image * (math.prod(conv.out) * g_pixel)
-                    self._write_image(f, table, a, b, bases[2], tap)
+                    for start, rows, blocks in self.blocks:
+                        with f.loop(0, blocks) as down:
+                            row = down.index * rows + start
+                            shift = tap * part.axes[0].reach if self.tap_tiles > 1 else 0
+                            a = self.block.prepare(f, source, f.index(row), scratch, shift)
+                            self._write_block(f, table, a, b + row * (inner * g_pixel), bases[2], tap, rows)
 
             for_each(f, runs, chunk, write)
         return Phase(made, tiles)
 
-    def _write_image(self, f, table, a, b, target, tap):
-        """Add one image's part to a filter: for each group and panel all rows."""
+    def _write_block(self, f, table, a, b, target, tap, rows):
+        """Add the part of some of an image's rows to a filter: for each group and panel all rows of the filter."""
         part = self.part
         with f.loop(0, 1 if self.lanewise else part.groups) as groups:
             group_a = a + groups.index * (part.inner * self.size)
@@ -116,14 +135,14 @@ class _Writer:
                     column = first_column + within
                     here = group_a + within * self.size if self.lanewise else group_a
                     place = target + column * self.size
-                    self._write_rows(f, here, b + column * self.size, place, column, width, table, tap)
+                    self._write_rows(f, here, b + column * self.size, place, column, width, table, tap, rows)
 
-    def _write_rows(self, f, a, b, c, column, width, table, tap):
-        reach = self.part.axes[0].reach * self.block.steps[0]
+    def _write_rows(self, f, a, b, c, column, width, table, tap, rows):
         starts, length = self._runs()
         pitch = self.columns * self.size
         per_tap = len(starts) * length
-        if length < self.shape[0]:  # short runs: every row's place is written out
+        if self.tap_tiles == 1 and length < self.shape[0]:  # short runs: every row's place is written out
+            reach = self.part.axes[0].reach * self.block.steps[0]
             offsets = [
                 t * reach + start + i * self.size for t in range(self.taps[0]) for start in starts for i in range(length)
             ]
@@ -131,10 +150,14 @@ class _Writer:
                 for turn in range(count):
                     row = first + turn * height
                     self._call(
-                        f, offsets[row : row + height], width, [a, b, c + row * pitch, f.index(row), f.index(column), table]
+                        f,
+                        rows,
+                        offsets[row : row + height],
+                        width,
+                        [a, b, c + row * pitch, f.index(row), f.index(column), table],
                     )
             return
-        a, c, first_row = a + tap * reach, c + tap * (per_tap * pitch), tap * per_tap
+        c, first_row = c + tap * (per_tap * pitch), tap * per_tap
         for number, start in enumerate(starts):
             for first, height, count in split(length, self.shape[0]):
                 with f.loop(0, count) as loop:
@@ -142,16 +165,19 @@ class _Writer:
                     row = first_row + local + number * length
                     place = [a + start + local * self.size, b, c + (local + number * length) * pitch]
                     self._call(
-                        f, [i * self.size for i in range(height)], width, [*place, f.index(row), f.index(column), table]
+                        f,
+                        rows,
+                        [i * self.size for i in range(height)],
+                        width,
+                        [*place, f.index(row), f.index(column), table],
                     )
 
-    def _call(self, f, offsets, width, arguments):
-        conv, part = self.conv, self.part
-        g_steps = steps_of([axis.count for axis in part.axes], conv.features * self.size)
-        levels = []
-        for axis, x_step, g_step in zip(part.axes, self.block.steps, g_steps, strict=True):
-            if axis.count > 1 or not levels:
-                levels.append(Level(axis.count, axis.step * x_step, g_step))
+    def _call(self, f, rows, offsets, width, arguments):
+        axes = self.part.axes
+        lengths = [rows, *[axis.length for axis in axes[1:]]]
+        g_steps = steps_of(lengths, self.conv.features * self.size)
+        parts = zip(lengths, axes, self.block.steps, g_steps, strict=True)
+        levels = [Level(length, axis.step * x_step, g_step) for length, axis, x_step, g_step in parts]
         base = offsets[0]
         kernel = micro_kernel(
             self.module, self.type, [offset - base for offset in offsets], width, levels,

@@ -132,7 +132,7 @@ class _MaxInput:
     def __init__(self, module, conv, first_only):
         self.conv, self.first_only = conv, first_only
         self.part = with_two_axes(forward(conv))
-        self.block = Block(self.part, self.part.axes[0].count, -math.inf)
+        self.block = Block(self.part, self.part.axes[0].length, -math.inf)
         self.lanes = module.target.lanes(conv.element.bytes)
         self.type = conv.element.vector(self.lanes)
         self.size = conv.element.bytes
@@ -160,11 +160,11 @@ class _MaxInput:
         """Every output pixel."""
         axes = self.part.axes
         if number < len(axes):
-            with f.loop(0, axes[number].count) as loop:
+            with f.loop(0, axes[number].length) as loop:
                 self._walk(f, number + 1, [*at, loop.index], a, target, y, g)
             return
         offset = sum_of(at, [axis.step * step for axis, step in zip(axes, self.block.steps, strict=True)])
-        pixel = sum_of(at, steps_of([axis.count for axis in axes], self.conv.channels * self.size))
+        pixel = sum_of(at, steps_of([axis.length for axis in axes], self.conv.channels * self.size))
         for start, width, turns in split_tail(self.conv.channels, self.lanes):
             with f.loop(0, turns) as loop:
                 channel = (loop.index * self.lanes + start) * self.size
