@@ -321,9 +321,9 @@ class Function:
         source, wider = a.type, type.bits > a.type.bits
         if source.element == type.element:
             return Value(self, type, a.text)
+        if {source.element, type.element} & {"half", "bfloat"}:
+            return self._convert_short(a, type.scalar, signed)
         if source.floating and type.floating:
-            if source.bits == type.bits:  # half and bfloat
-                return self.convert(self.convert(a, F32), element)
             op = "fpext" if wider else "fptrunc"
         elif source.floating:
             op = "fptosi" if signed else "fptoui"
@@ -334,6 +334,21 @@ class Function:
         else:
             op = "trunc"
         return self.emit(type, f"{op} {a!r} to {type}")
+
+    def _convert_short(self, a, element, signed):
+        """The same from or to the short floats: every way leads over float32, and some in integer instructions."""
+        from tapeflow.compile import halves
+
+        source = a.type.scalar
+        wide = F64 if source is F64 else F32
+        if element in (F16, BF16) and source not in (F32, F64):
+            return self.convert(self.convert(a, F32, signed), element)
+        if source in (F16, BF16) and element is not F32:
+            return self.convert(self.convert(a, F32), element, signed)
+        if not halves.is_hardware(self.module.target, source, element):
+            return halves.narrow(self, a, element) if wide is source else halves.widen(self, a)
+        type = a.type.like(element)
+        return self.emit(type, f"{'fpext' if type.bits > a.type.bits else 'fptrunc'} {a!r} to {type}")
 
     def bits(self, a, element):
         """The same bits as another element type of the same size."""
@@ -437,12 +452,10 @@ class Function:
         lanes = a.type.lanes
         while lanes > 1:
             lanes //= 2
-            low = self.shuffle(a, None, range(lanes))
-            high = self.shuffle(a, None, range(lanes, 2 * lanes))
             if lanes == 1:
-                low, high = self.lane(low, 0), self.lane(high, 0)
-            a = combine(low, high)
-        return Value(self, a.type.vector(1), a.text)
+                return combine(self.lane(a, 0), self.lane(a, 1))
+            a = combine(self.shuffle(a, None, range(lanes)), self.shuffle(a, None, range(lanes, 2 * lanes)))
+        return a
 
     # Memory. Alignment is that of the element: user arrays promise no more, and an aligned address is as quick either way.
 
