@@ -141,7 +141,7 @@ class Grouping:
                 strided = kind == "opaque" and self.library(node) is not None
                 for x in operands(node) if kind == "opaque" else node.inputs:
                     if strided:
-                        self._need(self._behind_views(x))
+                        self._need(self._behind_views(x) if node.op.name == "matmul" else x)
                     elif kind == "opaque":
                         self._need(x)
                     else:

@@ -11,7 +11,7 @@ from tapeflow.compile.scalars import MACHINE
 from tapeflow.core.tensor import Tensor
 
 # Slots of the pointer table: the arena, and memory that library calls work in, one after another.
-ARENA, WORKSPACE, SCRATCH = range(3)
+ARENA, WORKSPACE = range(2)
 
 
 class Loops:
@@ -98,7 +98,7 @@ class Plan:
         self.grouping = Grouping(graph, library)
         self.reader = self.grouping.reader
         self.places = {}
-        self.slots = SCRATCH + 1
+        self.slots = WORKSPACE + 1
         self.constants = {}
         self._arena = Arena()
         self.values = {id(x): x for node in graph.nodes for x in node.outputs}
@@ -198,8 +198,7 @@ class Plan:
             elif group.anchor.operands is not None:
                 targets = lambda value, group=group: self._targets(value, group)  # noqa: E731
                 steps.append(library(group.anchor.node).step(group, self.reader, targets))
-                for x in group.anchor.operands:
-                    self.values[id(x.value)] = x.value
+                self.values.update((id(x.value), x.value) for x in group.anchor.operands)
             else:
                 steps += self._opaque_steps(group.anchor.node)
         return steps
@@ -376,4 +375,4 @@ class Held:
         self.line = None
 
 
-__all__ = ["ARENA", "SCRATCH", "WORKSPACE", "Copy", "Held", "Host", "Loops", "Output", "Place", "Plan"]
+__all__ = ["ARENA", "WORKSPACE", "Copy", "Held", "Host", "Loops", "Output", "Place", "Plan"]

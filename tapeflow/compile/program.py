@@ -5,9 +5,10 @@ import ctypes
 import numpy as np
 
 from tapeflow.base.errors import invalid
+from tapeflow.compile import pool
 from tapeflow.compile.internal import Internal
 from tapeflow.compile.jit import compile_text
-from tapeflow.compile.plan import ARENA, SCRATCH, WORKSPACE, Plan
+from tapeflow.compile.plan import ARENA, WORKSPACE, Plan
 from tapeflow.compile.rebuild import has_tensors
 from tapeflow.compile.specialise import naming_line
 from tapeflow.compile.write import Stretch, write
@@ -49,7 +50,9 @@ class Program:
         self.parts = self._split()
         self.written = write([part for part in self.parts if isinstance(part, Stretch)], plan)
         self.text = self.written.text
-        self.code = compile_text(self.text, [p.name for p in self.parts if isinstance(p, Stretch)]) if self.text else None
+        names = [p.name for p in self.parts if isinstance(p, Stretch)]
+        self.code = compile_text(self.text, names, pool.imports()) if self.text else None
+        pool.reserve(self.written.scratch)
         for part in self.parts:
             if isinstance(part, Stretch):
                 part.call = self.code.function(part.name, ctypes.c_void_p)
@@ -71,6 +74,8 @@ class Program:
 
     def run(self, values):
         """The graph's outputs for some input values, as ndarrays and NumPy scalars."""
+        if pool.settings.stale:
+            pool.ensure()
         frame = self._frames.pop() if self._frames else Frame(self)
         try:
             return frame.run(values)
@@ -91,10 +96,10 @@ class Frame:
         self.program = program
         plan = program.plan
         self.arena = aligned(plan.arena)
-        self.work = [aligned(program.written.workspace), aligned(program.written.scratch)]
+        self.workspace = aligned(program.written.workspace)
         self.table = np.zeros(plan.slots, np.int64)
         self.table[ARENA] = address(self.arena)
-        self.table[WORKSPACE], self.table[SCRATCH] = map(address, self.work)
+        self.table[WORKSPACE] = address(self.workspace)
         for slot, array in plan.constants.items():
             self.table[slot] = address(array)
         self.pointer = address(self.table)
