@@ -2,6 +2,7 @@
 
 from tapeflow.compile.control import Nested, State, with_states
 from tapeflow.compile.group import Grouping
+from tapeflow.compile.halving import in_two
 from tapeflow.compile.kernels import kernel_of
 from tapeflow.compile.library import library
 from tapeflow.compile.memory import Arena, bytes_of
@@ -191,10 +192,13 @@ class Plan:
         for group in self.grouping.groups:
             if group.anchor is None:
                 kernel, keys = kernel_of(group, self.reader, lambda value, group=group: self._targets(value, group))
-                step = Loops(group, kernel, keys)
-                if kernel.may_fail:
-                    step.failures = self.root._arena.take(16)
-                steps.append(step)
+                kernels, parts = in_two(kernel, keys, self.reader.pool)
+                self.values.update((id(part), part) for part in parts)
+                for kernel, keys in kernels:
+                    step = Loops(group, kernel, keys)
+                    if kernel.may_fail:
+                        step.failures = self.root._arena.take(16)
+                    steps.append(step)
             elif group.anchor.operands is not None:
                 targets = lambda value, group=group: self._targets(value, group)  # noqa: E731
                 steps.append(library(group.anchor.node).step(group, self.reader, targets))
