@@ -1,12 +1,21 @@
 """A library call in a plan: where its operands stand, and the elementwise work that it does as it writes its result."""
 
 from tapeflow.compile.evaluate import Evaluator
-from tapeflow.compile.expr import loads
+from tapeflow.compile.expr import loads, parts
+from tapeflow.compile.functions import FUNCTIONS
 from tapeflow.compile.group import place_in
 from tapeflow.compile.kernels import Operands, collapsed, members_of
 from tapeflow.compile.loops import Member
 from tapeflow.compile.micro import slot, store_tile
-from tapeflow.compile.text import PTR
+from tapeflow.compile.text import INDEX, PTR
+
+
+INLINE = 24  # instructions, about, that are written out for each vector of a tile
+
+
+def weight(expr):
+    """How many instructions an operation is, about."""
+    return 25 if expr.op in FUNCTIONS and expr.op != "sqrt" else 1
 
 
 class Library:
@@ -96,6 +105,7 @@ class Epilogue:
         self.dims = dims
         self.members = members
         self.dtypes = tuple(dtypes)
+        self.cost = sum(weight(x) for x in parts([m.expr for m in members]))
         self.key = (dims, tuple([(m.expr, tuple(m.stores)) for m in members]), self.dtypes)
 
     def __hash__(self):
@@ -105,12 +115,42 @@ class Epilogue:
         return isinstance(other, Epilogue) and self.key == other.key
 
     def __call__(self, tile):
+        if self.cost > INLINE:
+            self._call(tile)
+        else:
+            self._inline(tile)
+
+    def _call(self, tile):
+        """One call for each vector: written out for all of a tile's, much work would be much code."""
         f = tile.f
-        vector = len(self.dims) - 1
+        for j in range(len(tile.values[0])):
+            name = self._function(f.module, tile, tile.mask(j))
+            for i, line in enumerate(tile.values):
+                f.call(name, None, tile.table, f.index(tile.row(i)), f.index(tile.column(j)), line[j])
+
+    def _function(self, module, tile, mask):
+        return module.once(("epilogue", self, mask), lambda: self._new_function(module, tile, mask))
+
+    def _new_function(self, module, tile, mask):
+        name = module.fresh("epilogue")
+        arguments = [("table", PTR), ("row", INDEX), ("column", INDEX), ("value", tile.values[0][0].type)]
+        with module.function(name, arguments, internal=True, attributes="nounwind noinline") as f:
+            table, row, column, value = f.arguments
+            e = self._evaluator(f, table, tile.lanes)
+            with e.scope({**self._row_variables(f, row), len(self.dims) - 1: column}, 1, mask):
+                self._element(e, value)
+        return name
+
+    def _evaluator(self, f, table, lanes):
         used = {operand for m in self.members for operand, _ in m.stores}
         used |= {x.data[0] for m in self.members for x in loads(m.expr)}
-        pointers = {operand: f.load(tile.table + 8 * operand, PTR) for operand in sorted(used)}
-        e = Evaluator(f, vector, tile.lanes, pointers, self.dtypes)
+        pointers = {operand: f.load(table + 8 * operand, PTR) for operand in sorted(used)}
+        return Evaluator(f, len(self.dims) - 1, lanes, pointers, self.dtypes)
+
+    def _inline(self, tile):
+        f = tile.f
+        vector = len(self.dims) - 1
+        e = self._evaluator(f, tile.table, tile.lanes)
         exprs = [m.expr for m in self.members]
         split = vector > 1  # the rows of a tile may lie in several matrices or images: each row by itself
         rows = {} if split else {0: tile.first_row}
