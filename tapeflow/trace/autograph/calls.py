@@ -26,10 +26,11 @@ ARTIFACT = "autograph_info__"
 make_options = functools.lru_cache(maxsize=64)(converter.ConversionOptions)
 
 
-def options_of(recursive=True, features=(), requested=True):
-    """malt's options; conversion of `assert` is always among them."""
+def options_of(features=(), recursive=True):
+    """malt's options for a function that is to be converted; conversion of `assert` is always among them."""
+    features = tuple(features or ()) if isinstance(features, (list, tuple, set, frozenset, type(None))) else (features,)
     chosen = {converter.Feature.ASSERT_STATEMENTS, *[converter.Feature[feature.name] for feature in features]}
-    return make_options(recursive=recursive, user_requested=requested, optional_features=frozenset(chosen))
+    return make_options(recursive=recursive, user_requested=True, optional_features=frozenset(chosen))
 
 
 def artifact(function):

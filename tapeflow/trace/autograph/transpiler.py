@@ -23,8 +23,9 @@ from malt.converters import (
 from malt.core import converter
 from malt.impl import api as malt
 from malt.lang.directives import set_loop_options
-from malt.pyct import anno, inspect_utils, naming, templates, transformer
+from malt.pyct import anno, cfg, inspect_utils, naming, qual_names, templates, transformer
 from malt.pyct import transpiler as malt_transpiler
+from malt.pyct.static_analysis import activity, liveness, reaching_definitions, reaching_fndefs
 
 from tapeflow.trace.autograph import operators
 from tapeflow.trace.autograph.prepare import prepare
@@ -58,6 +59,51 @@ class Asserts(asserts.AssertTransformer):
         self.generic_visit(node)
         message = node.msg or ast.Constant(None)
         return templates.replace("ag__.assert_stmt(test, lambda: msg)", test=node.test, msg=message)
+
+
+class Analyzer(liveness.Analyzer):
+    """Knows that a for loop may run no iteration: then its target is what it was before."""
+
+    def __init__(self, graph, loops):
+        super().__init__(graph, True)
+        self.loops = loops
+
+    def visit_node(self, node):
+        before = self.in_[node]
+        super().visit_node(node)
+        loop = self.loops.get(id(node.ast_node))
+        if loop is not None:
+            self.in_[node] = self.in_[node].union(*[self.in_[following] for following in self.graph.stmt_next[loop]])
+        return self.in_[node] != before
+
+
+class Liveness(liveness.TreeAnnotator):
+    """Notes which variables are read after each statement; `loops` are the for loops by the id of what they iterate over."""
+
+    def __init__(self, ctx, graphs, loops):
+        super().__init__(ctx, graphs, True)
+        self.loops = loops
+
+    def _analyze_function(self, node, is_lambda):
+        outer = self.current_analyzer
+        analyzer = Analyzer(self.graphs[node], self.loops)
+        analyzer.visit_reverse()
+        self.current_analyzer = analyzer
+        node = self.generic_visit(node)
+        self.current_analyzer = outer
+        return node
+
+
+def control_flow_pass(node, ctx):
+    """Branches and loops become calls of operators."""
+    graphs = cfg.build(node)
+    node = qual_names.resolve(node)
+    node = activity.resolve(node, ctx, None)
+    node = reaching_definitions.resolve(node, ctx, graphs)
+    node = reaching_fndefs.resolve(node, ctx, graphs)
+    loops = {id(part.iter): part for part in ast.walk(node) if isinstance(part, ast.For)}
+    node = Liveness(ctx, graphs, loops).visit(node)
+    return control_flow.ControlFlowTransformer(ctx).visit(node)
 
 
 class Factory(malt_transpiler._PythonFnFactory):
@@ -127,7 +173,7 @@ class Transpiler(malt.PyToPy):
             node = break_statements.transform(node, ctx)
         if ast.Assert in kinds and uses(converter.Feature.ASSERT_STATEMENTS):
             node = Asserts(ctx).visit(node)
-        if ast.Continue in kinds:
+        if not kinds.isdisjoint((ast.Break, ast.Continue)):  # a `break` has become a `continue`
             node = continue_statements.transform(node, ctx)
         if flow and _returns_within(node):
             node = return_statements.transform(node, ctx)
@@ -136,7 +182,7 @@ class Transpiler(malt.PyToPy):
             node = slices.transform(node, ctx)
         node = call_trees.transform(node, ctx)
         if flow:
-            node = control_flow.transform(node, ctx)
+            node = control_flow_pass(node, ctx)
         node = conditional_expressions.transform(node, ctx)
         node = logical_expressions.transform(node, ctx)
         return variables.transform(node, ctx) if flow else node
