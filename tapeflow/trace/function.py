@@ -2,12 +2,12 @@
 
 import collections
 import functools
-import inspect
 import itertools
 import logging
 import threading
 import weakref
 
+from tapeflow.base import nest
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.graph import Graph, SymbolicTensor
@@ -117,7 +117,7 @@ class Function:
         if instance is None:
             return self
         if self._methods is None:
-            self._methods = weakref.WeakValueDictionary() if False else {}
+            self._methods = {}
         found = self._methods.get(id(instance))
         if found is None:
             found = self._bound(instance)
@@ -169,7 +169,7 @@ class Function:
         return [own if shape is None else shape for own, shape in zip(call.dims, declared, strict=True)]
 
     def _declared_shapes(self, call):
-        specs = [x for x in _leaves(self._signature.declared) if isinstance(x, TensorSpec)]
+        specs = [x for x in nest.flatten(self._signature.declared, expand_composites=True) if isinstance(x, TensorSpec)]
         shapes = [spec.shape._dims for spec in specs]
         return [*shapes, *call.dims[len(shapes) :]]
 
@@ -186,7 +186,7 @@ class Function:
         """Shapes that serve what was traced before too, where retracing is to be reduced."""
         if not self._reduce_retracing:
             return dims
-        for shapes, _ in self._kinds.get(key, ())[-1:] if key in self._kinds else ():
+        for shapes, _ in self._kinds.get(key, ())[-1:]:
             dims = [_common(own, shape) for own, shape in zip(dims, shapes, strict=True)]
         return dims
 
@@ -206,7 +206,7 @@ class Function:
             for spec, label in zip(call.specs(dims), self._labels(call), strict=True)
         ]
         arguments = call.rebuilt(placeholders)
-        function = convert(self._python_function, self._options) if self._autograph else self._python_function
+        function = convert(self._python_function, features=self._features()) if self._autograph else self._python_function
         creators = state.creators
         self._traces += 1
         state.creators = (*creators, functools.partial(self._create, graph, may_create))
@@ -221,6 +221,11 @@ class Function:
         specs = call.rebuilt([TensorSpec(TensorShape(spec.shape), spec.dtype, label)
                               for spec, label in zip(call.specs(dims), self._labels(call), strict=True)])
         return ConcreteFunction(f"__inference_{name}_{_number()}", close([pair])[0], call, specs, self._signature)
+
+    def _features(self):
+        """The optional parts of AutoGraph's conversion, as a tuple."""
+        options = self._options
+        return () if options is None else tuple(options) if isinstance(options, (tuple, list, set)) else (options,)
 
     def _labels(self, call):
         """A name for each tensor among the arguments."""
@@ -276,8 +281,7 @@ class Function:
     python_function = property(lambda self: self._python_function, doc="The Python function.")
     input_signature = property(lambda self: self._signature.declared, doc="The declared specs, or None.")
     function_spec = property(lambda self: self._signature, doc="The parameters of the function.")
-    jit_compile = property(lambda self: self._jit_compile)
-    _jit_compile_ = jit_compile
+    jit_compile = property(lambda self: self._jit_compile, doc="Whether it must run as native code.")
 
     def experimental_get_tracing_count(self):
         """How often the function was traced."""
@@ -299,12 +303,6 @@ class Function:
 
     def __repr__(self):
         return f"<tapeflow function {self._signature.name} at 0x{id(self):X}>"
-
-
-def _leaves(declared):
-    from tapeflow.base import nest
-
-    return nest.flatten(declared, expand_composites=True)
 
 
 def _common(a, b):
@@ -382,9 +380,6 @@ def function(
         inner = python_function
         if isinstance(inner, Function):
             inner = inner._python_function
-        owner = None
-        if inspect.ismethod(inner) and False:
-            owner = weakref.ref(inner.__self__)
         return Function(
             inner,
             input_signature,
@@ -392,7 +387,6 @@ def function(
             experimental_compile if jit_compile is None else jit_compile,
             reduce_retracing or bool(experimental_relax_shapes),
             experimental_autograph_options,
-            owner,
         )
 
     return decorated if func is None else decorated(func)

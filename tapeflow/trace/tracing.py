@@ -1,5 +1,6 @@
 """Python functions into closed graphs: trace, find out what comes from outside, and make inputs of it."""
 
+import contextlib
 from typing import NamedTuple
 
 from tapeflow.core.graph import Graph, graphs_in
@@ -40,6 +41,16 @@ def trace(function, specs, name, flatten=None):
     graph = Graph(name)
     arguments = [graph.placeholder(spec.shape, spec.dtype) for spec in specs]
     return close([trace_into(graph, lambda: function(*arguments), flatten)])[0]
+
+
+@contextlib.contextmanager
+def outside():
+    """Within the context ops run outside of every function that is being traced, and no tape records them."""
+    graph = state.graph
+    while graph is not None and graph.building_function:
+        graph = graph.outer
+    with tracing(graph), paused():
+        yield
 
 
 def trace_into(graph, function, flatten=None):
@@ -149,4 +160,4 @@ def saved_results(node):
     return node.outputs[len(node.outputs) - count :]
 
 
-__all__ = ["Traced", "close", "saved_results", "trace", "trace_into"]
+__all__ = ["Traced", "close", "outside", "saved_results", "trace", "trace_into"]
