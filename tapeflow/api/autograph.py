@@ -12,7 +12,8 @@ from tapeflow.api.printing import print_
 from tapeflow.api.strings import substr, to_number
 from tapeflow.api.tensor_array import TensorArray
 from tapeflow.core.convert import convert_to_tensor
-from tapeflow.data.dataset import Dataset, Iterator
+from tapeflow.data.dataset import Dataset
+from tapeflow.data.iterator import Iterator
 from tapeflow.trace import autograph
 from tapeflow.trace.autograph.log import log
 

@@ -61,6 +61,13 @@ class Asserts(asserts.AssertTransformer):
         return templates.replace("ag__.assert_stmt(test, lambda: msg)", test=node.test, msg=message)
 
 
+class ConditionalExpressions(conditional_expressions.ConditionalExpressionTransformer):
+    """Converts conditional expressions within conditional expressions too."""
+
+    def visit_IfExp(self, node):
+        return super().visit_IfExp(self.generic_visit(node))
+
+
 class Analyzer(liveness.Analyzer):
     """Knows that a for loop may run no iteration: then its target is what it was before."""
 
@@ -140,10 +147,13 @@ def _wrapped(tree, name, free, future):
 def _renamed(code, name, original):
     """The code with the user's name on it and on the functions that conversion made of its statements."""
 
+    prefix = f"outer_factory.<locals>.inner_factory.<locals>.{name}"
+
     def walk(code):
-        generated = code.co_name == name or code.co_name.rstrip("0123456789").rstrip("_") in GENERATED
-        names = {"co_name": original.co_name, "co_qualname": original.co_qualname} if generated else {}
-        return code.replace(co_consts=tuple([walk(x) if isinstance(x, types.CodeType) else x for x in code.co_consts]), **names)
+        parts = tuple([walk(x) if isinstance(x, types.CodeType) else x for x in code.co_consts])
+        if code.co_name == name or code.co_name.rstrip("0123456789").rstrip("_") in GENERATED:
+            return code.replace(co_consts=parts, co_name=original.co_name, co_qualname=original.co_qualname)
+        return code.replace(co_consts=parts, co_qualname=code.co_qualname.replace(prefix, original.co_qualname, 1))
 
     return walk(code)
 
@@ -183,7 +193,7 @@ class Transpiler(malt.PyToPy):
         node = call_trees.transform(node, ctx)
         if flow:
             node = control_flow_pass(node, ctx)
-        node = conditional_expressions.transform(node, ctx)
+        node = ConditionalExpressions(ctx).visit(node)
         node = logical_expressions.transform(node, ctx)
         return variables.transform(node, ctx) if flow else node
 
