@@ -17,7 +17,7 @@ UNCHECKED = {
     "count_up_to": "changes a variable: tests/array/test_variable_parts.py",
     **{
         f"list_{name}": "takes or gives a list: tests/ops/test_lists.py"
-        for name in "reserve length get set only cleared padded from stack concat split".split()
+        for name in ["reserve", "length", "get", "set", "only", "cleared", "padded", "from", "stack", "concat", "split"]
     },
 }
 

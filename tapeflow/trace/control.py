@@ -28,8 +28,8 @@ def cond(pred, true_fn, false_fn):
         )
     if pred.dtype is not bool_:
         pred = P.not_equal(pred, P.zeros_like(pred))
-    index = P.cast(pred, dtype=int32)
-    return _branches(index, (false_fn, true_fn), ("false_fn", "true_fn"), "tf.cond")
+    index = P.cast(P.logical_not(pred), dtype=int32)  # programs rely on the order of tracing
+    return _branches(index, (true_fn, false_fn), ("true_fn", "false_fn"), "tf.cond")
 
 
 def switch_case(branch_index, branches, default):

@@ -14,7 +14,6 @@ from tapeflow.core.graph import Graph, SymbolicTensor
 from tapeflow.core.primitive import symbols_in
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
-from tapeflow.core.variable import Variable
 from tapeflow.trace.autograph import convert
 from tapeflow.trace.concrete import ConcreteFunction
 from tapeflow.trace.retraces import closest, described, reason
@@ -218,8 +217,12 @@ class Function:
             raise
         finally:
             state.creators = creators
-        specs = call.rebuilt([TensorSpec(TensorShape(spec.shape), spec.dtype, label)
-                              for spec, label in zip(call.specs(dims), self._labels(call), strict=True)])
+        specs = call.rebuilt(
+            [
+                TensorSpec(TensorShape(spec.shape), spec.dtype, label)
+                for spec, label in zip(call.specs(dims), self._labels(call), strict=True)
+            ]
+        )
         return ConcreteFunction(f"__inference_{name}_{_number()}", close([pair])[0], call, specs, self._signature)
 
     def _features(self):
@@ -234,7 +237,11 @@ class Function:
         labels = []
         for i, x in enumerate((*positional, *named.values())):
             count = len(Call(x).tensors)
-            name = (parameters[i] if i < len(parameters) else f"arg_{i}") if i < len(positional) else list(named)[i - len(positional)]
+            name = (
+                (parameters[i] if i < len(parameters) else f"arg_{i}")
+                if i < len(positional)
+                else list(named)[i - len(positional)]
+            )
             spec = x.name if isinstance(x, TensorSpec) and x.name else None
             labels += [spec or (name if count == 1 else f"{name}_{k}") for k in range(count)]
         return labels

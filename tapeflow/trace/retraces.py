@@ -9,7 +9,9 @@ from tapeflow.trace.signature import literal
 def described(arguments):
     """What a trace depends on: for each leaf of the arguments its name, a text, and what kind of thing it is."""
     positional, named = arguments
-    leaves = nest.flatten_with_tuple_paths({**{str(i): x for i, x in enumerate(positional)}, **named}, expand_composites=True)
+    leaves = nest.flatten_with_tuple_paths(
+        {**{str(i): x for i, x in enumerate(positional)}, **named}, expand_composites=True
+    )
     return {path: _leaf(x) for path, x in leaves}
 
 
@@ -35,7 +37,9 @@ def reason(names, before, now):
             continue
         if (kind, text, detail) == (old_kind, old_text, old_detail) and kind == "object":
             continue
-        return f"argument `{_name(names, path)}` changed from {old_text} to {text}{_mend(kind, old_kind, detail, old_detail)}"
+        return (
+            f"argument `{_name(names, path)}` changed from {old_text} to {text}{_mend(kind, old_kind, detail, old_detail)}"
+        )
     return "an argument is another object of the same type: pass tensors, or keep one object and pass it every time"
 
 
@@ -57,7 +61,10 @@ def _mend(kind, old_kind, detail, old_detail):
 
 def closest(earlier, now):
     """The earlier call that differs in the fewest leaves."""
-    return min(earlier, key=lambda before: sum(before.get(path) != leaf for path, leaf in now.items()) + (before.keys() != now.keys()))
+    return min(
+        earlier,
+        key=lambda before: sum(before.get(path) != leaf for path, leaf in now.items()) + (before.keys() != now.keys()),
+    )
 
 
 __all__ = ["closest", "described", "reason"]

@@ -79,7 +79,7 @@ class Call:
             flow = x._to_flow()
             self.tensors.append(flow)
             self.dims.append(flow.dims)
-            return (Flow, flow._dtype)
+            return (Flow, x._type_spec)
         return literal(x)
 
     def specs(self, dims):

@@ -128,4 +128,14 @@ def _conversion_error(function, target, error):
     return ValueError(f"converting {function}: {error.cause}\n{place}{mend}")
 
 
-__all__ = ["convert", "converted_here", "do_not_convert", "loop_options", "overload", "public", "status", "to_code", "to_graph"]
+__all__ = [
+    "convert",
+    "converted_here",
+    "do_not_convert",
+    "loop_options",
+    "overload",
+    "public",
+    "status",
+    "to_code",
+    "to_graph",
+]

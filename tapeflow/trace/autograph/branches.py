@@ -91,7 +91,9 @@ def if_stmt(test, body, orelse, get_state, set_state, names, count):
         return outcome
 
     try:
-        after = Branches(pred, branch(body, None), branch(orelse, _known_return(pred, names, before)), names[:count]).result()
+        after = Branches(
+            pred, branch(body, None), branch(orelse, _known_return(pred, names, before)), names[:count]
+        ).result()
     except BaseException:
         set_state(before)
         raise
@@ -102,7 +104,12 @@ def _known_return(pred, names, before):
     """The variables in the else branch of `if not do_return`, in which `do_return` is true; None anywhere else."""
     node = pred.node if isinstance(pred, SymbolicTensor) and pred._graph() is not None else None
     for position, name in enumerate(names):
-        if name.startswith("do_return") and node is not None and node.op is P.logical_not and node.inputs[0] is before[position]:
+        if (
+            name.startswith("do_return")
+            and node is not None
+            and node.op is P.logical_not
+            and node.inputs[0] is before[position]
+        ):
             return (*before[:position], True, *before[position + 1 :])
     return None
 
@@ -143,7 +150,9 @@ class Branches:
         except _Again:
             self.ends = {}
             computed = iter(self._choose())
-        return tuple([self._merged(*ends, computed) for ends in zip(self.names, self.ends["main"], self.ends["else"], strict=True)])
+        return tuple(
+            [self._merged(*ends, computed) for ends in zip(self.names, self.ends["main"], self.ends["else"], strict=True)]
+        )
 
     def _choose(self):
         return choose(self.pred, lambda: self._traced("main"), lambda: self._traced("else"))

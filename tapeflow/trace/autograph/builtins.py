@@ -119,7 +119,9 @@ def sorted_(iterable, *, key=None, reverse=False):
     if value is None:
         return sorted(iterable, key=key, reverse=reverse)
     if key is not None:
-        raise NotImplementedError("sorted with a key is not supported for a symbolic tensor: use tf.gather(x, tf.argsort(key(x))).")
+        raise NotImplementedError(
+            "sorted with a key is not supported for a symbolic tensor: use tf.gather(x, tf.argsort(key(x)))."
+        )
     return public.sort(value, axis=0, direction="DESCENDING" if reverse else "ASCENDING")
 
 
@@ -138,7 +140,9 @@ def _extreme(python, reduce, pairwise, args, options):
         return python(*args, **options)
     name = python.__name__
     if options:
-        raise ValueError(f"These keyword arguments are currently not supported for symbolic tensors in {name}: {tuple(options)}")
+        raise ValueError(
+            f"These keyword arguments are currently not supported for symbolic tensors in {name}: {tuple(options)}"
+        )
     if len(args) == 1:
         if args[0].shape.rank != 1:
             raise ValueError(

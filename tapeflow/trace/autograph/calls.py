@@ -42,7 +42,8 @@ def artifact(function):
 def left_alone(module):
     """The library that a module belongs to, where AutoGraph does not convert it; else None."""
     name = module.partition(".")[0]
-    return name if name in LIBRARIES or (name in sys.stdlib_module_names and name not in USER_WRAPPERS and name != "__main__") else None
+    standard = name in sys.stdlib_module_names and name not in USER_WRAPPERS
+    return name if name in LIBRARIES or standard else None
 
 
 def target_of(function):
@@ -55,7 +56,7 @@ def target_of(function):
         return function, first
     if isinstance(function, type):
         return None, ()  # a constructor
-    call = getattr(type(function), "__call__", None)
+    call = inspect.getattr_static(type(function), "__call__", None)
     return (call, (function, *first)) if isinstance(call, types.FunctionType) else (None, ())
 
 
@@ -112,11 +113,17 @@ def converted_function(function, options):
         factory = TRANSPILER.factory(function, options)
     except source.Untransformable as error:
         if id(code) not in failures:
-            failures[id(code)] = weakref.ref(code, lambda _, key=id(code): failures.pop(key, None)), error
+            failures[id(code)] = weakref.ref(code, functools.partial(_forget, id(code))), error
             warn(function, error)
         return None
     log.debug("AutoGraph calls %s converted.", function)
-    return factory.instantiate(function.__globals__, function.__closure__ or (), function.__defaults__, function.__kwdefaults__)
+    return factory.instantiate(
+        function.__globals__, function.__closure__ or (), function.__defaults__, function.__kwdefaults__
+    )
+
+
+def _forget(key, reference):
+    failures.pop(key, None)
 
 
 # The code objects that could not be converted, by id: a weak reference, and the error that says why.
@@ -129,4 +136,13 @@ SPECIAL = {
     super: lambda f, args, scope: py_builtins.super_in_original_context(f, args, scope),
 }
 
-__all__ = ["artifact", "converted_call", "converted_function", "failures", "left_alone", "options_of", "target_of", "why_not"]
+__all__ = [
+    "artifact",
+    "converted_call",
+    "converted_function",
+    "failures",
+    "left_alone",
+    "options_of",
+    "target_of",
+    "why_not",
+]

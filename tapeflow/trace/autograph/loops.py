@@ -246,7 +246,10 @@ class Loop:
         if any(invariant is not None for invariant in self.invariants):
             shapes = [None] * kept + self._flat_invariants()
             shapes += [None] * (len(values) - len(shapes))
-            shapes = [x.shape if shape is None and isinstance(x, Tensor) else shape for x, shape in zip(values, shapes, strict=True)]
+            shapes = [
+                x.shape if shape is None and isinstance(x, Tensor) else shape
+                for x, shape in zip(values, shapes, strict=True)
+            ]
         return list(control.while_loop(test, body, values, shapes, self.limit))
 
     # Variables as a flat list of values
@@ -267,7 +270,9 @@ class Loop:
             if is_missing(start):
                 result.append(start)
                 continue
-            leaves = [next(values) if keep else leaf for leaf, keep in zip(nest.flatten(start), self._carried(start), strict=True)]
+            leaves = [
+                next(values) if keep else leaf for leaf, keep in zip(nest.flatten(start), self._carried(start), strict=True)
+            ]
             result.append(nest.pack_sequence_as(start, leaves))
         return tuple(result)
 

@@ -75,7 +75,9 @@ def _lambda(code, lines):
         places = [(line, column, end, last) for line, end, column, last in code.co_positions() if last]
         found = [node for node in found if all(_holds(node.body, *place) for place in places)]
         # A lambda within a lambda lies in both: the body is the smallest that holds all of the code.
-        found.sort(key=lambda node: (node.body.end_lineno - node.body.lineno, node.body.end_col_offset - node.body.col_offset))
+        found.sort(
+            key=lambda node: (node.body.end_lineno - node.body.lineno, node.body.end_col_offset - node.body.col_offset)
+        )
     return copy.deepcopy(found[0]) if found else None
 
 

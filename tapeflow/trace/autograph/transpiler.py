@@ -146,7 +146,6 @@ def _wrapped(tree, name, free, future):
 
 def _renamed(code, name, original):
     """The code with the user's name on it and on the functions that conversion made of its statements."""
-
     prefix = f"outer_factory.<locals>.inner_factory.<locals>.{name}"
 
     def walk(code):

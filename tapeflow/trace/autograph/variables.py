@@ -44,4 +44,15 @@ def described(x):
     return "None" if x is None else f"{x!r}" if isinstance(x, PYTHON_VALUES) else f"a {type(x).__name__}"
 
 
-__all__ = ["Undefined", "UndefinedReturnValue", "as_value", "described", "is_internal", "is_missing", "is_value", "ld", "ldu", "leaves_of"]
+__all__ = [
+    "Undefined",
+    "UndefinedReturnValue",
+    "as_value",
+    "described",
+    "is_internal",
+    "is_missing",
+    "is_value",
+    "ld",
+    "ldu",
+    "leaves_of",
+]
