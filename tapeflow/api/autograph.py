@@ -14,6 +14,7 @@ from tapeflow.api.tensor_array import TensorArray
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.data.dataset import Dataset
 from tapeflow.data.iterator import Iterator
+from tapeflow.data.traced import TracedIterator
 from tapeflow.trace import autograph
 from tapeflow.trace.autograph.log import log
 
@@ -166,6 +167,7 @@ def _for_dataset(dataset, *loop):
     _for_iterator(iter(dataset), *loop)
 
 
+@autograph.overload("for", TracedIterator)
 @autograph.overload("for", Iterator)
 def _for_iterator(iterator, *loop):
     from tapeflow.trace.autograph.loops import for_iterator  # it needs malt
