@@ -15,7 +15,6 @@ from tapeflow.core.variable import Variable
 from tapeflow.trace import control
 from tapeflow.trace.autograph.scopes import scope_unreturned
 from tapeflow.trace.autograph.variables import (
-    Undefined,
     UndefinedReturnValue,
     as_value,
     described,
@@ -323,6 +322,6 @@ def truth(x, why):
 
 
 __all__ = [
-    "Branches", "Undefined", "and_", "assert_stmt", "choose", "eq", "if_exp", "if_stmt", "like", "not_", "not_eq", "or_",
+    "Branches", "and_", "assert_stmt", "choose", "eq", "if_exp", "if_stmt", "like", "not_", "not_eq", "or_",
     "scalar_condition", "symbolic", "truth",
 ]  # fmt: skip

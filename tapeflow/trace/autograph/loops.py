@@ -1,13 +1,11 @@
 """Loops as converted code writes them: Python's where Python can run them, `tf.while_loop` over tensors while a graph is traced."""
 
 from tapeflow.autodiff import vectorize_control
-from tapeflow.autodiff.vectorize import BatchTensor
 from tapeflow.base import nest
-from tapeflow.base.dtypes import bool_, int32
+from tapeflow.base.dtypes import int32
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
-from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.primitive import P
 from tapeflow.core.record import user_line
 from tapeflow.core.state import state
@@ -102,7 +100,7 @@ def for_stmt(iterable, extra_test, body, get_state, set_state, names, options):
 def _for_rows(rows, extra_test, body, get_state, set_state, names, options):
     """The loop over what can be indexed: it counts."""
     count = rows.count()
-    index = wrapped_zero = convert_to_tensor(0, int32)
+    index = convert_to_tensor(0, int32)
 
     def get_all():
         variables = get_state()
@@ -131,7 +129,6 @@ def _for_rows(rows, extra_test, body, get_state, set_state, names, options):
     loop = Loop(test, step, get_all, set_all, ("<the iteration>", *names), options)
     loop.runs_at_least_once = isinstance(count, int) and count > 0
     loop.run()
-    del wrapped_zero
 
 
 def going_on(main, extra_test):
@@ -154,10 +151,11 @@ def for_iterator(iterator, extra_test, body, get_state, set_state, names, option
         has_next, *variables = values
         set_state(tuple(variables))
 
-    loop = None
-
     def step():
         nonlocal has_next
+        if loop.aside:  # one iteration for its types
+            body(iterator.get_next())
+            return
         element = iterator.get_next_as_optional()
         has_next = element.has_value()
         before = get_all()
@@ -182,9 +180,11 @@ class Loop:
 
     Attributes:
         runs_at_least_once: whether that is known.
+        aside: whether the body is being traced for its types alone.
     """
 
     runs_at_least_once = False
+    aside = False
 
     def __init__(self, test, body, get_state, set_state, names, options):
         self.test = test
@@ -195,7 +195,8 @@ class Loop:
         self.limit = options.get("maximum_iterations")
         self.original = self.start = get_state()
         self.invariants = self._invariants(options.get("shape_invariants", ()))
-        self.ran = False
+        self.failure = ""
+        self.must_run = False  # where a variable has no value without an iteration
 
     def run(self):
         """Trace the loop and set the variables to what they are after it."""
@@ -210,7 +211,7 @@ class Loop:
 
     def _loop(self):
         """The loop variables are the values of `start`, and whether there was an iteration if some variable had none before."""
-        flag = [convert_to_tensor(False)] if self.ran is None else []
+        flag = [convert_to_tensor(False)] if self.must_run else []
         kept = len(flag)
 
         def test(*values):
@@ -239,7 +240,7 @@ class Loop:
         return convert_to_tensor(value) if found is None else found
 
     def _while_loop(self, test, body, values, kept):
-        if isinstance(state.scope, BatchTensor) or state.graph is None:
+        if state.graph is None or state.scope is not state.graph:
             limit = None if self.limit is None else int(self.limit)
             return vectorize_control.while_loop(test, body, values, limit)
         shapes = None
@@ -296,7 +297,7 @@ class Loop:
             start.append(like(after))
             self._widen(len(start) - 1, after)
             if not is_internal(name) and not self.runs_at_least_once:
-                self.ran = None
+                self.must_run = True
         self.start = tuple(start)
 
     def _widen(self, position, after):
@@ -309,6 +310,7 @@ class Loop:
     def _first_iteration(self):
         """The variables after one iteration, traced aside; None where that fails, which `failure` then explains."""
         self.failure = ""
+        self.aside = True
         with FuncGraph("iteration").as_default() as graph:
             try:
                 self.set_state(nest.map_structure(lambda x: _stand_in(graph, x), self.start))
@@ -319,6 +321,7 @@ class Loop:
                     f"\nNote: AutoGraph tried to define it automatically, but ran into a {type(error).__name__}: {error}"
                 )
             finally:
+                self.aside = False
                 self.set_state(self.original)
         return None
 
@@ -406,7 +409,7 @@ def _stand_in(graph, x):
 
 def _check_leaf(name, start, entry, end, invariant):
     """Compare one leaf before the loop, at the start and at the end of an iteration."""
-    where = f"(the loop at {user_line()})"
+    where = f"({user_line()})"
     if not is_value(entry):
         if end is not entry:
             raise TypeError(
@@ -415,7 +418,9 @@ def _check_leaf(name, start, entry, end, invariant):
             )
         return
     if end is None:
-        raise ValueError(f"'{name}' is None at the end of the iteration. It is {described(start)} before {where}.")
+        raise ValueError(
+            f"'{name}' is None at the end of the iteration. It is {described(start)} before the loop {where}: give it a tensor."
+        )
     if not is_value(end):
         raise TypeError(f"'{name}' is {described(start)} before the loop, but {described(end)} after one iteration {where}.")
     a, b = as_value(entry), as_value(end)
@@ -466,4 +471,4 @@ def _relaxed(a, b):
     return [n if n == m else None for n, m in zip(a._dims, b._dims, strict=True)]
 
 
-__all__ = ["Loop", "SymbolicTensor", "bool_", "for_iterator", "for_stmt", "while_stmt"]
+__all__ = ["Loop", "for_iterator", "for_stmt", "while_stmt"]
