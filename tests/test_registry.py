@@ -15,6 +15,10 @@ UNCHECKED = {
     "assign_slice": "changes a variable: tests/array/test_variable_parts.py",
     "scatter_variable": "changes a variable: tests/array/test_variable_parts.py",
     "count_up_to": "changes a variable: tests/array/test_variable_parts.py",
+    **{
+        f"list_{name}": "takes or gives a list: tests/ops/test_lists.py"
+        for name in ["reserve", "length", "get", "set", "only", "cleared", "padded", "from", "stack", "concat", "split"]
+    },
 }
 
 # Single checks that a primitive is spared, each with the reason.

@@ -24,8 +24,7 @@ def matching(values):
     found = [x for x in values if isinstance(x, Tensor) or hasattr(x, "__tf_tensor__")]
     dtype = convert_to_tensor(found[0] if found else values[0])._dtype if values else None
     converted = [
-        convert_to_tensor(x) if isinstance(x, Tensor) or hasattr(x, "__tf_tensor__") else _plain(x, dtype)
-        for x in values
+        convert_to_tensor(x) if isinstance(x, Tensor) or hasattr(x, "__tf_tensor__") else _plain(x, dtype) for x in values
     ]
     return converted
 
@@ -60,7 +59,9 @@ def axis_number(axis, name="axis"):
     x = convert_to_tensor(axis)
     if x._dtype is string:
         raise InvalidArgumentError(
-            None, None, f"Value for attr 'T{name}' of string is not in the list of allowed values: int32, int64, got {axis!r}"
+            None,
+            None,
+            f"Value for attr 'T{name}' of string is not in the list of allowed values: int32, int64, got {axis!r}",
         )
     if not x._dtype.is_integer:
         raise TypeError(f"Cannot convert {axis!r} to EagerTensor of dtype int32: `{name}` must be an integer")
@@ -94,7 +95,9 @@ def whole_number(value, name):
     x = convert_to_tensor(int(value) if value.__class__ is bool else value)
     if x._dtype is string:
         raise InvalidArgumentError(
-            None, None, f"Value for attr 'T{name}' of string is not in the list of allowed values: int32, int64, got {value!r}"
+            None,
+            None,
+            f"Value for attr 'T{name}' of string is not in the list of allowed values: int32, int64, got {value!r}",
         )
     if not x._dtype.is_integer:
         raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype int32: `{name}` must be an integer")

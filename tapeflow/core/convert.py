@@ -242,7 +242,9 @@ def _cast_python(array, leaves, kinds, dtype):
         wrong = leaves[0] if leaves else array
         raise TypeError(f"Cannot convert {wrong!r} to EagerTensor of dtype {dtype.c_name}")
     if kind == "u" and all(leaf.__class__ is int for leaf in leaves) and not (dtype is dtypes.uint64 or dtype.is_floating):
-        raise ValueError(f"Can't convert Python sequence with out-of-range integer to Tensor: {max(leaves)} as {dtype.name}.")
+        raise ValueError(
+            f"Can't convert Python sequence with out-of-range integer to Tensor: {max(leaves)} as {dtype.name}."
+        )
     if dtype in (dtypes.int32, dtypes.int64) and array.size and kind != "b":
         limits = np.iinfo(dtype.numpy_dtype)
         if array.min() < limits.min or array.max() > limits.max:

@@ -172,6 +172,10 @@ def bind(op, inputs, attrs=NO_ATTRS):
 
 def _interpret(op, inputs, attrs):
     """Bind `op` where an input or an attr is not a plain tensor: its class says which interpreter takes it."""
+    graph = state.graph
+    if graph is not None and graph.replays:
+        inputs = tuple([graph.alias(x) for x in inputs])
+        attrs = {key: map_symbols(attr, graph.alias) for key, attr in attrs.items()} if has_symbols(attrs) else attrs
     tracer = None
     for x in (*inputs, *symbols_in(attrs.values())):
         if not isinstance(x, Tensor):
@@ -182,6 +186,8 @@ def _interpret(op, inputs, attrs):
             tracer = x
     _check_dtypes(op, inputs)
     interpreter = state.scope if tracer is None else tracer.interpreter
+    if graph is not None and graph.level > interpreter.level:
+        interpreter = graph  # it was opened within the batch that an input is an example of
     outputs = interpreter.bind(op, inputs, attrs)
     if state.recorders:
         interpreter.note(op, inputs, attrs, outputs)
@@ -200,6 +206,15 @@ def symbols_in(values):
             yield from symbols_in(value)
         elif isinstance(value, Tensor):
             yield value
+
+
+def map_symbols(attr, function):
+    """An attr with `function` of each tensor in it."""
+    if isinstance(attr, Tensor):
+        return function(attr)
+    if attr.__class__ is tuple or attr.__class__ is list:
+        return type(attr)([map_symbols(item, function) for item in attr])
+    return attr
 
 
 def infer_specs(op, inputs, attrs):
@@ -268,5 +283,6 @@ __all__ = [
     "dtype_bits",
     "has_symbols",
     "infer_specs",
+    "map_symbols",
     "symbols_in",
 ]

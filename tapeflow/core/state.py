@@ -7,6 +7,7 @@ import threading
 from tapeflow.base import flags
 
 next_serial = itertools.count(1).__next__
+next_level = itertools.count(1).__next__  # of what takes ops over: graphs and batches, the innermost has the highest
 
 
 class _State(threading.local):

@@ -272,7 +272,9 @@ def padded(parts, dims, value):
     shapes = [np.shape(part) for part in parts]
     for shape in shapes:
         if len(shape) != len(dims):
-            raise invalid("PaddedBatch", f"All elements in a batch must have the same rank as the padded shape: {shape}, {dims}")
+            raise invalid(
+                "PaddedBatch", f"All elements in a batch must have the same rank as the padded shape: {shape}, {dims}"
+            )
         for n, most in zip(shape, dims, strict=True):
             if most is not None and n > most:
                 raise DataLossError(
@@ -433,7 +435,9 @@ class SparseBatchStream(Stream):
             if len(shape) != len(self._row_shape):
                 raise invalid("DenseToSparseBatch", f"Input tensor must have rank {len(self._row_shape)}, not {len(shape)}")
             if any(most is not None and n > most for n, most in zip(shape, self._row_shape, strict=True)):
-                raise DataLossError(None, None, f"Larger than row shape {self._row_shape}: an element of shape {list(shape)}")
+                raise DataLossError(
+                    None, None, f"Larger than row shape {self._row_shape}: an element of shape {list(shape)}"
+                )
         row = [max(column) if n is None else n for n, column in zip(self._row_shape, zip(*shapes, strict=True), strict=True)]
         index = [[i, *place] for i, part in enumerate(parts) for place in np.ndindex(np.shape(part))]
         indices = np.array(index, np.int64).reshape(-1, len(row) + 1)
@@ -548,7 +552,11 @@ class RebatchDataset(UnaryDataset):
         size = self._source._size()
         if size < 0:
             return size
-        if size and all(spec.shape.rank and spec.shape[0] is not None for spec in self._flat_specs) and len(self._sizes) == 1:
+        if (
+            size
+            and all(spec.shape.rank and spec.shape[0] is not None for spec in self._flat_specs)
+            and len(self._sizes) == 1
+        ):
             rows = size * self._flat_specs[0].shape[0]
             return rows // self._sizes[0] if self._drop else -(-rows // self._sizes[0])
         return UNKNOWN_CARDINALITY

@@ -11,9 +11,13 @@ from tapeflow.base.dtypes import int64
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TypeSpec
 from tapeflow.core.convert import convert_to_tensor
+from tapeflow.core.primitive import P
+from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.data.options import Options
 from tapeflow.data.rows import RowStream
+from tapeflow.data.traced import TracedIterator, handle_of
+from tapeflow.trace.structure import Flow
 
 AUTOTUNE = -1
 INFINITE_CARDINALITY = -1
@@ -32,7 +36,7 @@ def as_int(value):
     return int(x._value) if x.__class__ is Tensor else SomeInt(1)
 
 
-class Dataset:
+class Dataset(Flow):
     """A stream of elements that can be iterated over any number of times.
 
     Example:
@@ -77,7 +81,15 @@ class Dataset:
         return merged
 
     def __iter__(self):
+        if state.graph is not None:
+            return TracedIterator(P.dataset_iterator(self._to_flow()), self.element_spec)
         return iterator.Iterator(self)
+
+    def _to_flow(self):
+        return handle_of(self)
+
+    def _from_flow(self, flow):
+        return flow._value.object if flow.__class__ is Tensor else PlaceholderDataset(self.element_spec, flow)
 
     def __len__(self):
         size = self._size()
@@ -224,18 +236,27 @@ class DatasetSpec(TypeSpec):
     def _placeholder(self):
         return PlaceholderDataset(self._element_spec)
 
+    def _from_flow(self, flow):
+        return self._placeholder()._from_flow(flow)
+
 
 class PlaceholderDataset(Dataset):
-    """What stands for a dataset while a function that takes one is traced: it has a spec, but no elements."""
+    """What stands for a dataset while a function that takes one is traced: it can be iterated over in the graph.
 
-    def __init__(self, spec):
+    Args:
+        spec: the nest of specs of an element.
+        flow: the tensor that it is in the graph; None where only the specs are asked for.
+    """
+
+    def __init__(self, spec, flow=None):
         self._spec = spec
+        self._flow = flow
+
+    def _to_flow(self):
+        return super()._to_flow() if self._flow is None else self._flow
 
     def _stream(self, run):
         raise NotImplementedError("A dataset has no elements while the function that takes it is traced.")
-
-    def __iter__(self):
-        return self._stream(None)
 
 
 from tapeflow.data import iterator  # noqa: E402 - it needs DatasetSpec

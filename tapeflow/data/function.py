@@ -14,7 +14,19 @@ from tapeflow.trace.func_graph import FuncGraph
 
 # Besides elementwise ops and movements, ops that give the same bits for a batch as for each of its examples. A sum of floats
 # does not: it may be added up in another order.
-_EXACT = {"all", "any", "max", "min", "argmax", "argmin", "gather", "gather_nd", "string_lower", "string_upper", "string_strip"}
+_EXACT = {
+    "all",
+    "any",
+    "max",
+    "min",
+    "argmax",
+    "argmin",
+    "gather",
+    "gather_nd",
+    "string_lower",
+    "string_upper",
+    "string_strip",
+}
 _EXACT |= {"string_length", "regex_replace", "regex_full_match", "hash_fast", "hash_strong", "sort", "argsort"}
 _MOST_SIZES = 8  # graphs for as many sizes of batches are kept
 
@@ -166,4 +178,3 @@ def _symbolic(spec, graph):
         return spec._placeholder()
     parts = nest.map_structure(lambda part: _symbolic(part, graph), spec._component_specs)
     return spec._from_components(parts)
-

@@ -3,19 +3,17 @@
 import numpy as np
 
 from tapeflow.base import nest
-from tapeflow.base.dtypes import float32, float64, int64
+from tapeflow.base.dtypes import int64
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
-from tapeflow.data.dataset import UNKNOWN_CARDINALITY, Dataset, DatasetSpec, UnaryDataset, constructor, method
+from tapeflow.data.dataset import UNKNOWN_CARDINALITY, DatasetSpec, UnaryDataset, method
 from tapeflow.data.function import ElementFunction
-from tapeflow.data.nested import DirectedInterleaveDataset, ListDataset
-from tapeflow.data.shuffle import RandomDataset
+from tapeflow.data.nested import ListDataset
 from tapeflow.data.stream import Plain, Stream
-from tapeflow.ops import random as random_ops
 
 KEY = TensorSpec([], int64)
 
@@ -177,7 +175,9 @@ def bucket_by_sequence_length(
 
     def bucket(*args):
         length = P.cast(convert_to_tensor(element_length_func(*args)), dtype=int64)
-        return P.sum(P.cast(P.greater_equal(P.expand_dims(length, axis=(0,)), boundaries), dtype=int64), axis=(0,), keepdims=False)
+        return P.sum(
+            P.cast(P.greater_equal(P.expand_dims(length, axis=(0,)), boundaries), dtype=int64), axis=(0,), keepdims=False
+        )
 
     def size_of(key):
         return P.gather(sizes, key, axis=0, batch_dims=0)
@@ -191,7 +191,9 @@ def bucket_by_sequence_length(
         filler = None
         if pad_to_bucket_boundary and key.__class__ is Tensor:
             if int(key) >= len(bucket_boundaries):
-                raise invalid("Assert", "When pad_to_bucket_boundary=True, elements must have length < max(bucket_boundaries).")
+                raise invalid(
+                    "Assert", "When pad_to_bucket_boundary=True, elements must have length < max(bucket_boundaries)."
+                )
             filler = int(bucket_boundaries[int(key)]) - 1
         shapes = nest.map_structure(lambda spec: spec.shape, group.element_spec) if padded_shapes is None else padded_shapes
         return group.padded_batch(size, _filled(shapes, filler), padding_values, drop_remainder=drop_remainder)

@@ -7,15 +7,18 @@ from tapeflow.base.dtypes import string
 from tapeflow.base.errors import OutOfRangeError
 from tapeflow.base.specs import TypeSpec
 from tapeflow.core.convert import convert_to_tensor
+from tapeflow.core.state import state
 from tapeflow.data.dataset import DatasetSpec
 from tapeflow.data.optional import Optional
 from tapeflow.data.stream import Run
 from tapeflow.data.structure import packer
+from tapeflow.data.traced import TracedIterator, handle_of
+from tapeflow.trace.structure import Flow
 
 _STATE = "_STATE"
 
 
-class Iterator:
+class Iterator(Flow):
     """One pass over a dataset.
 
     Its state is how many elements it has given and the seeds that its shuffles have taken: taken up again, it passes over
@@ -54,9 +57,24 @@ class Iterator:
         return self
 
     def __next__(self):
+        if state.graph is not None:
+            return self._traced().get_next()
+        return self._pack(self._next_leaves())
+
+    def _next_leaves(self):
+        """The leaves of the next element."""
         values = next(self._stream)
         self._given += 1
-        return self._pack(values)
+        return values
+
+    def _traced(self):
+        return TracedIterator(handle_of(self), self._spec)
+
+    def _to_flow(self):
+        return handle_of(self)
+
+    def _from_flow(self, flow):
+        return self._traced()._from_flow(flow)
 
     def get_next(self, name=None):
         """The next element; raises OutOfRangeError at the end."""
@@ -67,6 +85,8 @@ class Iterator:
 
     def get_next_as_optional(self, name=None):
         """An `Optional` of the next element, empty at the end."""
+        if state.graph is not None:
+            return self._traced().get_next_as_optional()
         try:
             return Optional(next(self), self._spec, True)
         except StopIteration:
@@ -103,6 +123,9 @@ class IteratorSpec(TypeSpec):
 
     def _serialize(self):
         return (self._element_spec,)
+
+    def _from_flow(self, flow):
+        return TracedIterator(flow, self._element_spec)._from_flow(flow)
 
     @staticmethod
     def from_value(value):

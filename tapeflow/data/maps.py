@@ -328,5 +328,3 @@ def prefetch(self, buffer_size, name=None):
     if size < AUTOTUNE:
         raise invalid("prefetch", f"buffer_size must be >= 0 or set buffer_size to be -1 for auto-tuning, got {size}")
     return PrefetchDataset(self, size)
-
-

@@ -7,7 +7,17 @@ from tapeflow.base.dtypes import int64
 from tapeflow.base.errors import invalid
 from tapeflow.base.specs import TensorSpec
 from tapeflow.data.ahead import Ahead
-from tapeflow.data.dataset import AUTOTUNE, INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Dataset, DatasetSpec, UnaryDataset, as_int, constructor, method
+from tapeflow.data.dataset import (
+    AUTOTUNE,
+    INFINITE_CARDINALITY,
+    UNKNOWN_CARDINALITY,
+    Dataset,
+    DatasetSpec,
+    UnaryDataset,
+    as_int,
+    constructor,
+    method,
+)
 from tapeflow.data.function import ElementFunction
 from tapeflow.data.maps import CPUS
 from tapeflow.data.stream import Plain, Stream
@@ -20,9 +30,7 @@ class FlatMapDataset(UnaryDataset):
         super().__init__(source)
         self._function = ElementFunction(function, source.element_spec, name)
         if not isinstance(self._function.spec, DatasetSpec):
-            raise TypeError(
-                f"The `map_func` argument must return a `Dataset` object. Got {self._function.spec!r}."
-            )
+            raise TypeError(f"The `map_func` argument must return a `Dataset` object. Got {self._function.spec!r}.")
         self._spec = self._function.spec.element_spec
 
     def _stream(self, run):
@@ -175,9 +183,7 @@ class LimitedStream(Stream):
 
 
 @method("interleave")
-def interleave(
-    self, map_func, cycle_length=None, block_length=None, num_parallel_calls=None, deterministic=None, name=None
-):
+def interleave(self, map_func, cycle_length=None, block_length=None, num_parallel_calls=None, deterministic=None, name=None):
     """The elements of the datasets that `map_func` gives, from several datasets by turns.
 
     Args:
@@ -391,7 +397,6 @@ def choose_from_datasets(datasets, choice_dataset, stop_on_empty_dataset=True):
     spec = choice_dataset.element_spec
     if not (isinstance(spec, TensorSpec) and spec.is_compatible_with(TensorSpec([], int64))):
         raise TypeError(
-            "Invalid `choice_dataset`. Elements of `choice_dataset` must be scalar `tf.int64` tensors but are "
-            f"{spec}."
+            f"Invalid `choice_dataset`. Elements of `choice_dataset` must be scalar `tf.int64` tensors but are {spec}."
         )
     return DirectedInterleaveDataset(choice_dataset, datasets, stop_on_empty_dataset)

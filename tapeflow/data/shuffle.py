@@ -8,7 +8,15 @@ import numpy as np
 from tapeflow.base.dtypes import int64
 from tapeflow.base.errors import invalid
 from tapeflow.base.specs import TensorSpec
-from tapeflow.data.dataset import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Dataset, UnaryDataset, as_int, constructor, method
+from tapeflow.data.dataset import (
+    INFINITE_CARDINALITY,
+    UNKNOWN_CARDINALITY,
+    Dataset,
+    UnaryDataset,
+    as_int,
+    constructor,
+    method,
+)
 from tapeflow.data.rows import RowStream
 from tapeflow.data.stream import Plain, Stream
 from tapeflow.ops import random as random_ops
@@ -29,7 +37,9 @@ class SeedGenerator:
     """
 
     def __init__(self, seed, fresh):
-        stream = PhiloxStream(*random_ops.seeds.next(None if seed is None else as_int(seed)))  # makes seeds where there are none
+        stream = PhiloxStream(
+            *random_ops.seeds.next(None if seed is None else as_int(seed))
+        )  # makes seeds where there are none
         self._seeds = (stream._key, stream._counter >> 64)
         self._fresh = fresh
         self.position = 0
