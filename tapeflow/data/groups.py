@@ -9,13 +9,14 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
-from tapeflow.core.tensor import Tensor
 from tapeflow.data.dataset import UNKNOWN_CARDINALITY, DatasetSpec, UnaryDataset, method
 from tapeflow.data.function import ElementFunction
 from tapeflow.data.nested import ListDataset
 from tapeflow.data.stream import Plain, Stream
+from tapeflow.trace.autograph import convert
 
 KEY = TensorSpec([], int64)
+_TOO_LONG = "When pad_to_bucket_boundary=True, elements must have length < max(bucket_boundaries)."
 
 
 class GroupByWindowDataset(UnaryDataset):
@@ -41,7 +42,7 @@ class GroupByWindowDataset(UnaryDataset):
             )
         self._spec = self._reduce.spec.element_spec
 
-    def _stream(self, run):
+    def _elements(self, run):
         functions = (self._key, self._window_size, self._reduce)
         return GroupStream(self._source._stream(run), *functions, self._source.element_spec, run)
 
@@ -127,7 +128,7 @@ def group_by_window(self, key_func, reduce_func, window_size=None, window_size_f
         raise ValueError("Either the `window_size` argument or the `window_size_func` argument must be specified.")
     if window_size_func is None:
         window_size_func = lambda key: convert_to_tensor(window_size, int64)  # noqa: E731
-    return GroupByWindowDataset(self, key_func, reduce_func, window_size_func)
+    return GroupByWindowDataset(self, convert(key_func), reduce_func, convert(window_size_func))
 
 
 @method("bucket_by_sequence_length")
@@ -173,6 +174,8 @@ def bucket_by_sequence_length(
     boundaries = convert_to_tensor(list(bucket_boundaries) or np.zeros(0), int64)
     sizes = convert_to_tensor(list(bucket_batch_sizes), int64)
 
+    element_length_func = convert(element_length_func)
+
     def bucket(*args):
         length = P.cast(convert_to_tensor(element_length_func(*args)), dtype=int64)
         return P.sum(
@@ -183,18 +186,14 @@ def bucket_by_sequence_length(
         return P.gather(sizes, key, axis=0, batch_dims=0)
 
     def batches(key, group):
-        size = int(size_of(key)) if key.__class__ is Tensor else None
-        if size is None:
-            size = 1  # only traced for its spec
+        size = size_of(key)
         if no_padding:
             return group.batch(size, drop_remainder=drop_remainder)
         filler = None
-        if pad_to_bucket_boundary and key.__class__ is Tensor:
-            if int(key) >= len(bucket_boundaries):
-                raise invalid(
-                    "Assert", "When pad_to_bucket_boundary=True, elements must have length < max(bucket_boundaries)."
-                )
-            filler = int(bucket_boundaries[int(key)]) - 1
+        if pad_to_bucket_boundary:
+            last = P.less(key, convert_to_tensor(len(bucket_boundaries), int64))
+            P.assert_that(last, texts=(_TOO_LONG,), summarize=3)
+            filler = P.gather(boundaries, key, axis=0, batch_dims=0) - 1
         shapes = nest.map_structure(lambda spec: spec.shape, group.element_spec) if padded_shapes is None else padded_shapes
         return group.padded_batch(size, _filled(shapes, filler), padding_values, drop_remainder=drop_remainder)
 
