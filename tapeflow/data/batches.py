@@ -11,7 +11,7 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.tensor import Tensor, ndarray
-from tapeflow.data.dataset import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, DatasetSpec, SomeInt, UnaryDataset, as_int, method
+from tapeflow.data.dataset import UNKNOWN_CARDINALITY, DatasetSpec, SomeInt, UnaryDataset, as_int, method
 from tapeflow.data.maps import MapDataset
 from tapeflow.data.rows import RowBatches
 from tapeflow.data.stream import Plain, Stream
@@ -466,7 +466,7 @@ class UnbatchDataset(UnaryDataset):
 
     def _size(self):
         size = self._source._size()
-        return UNKNOWN_CARDINALITY if self._length is None else size if size < 0 else size * self._length
+        return size if size < 0 else UNKNOWN_CARDINALITY if self._length is None else size * self._length
 
 
 class UnbatchStream(Stream):
@@ -544,16 +544,6 @@ class RebatchDataset(UnaryDataset):
         return RebatchStream(UnbatchStream(self._source._stream(run), self._flat_specs), specs, self._sizes, self._drop)
 
     def _size(self):
-        size = self._source._size()
-        if size < 0:
-            return size
-        if (
-            size
-            and all(spec.shape.rank and spec.shape[0] is not None for spec in self._flat_specs)
-            and len(self._sizes) == 1
-        ):
-            rows = size * self._flat_specs[0].shape[0]
-            return rows // self._sizes[0] if self._drop else -(-rows // self._sizes[0])
         return UNKNOWN_CARDINALITY
 
 

@@ -37,7 +37,7 @@ class ElementFunction:
         name: what the user called, for messages: "Dataset.map()".
 
     Attributes:
-        spec: the nest of specs of what it gives.
+        input_spec, spec: the nests of specs of what it takes and gives.
 
     Raises:
         TypeError: it gives what no element can hold.
@@ -46,6 +46,7 @@ class ElementFunction:
     def __init__(self, function, spec, name):
         self.name = name
         self.line = user_line()
+        self.input_spec = spec
         converted = convert(function)
 
         def on_tensors(*tensors):

@@ -9,8 +9,9 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
-from tapeflow.data.dataset import UNKNOWN_CARDINALITY, DatasetSpec, UnaryDataset, method
+from tapeflow.data.dataset import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, DatasetSpec, UnaryDataset, method
 from tapeflow.data.function import ElementFunction
+from tapeflow.data.maps import stateful_function
 from tapeflow.data.nested import ListDataset
 from tapeflow.data.stream import Plain, Stream
 from tapeflow.trace.autograph import convert
@@ -47,7 +48,7 @@ class GroupByWindowDataset(UnaryDataset):
         return GroupStream(self._source._stream(run), *functions, self._source.element_spec, run)
 
     def _size(self):
-        return UNKNOWN_CARDINALITY
+        return INFINITE_CARDINALITY if self._source._size() == INFINITE_CARDINALITY else UNKNOWN_CARDINALITY
 
 
 def _int64_of(function):
@@ -207,3 +208,73 @@ def _filled(shapes, filler):
     if isinstance(shapes, tuple):
         return tuple([_filled(part, filler) for part in shapes])
     return [filler if n is None else n for n in TensorShape(shapes).as_list()]
+
+
+class Reducer:
+    """What a reduction over the elements of one key does.
+
+    Args:
+        init_func: from the key to the first state.
+        reduce_func: from a state and an element to the next state.
+        finalize_func: from the last state to the result.
+    """
+
+    def __init__(self, init_func, reduce_func, finalize_func):
+        self._functions = init_func, reduce_func, finalize_func
+
+    init_func = property(lambda self: self._functions[0], doc="From the key to the first state.")
+    reduce_func = property(lambda self: self._functions[1], doc="From a state and an element to the next state.")
+    finalize_func = property(lambda self: self._functions[2], doc="From the last state to the result.")
+
+
+class GroupByReducerDataset(UnaryDataset):
+    """One element for each key: what a reduction over the elements with that key gives."""
+
+    def __init__(self, source, key_func, reducer):
+        super().__init__(source)
+        name = "tf.data.experimental.group_by_reducer()"
+        spec = source.element_spec
+        self._key = ElementFunction(key_func, spec, name)
+        if not (isinstance(self._key.spec, TensorSpec) and self._key.spec.is_compatible_with(KEY)):
+            raise ValueError(
+                f"Invalid `key_func`. Expected `key_func` to return a scalar tf.int64 tensor, but instead it gives {self._key.spec}."
+            )
+        self._init = ElementFunction(reducer.init_func, KEY, name)
+        self._reduce = stateful_function(reducer.reduce_func, self._init.spec, spec, name, lambda state: state)
+        state = self._reduce.input_spec[0]
+        self._finalize = ElementFunction(reducer.finalize_func, state, name)
+        self._spec = self._finalize.spec
+
+    def _elements(self, run):
+        return ReducerStream(self._source._stream(run), self._key, self._init, self._reduce, self._finalize)
+
+    def _size(self):
+        return UNKNOWN_CARDINALITY
+
+
+class ReducerStream(Stream):
+    """One element for each key of a stream's elements, in the order of the keys."""
+
+    __slots__ = ("_finalize", "_init", "_key", "_position", "_reduce", "_source", "_states")
+
+    def __init__(self, source, key, init, reduce, finalize):
+        self._source, self._key, self._init, self._reduce, self._finalize = source, key, init, reduce, finalize
+        self._states = {}
+        self._position = -1
+
+    def __next__(self):
+        while self._source is not None:
+            try:
+                values = next(self._source)
+            except StopIteration:
+                self._source = None
+                break
+            self._position += 1
+            (key,) = self._key.at(self._position, values)
+            state = self._states.get(int(key))
+            if state is None:
+                state = self._init.at(self._position, [key])
+            self._states[int(key)] = self._reduce.at(self._position, [*state, *values])
+        if not self._states:
+            raise StopIteration
+        return self._finalize.at(self._position, self._states.pop(min(self._states)))

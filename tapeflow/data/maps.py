@@ -189,12 +189,12 @@ def take_while(self, predicate, name=None):
 # States
 
 
-def stateful_function(function, initial, spec, name, split):
+def stateful_function(function, before, spec, name, split):
     """The `ElementFunction` of a state and an element. Shapes of the state that change from step to step become unknown.
 
     Args:
         function: a Python function.
-        initial: the initial state, a nest of tensors.
+        before: the nest of specs of the initial state.
         spec: the spec of the elements.
         name: what the user called.
         split: from the spec of what it gives to the spec of the next state.
@@ -202,7 +202,6 @@ def stateful_function(function, initial, spec, name, split):
     Raises:
         TypeError: the next state has another structure or dtype.
     """
-    before = spec_of(initial)
     while True:
         found = ElementFunction(function, (before, spec), name)
         after = split(found.spec)
@@ -226,7 +225,7 @@ class ScanDataset(UnaryDataset):
         super().__init__(source)
         initial = to_tensors(initial_state)
         self._initial = nest.flatten(initial)
-        self._function = stateful_function(function, initial, source.element_spec, "Dataset.scan()", _scanned_state)
+        self._function = stateful_function(function, spec_of(initial), source.element_spec, "Dataset.scan()", _scanned_state)
         self._spec = self._function.spec[1]
 
     def _elements(self, run):
@@ -297,7 +296,7 @@ def reduce(self, initial_state, reduce_func, name=None):
         10
     """
     initial = to_tensors(initial_state)
-    function = stateful_function(reduce_func, initial, self.element_spec, "Dataset.reduce()", lambda spec: spec)
+    function = stateful_function(reduce_func, spec_of(initial), self.element_spec, "Dataset.reduce()", lambda spec: spec)
     if state.graph is not None:
         found = P.dataset_reduce(self._to_flow(), *flatten(initial), *function._captured, function=function)
         return packed(function.spec, found)

@@ -337,11 +337,7 @@ class DirectedInterleaveDataset(Dataset):
 
     def _size(self):
         sizes = [dataset._size() for dataset in self._datasets]
-        if self._choices._size() == INFINITE_CARDINALITY and not self._stop:
-            if INFINITE_CARDINALITY in sizes:
-                return INFINITE_CARDINALITY
-            return UNKNOWN_CARDINALITY if UNKNOWN_CARDINALITY in sizes else sum(sizes)
-        return UNKNOWN_CARDINALITY
+        return INFINITE_CARDINALITY if INFINITE_CARDINALITY in sizes else UNKNOWN_CARDINALITY  # as TensorFlow has it
 
 
 class DirectedStream(Stream):

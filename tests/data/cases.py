@@ -63,6 +63,11 @@ def sparse(tf):
     return tf.sparse.from_dense([[1, 0, 2], [0, 0, 3], [0, 0, 0]])
 
 
+def summing(tf):
+    zero = tf.constant(0, tf.int64)
+    return tf.data.experimental.Reducer(lambda key: zero, lambda state, x: state + x, lambda state: (state, -state))
+
+
 CASES = {
     # sources
     "tensors": lambda tf: tf.data.Dataset.from_tensors({"a": [1, 2], "b": (3.0, "x")}),
@@ -222,6 +227,13 @@ CASES = {
     ),
     "buckets_values": lambda tf: bucketed(tf, padding_values=-1, drop_remainder=True),
     "buckets_no_padding": lambda tf: lengths(tf, 2, 3, 2, 3).bucket_by_sequence_length(tf.size, [3], [2, 2], no_padding=True),
+    "group_by_reducer": lambda tf: slices(tf, np.array([5, 3, 4, 2, 7])).apply(
+        tf.data.experimental.group_by_reducer(lambda x: -(x % 3), summing(tf))
+    ),
+    "from_list": lambda tf: tf.data.experimental.from_list([{"a": 1, "b": [2.0]}, {"a": 3, "b": [4.0]}]),
+    "pad_to_cardinality": lambda tf: slices(tf, {"a": [1, 2], "s": ["x", "y"]}).apply(
+        tf.data.experimental.pad_to_cardinality(4)
+    ),
     # several datasets
     "choose": lambda tf: tf.data.Dataset.choose_from_datasets(
         [upto(tf, 3), upto(tf, 10, 15)], slices(tf, np.array([0, 1, 1, 0, 0, 0, 1], np.int64))
@@ -251,6 +263,51 @@ CASES = {
     ),
     # options
     "options": lambda tf: upto(tf, 3).with_options(tf.data.Options()),
+}
+
+def three(tf, infinite):
+    return upto(tf, 3).repeat() if infinite else upto(tf, 3)
+
+
+# Each takes a dataset; only the size of what it gives is asked for, for three elements and for an infinite number.
+SIZES = {
+    "filter": lambda tf, d: d.filter(lambda x: x > 1),
+    "take_while": lambda tf, d: d.take_while(lambda x: x < 1),
+    "flat_map": lambda tf, d: d.flat_map(lambda x: tf.data.Dataset.range(2)),
+    "interleave": lambda tf, d: d.interleave(lambda x: tf.data.Dataset.range(2)),
+    "map": lambda tf, d: d.map(lambda x: x),
+    "batch": lambda tf, d: d.batch(2),
+    "batch_drop": lambda tf, d: d.batch(2, drop_remainder=True),
+    "padded_batch": lambda tf, d: d.padded_batch(2),
+    "ragged_batch": lambda tf, d: d.ragged_batch(2),
+    "window": lambda tf, d: d.window(2, 3, 2),
+    "window_drop": lambda tf, d: d.window(2, 1, 1, drop_remainder=True),
+    "window_none": lambda tf, d: d.window(3, 2, 2, drop_remainder=True),
+    "unique": lambda tf, d: d.unique(),
+    "ignore_errors": lambda tf, d: d.ignore_errors(),
+    "group_by_window": lambda tf, d: d.group_by_window(lambda x: x, lambda key, group: group, 2),
+    "scan": lambda tf, d: d.scan(0, lambda s, x: (s, x)),
+    "unbatch": lambda tf, d: d.batch(2).unbatch(),
+    "unbatch_known": lambda tf, d: d.batch(2, drop_remainder=True).unbatch(),
+    "rebatch": lambda tf, d: d.batch(2, drop_remainder=True).rebatch(3),
+    "shard": lambda tf, d: d.shard(2, 0),
+    "skip": lambda tf, d: d.skip(2),
+    "take": lambda tf, d: d.take(2),
+    "repeat": lambda tf, d: d.repeat(2),
+    "shuffle": lambda tf, d: d.shuffle(2),
+    "cache": lambda tf, d: d.cache(),
+    "concatenate": lambda tf, d: d.concatenate(upto(tf, 3)),
+    "concatenate_unknown": lambda tf, d: d.concatenate(upto(tf, 3).filter(lambda x: x > 1)),
+    "zip": lambda tf, d: tf.data.Dataset.zip(d, upto(tf, 5)),
+    "zip_unknown": lambda tf, d: tf.data.Dataset.zip(d, upto(tf, 5).filter(lambda x: x > 1)),
+    "sample": lambda tf, d: tf.data.Dataset.sample_from_datasets([d, upto(tf, 3)]),
+    "sample_stop": lambda tf, d: tf.data.Dataset.sample_from_datasets([d, upto(tf, 3)], stop_on_empty_dataset=True),
+    "choose": lambda tf, d: tf.data.Dataset.choose_from_datasets([d, d], upto(tf, 2)),
+    "generator": lambda tf, d: tf.data.Dataset.from_generator(counted(3), output_signature=tf.TensorSpec([], tf.int32)),
+    "random": lambda tf, d: tf.data.Dataset.random(1),
+    "window_uneven": lambda tf, d: upto(tf, 10).window(3, 2, 2),
+    "window_uneven_drop": lambda tf, d: upto(tf, 10).window(3, 2, 2, drop_remainder=True),
+    "group_by_reducer": lambda tf, d: d.apply(tf.data.experimental.group_by_reducer(lambda x: x % 2, summing(tf))),
 }
 
 # Each raises while it is made or iterated over.

@@ -17,6 +17,10 @@ import tensorflow as tf  # noqa: E402
 def main():
     found = {
         "cases": {name: describe.described(tf, make) for name, make in cases.CASES.items()},
+        "sizes": {
+            name: [int(make(tf, cases.three(tf, infinite)).cardinality()) for infinite in (False, True)]
+            for name, make in cases.SIZES.items()
+        },
         "errors": {name: describe.failure(tf, make) for name, make in cases.ERRORS.items()},
     }
     lines = [
