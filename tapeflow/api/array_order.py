@@ -2,7 +2,7 @@
 
 from collections import namedtuple
 
-from tapeflow.api.arguments import axis_number, direction, whole_number
+from tapeflow.api.arguments import axis_number, direction, of_dtype, whole_number
 from tapeflow.api.export import export
 from tapeflow.api.operands import is_tensor
 from tapeflow.base.dtypes import as_dtype, int32, int64
@@ -206,7 +206,7 @@ def histogram_fixed_width_bins(values, value_range, nbins=100, dtype=int32, name
     """
     x = convert_to_tensor(values)
     ends = convert_to_tensor(value_range, x._dtype)
-    count = whole_number(nbins, "nbins")
+    count = whole_number(nbins, "nbins", takes="int32")
     if count.__class__ is int and count <= 0:
         raise invalid("histogram_fixed_width", f"nbins should be a positive number, but got '{count}'")
     low, high = P.unstack(ends, axis=0, num=2)
@@ -231,7 +231,7 @@ def histogram_fixed_width(values, value_range, nbins=100, dtype=int32, name=None
         <tf.Tensor: shape=(5,), dtype=int32, numpy=array([2, 1, 0, 0, 1], dtype=int32)>
     """
     values = convert_to_tensor(values)
-    value_range = convert_to_tensor(value_range, values._dtype)
+    value_range = of_dtype("histogram_fixed_width", 1, value_range, values._dtype)
     ends = static_value(value_range)
     if value_range.dims is not None and value_range.dims not in ((2,), (None,)):
         raise invalid("histogram_fixed_width", f"value_range should be a vector of 2 elements: {value_range.shape}")

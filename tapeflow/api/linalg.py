@@ -5,7 +5,7 @@ import collections
 import numpy as np
 
 from tapeflow.api.export import EXPORTS, export
-from tapeflow.base.dtypes import as_dtype, int32
+from tapeflow.base.dtypes import as_dtype, float32, int32, string
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
@@ -313,11 +313,11 @@ def real_matrix(value, name):
         TypeError: not floats.
         ValueError: fewer than 2 dimensions.
     """
-    a = convert_to_tensor(value)
-    if not a._dtype.is_floating:
-        raise TypeError(f"Input `{name}` must have `float`-like `dtype` (saw {a._dtype.name}).")
+    a = convert_to_tensor(value, dtype_hint=float32)
     if a.dims is not None and len(a.dims) < 2:
         raise ValueError(f"Input `{name}` must have at least 2 dimensions (saw: {len(a.dims)}).")
+    if not a._dtype.is_floating:
+        raise TypeError(f"Input `{name}` must have `float`-like `dtype` (saw {a._dtype.name}).")
     return a
 
 
@@ -387,6 +387,10 @@ def expm(input, name=None):
         [[1.0, 1.0], [0.0, 1.0]]
     """
     x = convert_to_tensor(input)
+    if x._dtype is string:
+        raise invalid(
+            "MatrixExponential", "Value for attr 'T' of string is not in the list of allowed values: float, double, ..."
+        )
     if x._dtype not in MATRICES:
         raise ValueError(f"tf.linalg.expm does not support matrices of type {x._dtype}")
     return P.expm(x)

@@ -33,6 +33,8 @@ def full_tuple(value, count, first, name):
     """
     if value is None:
         value = (1,)
+    elif isinstance(value, str):
+        raise TypeError(f"Expected int for argument {name!r} not {value!r}.")
     elif isinstance(value, numbers.Number) or not hasattr(value, "__len__"):
         value = (int(value),)
     else:
