@@ -127,7 +127,7 @@ def scatter_nd(indices, updates, shape, bad_indices_policy="", name=None):
         >>> tf.scatter_nd([[1], [3], [1]], [10, 20, 30], [5])
         <tf.Tensor: shape=(5,), dtype=int32, numpy=array([ 0, 40,  0, 20,  0], dtype=int32)>
     """
-    if isinstance(shape, (list, tuple)) and any(isinstance(n, float) for n in shape):
+    if isinstance(shape, str) or (isinstance(shape, (list, tuple)) and any(isinstance(n, float) for n in shape)):
         raise TypeError(f"Cannot convert {shape!r} to EagerTensor of dtype int32")
     drop = _drops(bad_indices_policy)
     return P.scatter_nd(convert_to_tensor(indices), convert_to_tensor(updates), shape=static_dims(shape), drop=drop)

@@ -265,7 +265,7 @@ def boolean_mask(tensor, mask, axis=None, name="boolean_mask"):
         [[1, 2], [5, 6]]
     """
     x, mask = convert_to_tensor(tensor), convert_to_tensor(mask)
-    if mask._dtype is string:
+    if mask._dtype is string and mask.dims != ():
         raise invalid("boolean_mask", "Value for attr 'T' of string is not in the list of allowed values: a mask is bools")
     if mask._dtype is not bool_:
         mask = P.not_equal(mask, P.zeros_like(mask))

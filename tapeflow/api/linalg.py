@@ -306,18 +306,21 @@ def inv(input, adjoint=False, name=None):
 _adjoint = adjoint
 
 
-def real_matrix(value, name):
+def real_matrix(value, name, hint=None):
     """A tensor of real matrices.
+
+    Args:
+        hint: the dtype of what is not a tensor, where it can be that.
 
     Raises:
         TypeError: not floats.
         ValueError: fewer than 2 dimensions.
     """
-    a = convert_to_tensor(value, dtype_hint=float32)
-    if a.dims is not None and len(a.dims) < 2:
-        raise ValueError(f"Input `{name}` must have at least 2 dimensions (saw: {len(a.dims)}).")
+    a = convert_to_tensor(value, dtype_hint=hint)
     if not a._dtype.is_floating:
         raise TypeError(f"Input `{name}` must have `float`-like `dtype` (saw {a._dtype.name}).")
+    if a.dims is not None and len(a.dims) < 2:
+        raise ValueError(f"Input `{name}` must have at least 2 dimensions (saw: {len(a.dims)}).")
     return a
 
 
@@ -361,7 +364,7 @@ def matrix_rank(a, tol=None, validate_args=False, name=None):
         >>> int(tf.linalg.matrix_rank([[1.0, 2.0], [2.0, 4.0]]))
         1
     """
-    a = real_matrix(a, "a")
+    a = real_matrix(a, "a", float32)
     s = P.singular_values(a)
     if tol is None:
         scale = _larger(a) * float(np.finfo(a._dtype.numpy_dtype).eps)

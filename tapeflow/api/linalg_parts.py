@@ -76,6 +76,8 @@ def diag(diagonal, name="diag", k=0, num_rows=-1, num_cols=-1, padding_value=0, 
             raise invalid("MatrixDiagV3", f"{text}upper_diag_index range: {count} diagonals, k = {k}")
     rows, columns = _matrix_size(longest, k, whole_number(num_rows, "num_rows"), whole_number(num_cols, "num_cols"))
     matrix = P.broadcast_to(_padding(padding_value, x._dtype), shape=(*batch, rows, columns))
+    if longest.__class__ is int and longest == 0:
+        return matrix  # an empty diagonal may begin outside of the matrix
     return P.set_diag(matrix, x, k=k, align=align)
 
 

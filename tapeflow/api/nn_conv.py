@@ -298,6 +298,8 @@ def depthwise_conv2d(input, filter, strides, padding, data_format=None, dilation
         TensorShape([1, 5, 5, 6])
     """
     x = convert_to_tensor(input)
+    if x.dims is not None and len(x.dims) < 3:
+        raise ValueError(f"`input.shape.rank` must be at least 3. Received: input.shape={x.shape} with rank {len(x.dims)}")
     w = convert_to_tensor(filter, dtype_hint=x._dtype)
     first = channels_first(data_format, 2)
     channels = None if x.dims is None or len(x.dims) != 4 else x.dims[1 if first else 3]
