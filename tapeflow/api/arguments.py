@@ -145,7 +145,7 @@ def vector(value, op, name):
     Raises:
         InvalidArgumentError: not a vector, or not of integers.
     """
-    if value.__class__ is int or (isinstance(value, (Tensor, np.ndarray)) and convert_to_tensor(value).dims == ()):
+    if isinstance(value, int) or (isinstance(value, (Tensor, np.ndarray)) and convert_to_tensor(value).dims == ()):
         raise invalid(op, f"{name} must be a vector of {{int32,int64}}, got shape []")
     return static_dims(value)
 

@@ -74,8 +74,11 @@ def gather(params, indices, validate_indices=None, axis=None, batch_dims=0, name
         indices = convert_to_tensor(indices)
     axis = batch_dims if axis is None else axis_number(axis, takes="integers")
     if batch_dims < 0:
-        batch_dims += rank_of(indices)
-    if axis < 0 and params.dims is not None:
+        rank = rank_of(indices)
+        if batch_dims < -rank:
+            raise invalid("gather", f"Expected batch_dims in the range [{-rank}, {rank}], but got {batch_dims}")
+        batch_dims += rank
+    if axis < 0 and params.dims is not None and axis >= -len(params.dims):
         axis += len(params.dims)
     return P.gather(params, indices, axis=axis, batch_dims=batch_dims)
 

@@ -223,11 +223,11 @@ def confusion_matrix(labels, predictions, num_classes=None, weights=None, dtype=
     """
     dtype = as_dtype(dtype)
     labels, predictions = _squeezed(convert_to_tensor(labels), convert_to_tensor(predictions))
+    if () in (labels.dims, predictions.dims):
+        raise ValueError("Argument `axis` = 1 not in range [-1, 1): labels and predictions must be vectors, got scalars")
     if not labels.shape.is_compatible_with(predictions.shape):
         text = "Shapes of all inputs must match: labels.shape = {} != predictions.shape = {}"
         raise invalid("confusion_matrix", text.format(*[listed(x.dims) for x in (labels, predictions)]))
-    if labels.dims == ():
-        raise ValueError("Argument `axis` = 1 not in range [-1, 1): labels and predictions must be vectors, got scalars")
     classes = {"labels": P.cast(labels, dtype=int64), "predictions": P.cast(predictions, dtype=int64)}
     classes = {
         what: P.in_range(x, low=0, high=None, message=f"`{what}` contains negative values.  ") for what, x in classes.items()
