@@ -42,9 +42,7 @@ def _rows(elems):
     counts = [len(column) for column in columns]
     for count in counts:
         if count != counts[0]:
-            raise ValueError(
-                f"Dimensions {counts[0]} and {count} are not compatible: elems differ in their first axis."
-            )
+            raise ValueError(f"Dimensions {counts[0]} and {count} are not compatible: elems differ in their first axis.")
     return counts[0], [nest.pack_sequence_as(elems, row) for row in zip(*columns, strict=True)]
 
 

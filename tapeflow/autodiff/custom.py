@@ -17,11 +17,13 @@ from tapeflow.core.tensor import Tensor
 class VariableWatcher:
     """A recorder that notes which trainable variables are read."""
 
+    _records = None  # it keeps none
+
     def __init__(self):
         self.id = next_id()
         self.variables = {}
 
-    def watch_variable(self, variable, tensor):
+    def watch_variable(self, variable, tensor, active):
         """Note a variable that was read."""
         if variable.trainable:
             self.variables.setdefault(id(variable), variable)

@@ -11,13 +11,19 @@ from tapeflow.base.dtypes import as_dtype, string
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.primitive import P
-from tapeflow.core.tensor import BY_CLASS, Tensor, new_tensor, wrap
+from tapeflow.core.state import CONSTANT
+from tapeflow.core.tensor import BY_CLASS, Tensor, wrap
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+MOST_CONSTANTS = 256
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 # The dtypes that a Python bool may take: TensorFlow has the others only for numbers.
 FROM_BOOLS = {dtypes.bool_, dtypes.int32, dtypes.int64, dtypes.uint64, dtypes.float16, dtypes.float32, dtypes.float64}
 FROM_BOOLS.add(dtypes.complex128)
+
+# NumPy's scalar type -> (class, Python number) -> the tensor that stands for it as an operand. What is found here needs no
+# more checks: it passed those of `operand` before.
+CONSTANTS: dict[type | None, dict] = {dtype.type: {} for dtype in dtypes.ALL}
 
 # (class, function(value, dtype, as_ref) -> tensor or NotImplemented), asked in order of registration.
 _CONVERSIONS: list = []
@@ -32,10 +38,28 @@ def register_tensor_conversion_function(base_type, conversion_func, priority=100
 
 def scalar(value, dtype):
     """A 0-d tensor of a Python number, without checks."""
-    tensor = new_tensor(Tensor)
+    tensor = Tensor()
     tensor._value = dtype.type(value)
     tensor._dtype = dtype
     tensor._mark = None
+    return tensor
+
+
+def constant(value, dtype):
+    """`scalar`, but one tensor for each number: programs use few, and making one costs more than computing with it.
+
+    It is for operands only: what is returned to the user has to be a tensor of its own.
+    """
+    known = CONSTANTS[dtype.type]
+    key = value.__class__, value
+    tensor = known.get(key)
+    if tensor is None:
+        tensor = scalar(value, dtype)
+        tensor._mark = CONSTANT
+        if value or value.__class__ is int:  # 0.0 and -0.0 would be one key
+            if len(known) >= MOST_CONSTANTS:
+                known.clear()
+            known[key] = tensor
     return tensor
 
 
@@ -245,7 +269,9 @@ def _cast_python(array, leaves, kinds, dtype):
         wrong = leaves[0] if leaves else array
         raise TypeError(f"Cannot convert {wrong!r} to EagerTensor of dtype {dtype.c_name}")
     if kind == "u" and all(leaf.__class__ is int for leaf in leaves) and not (dtype is dtypes.uint64 or dtype.is_floating):
-        raise ValueError(f"Can't convert Python sequence with out-of-range integer to Tensor: {max(leaves)} as {dtype.name}.")
+        raise ValueError(
+            f"Can't convert Python sequence with out-of-range integer to Tensor: {max(leaves)} as {dtype.name}."
+        )
     if dtype in (dtypes.int32, dtypes.int64) and array.size and kind != "b":
         limits = np.iinfo(dtype.numpy_dtype)
         if array.min() < limits.min or array.max() > limits.max:
@@ -284,10 +310,14 @@ def operand(value, like):
     """
     dtype = like._dtype
     cls = value.__class__
+    if cls is int or cls is float:
+        tensor = CONSTANTS[dtype.type].get((cls, value))
+        if tensor is not None:
+            return tensor
     if (cls is float and dtype.is_floating) or (
         cls is int and (dtype.is_floating or dtype is dtypes.int32) and INT32_MIN <= value <= INT32_MAX
     ):
-        return scalar(value, dtype)
+        return constant(value, dtype)
     if isinstance(value, Tensor):
         return value
     if getattr(value, "_type_spec", None) is not None and not hasattr(value, "__tf_tensor__"):

@@ -17,14 +17,18 @@ from pathlib import Path
 HERE = Path(__file__).parent
 GROUPS = [
     "activations",
+    "callbacks",
     "initializers",
     "layers/core",
+    "layers/rnn",
     "losses",
     "metrics",
-    "models/sequential_test.py",
+    "models",
+    "ops/core_test.py",
     "optimizers",
     "random",
     "regularizers",
+    "trainers",
 ]
 
 
