@@ -5,11 +5,12 @@ the examples of a batch its vectorised form; in another graph its inlined form.
 """
 
 from tapeflow.autodiff.vectorize import BatchTensor
+from tapeflow.base.dtypes import variant
 from tapeflow.core.graph import graphs_in
 from tapeflow.core.primitive import P, bind, has_symbols, map_symbols
 from tapeflow.core.record import note
 from tapeflow.core.state import state
-from tapeflow.core.tensor import Tensor
+from tapeflow.core.tensor import Handle, Tensor, wrap
 
 
 def replay(graph, operands, saved=None):
@@ -32,6 +33,8 @@ class _Replay:
     def __init__(self, graph, operands, saved):
         self.graph = graph
         self.values = dict(zip(map(id, graph.inputs), operands, strict=True))
+        for x, placeholder in graph.captures.values():  # where it is no input, as in a part of a graph, it is what it was
+            self.values.setdefault(id(placeholder), x)
         self.given = None if saved is None else dict(zip(map(id, graph.saved), saved, strict=True))
         self.readings = {}
         self.target = state.graph if graph.closures else None
@@ -112,6 +115,8 @@ def unused(spec):
     """A tensor of a spec's dtype whose value nobody reads."""
     if spec.dtype.element is not None:
         return P.list_reserve(P.constant(value=0), dtype=spec.dtype.element)
+    if spec.dtype is variant:
+        return wrap(Handle(None))
     return P.fill(shape=tuple([n or 0 for n in spec.shape or ()]), value=0, dtype=spec.dtype)
 
 
