@@ -24,6 +24,4 @@ def __getattr__(name):
         module = compat.load_keras()
         globals()["keras"] = module
         return module
-    if name == "function":
-        return compat.function_for(sys._getframe(1).f_globals.get("__name__"))
     raise AttributeError(f"module 'tapeflow' has no attribute {name!r}")

@@ -2,10 +2,29 @@
 
 import enum
 import logging
+import sys
 
-from tapeflow.api.export import export
+from tapeflow.api.array_index import tensor_scatter_nd_update
+from tapeflow.api.array_make import range as range_
+from tapeflow.api.array_order import sort
+from tapeflow.api.export import export, export_value
+from tapeflow.api.printing import print_
+from tapeflow.api.strings import substr, to_number
+from tapeflow.api.tensor_array import TensorArray
+from tapeflow.core.convert import convert_to_tensor
+from tapeflow.data.dataset import Dataset
+from tapeflow.data.iterator import Iterator
+from tapeflow.data.traced import TracedIterator
+from tapeflow.trace import autograph
+from tapeflow.trace.autograph.log import log
 
-log = logging.getLogger("tapeflow.autograph")
+autograph.public.range = range_
+autograph.public.TensorArray = TensorArray
+autograph.public.print = print_
+autograph.public.sort = sort
+autograph.public.substr = substr
+autograph.public.to_number = to_number
+autograph.public.scatter = tensor_scatter_nd_update
 
 
 @export("autograph.experimental.Feature")
@@ -20,25 +39,66 @@ class Feature(enum.Enum):
     LISTS = "LISTS"
     NAME_SCOPES = "NAME_SCOPES"
 
+    @classmethod
+    def all(cls):
+        """All features."""
+        return tuple(cls)
 
-@export("autograph.experimental.do_not_convert")
-def do_not_convert(func=None):
-    """A decorator for a function whose Python code is to stay as it is; it gives the function itself.
+    @classmethod
+    def all_but(cls, exclude):
+        """All features but one, or but some."""
+        excluded = exclude if isinstance(exclude, (list, tuple, set)) else (exclude,)
+        return tuple([feature for feature in cls if feature not in excluded and feature is not cls.ALL])
+
+
+export_value(autograph.do_not_convert, "autograph.experimental.do_not_convert")
+export_value(autograph.loop_options, "autograph.experimental.set_loop_options")
+
+
+@export("autograph.to_graph")
+def to_graph(entity, recursive=True, experimental_optional_features=None):
+    """The converted form of a Python function: it can be called while a graph is traced, and eagerly.
+
+    Args:
+        entity: a function or a method; the converted form of a method takes its object as the first argument.
+        recursive: whether to convert the functions that it calls too.
+        experimental_optional_features: a `tf.autograph.experimental.Feature`, or several.
+
+    Raises:
+        ValueError: it cannot be converted; the message says which line, and what to write instead.
 
     Example:
         >>> import tapeflow as tf
-        >>> @tf.autograph.experimental.do_not_convert
-        ... def double(x):
-        ...     return 2 * x
-        >>> double(3)
-        6
+        >>> def positive(x):
+        ...     if x < 0:
+        ...         x = -x
+        ...     return x
+        >>> tf.autograph.to_graph(positive)(tf.constant(-2))
+        <tf.Tensor: shape=(), dtype=int32, numpy=2>
     """
-    return do_not_convert if func is None else func
+    return autograph.to_graph(entity, experimental_optional_features, recursive)
 
 
-@export("autograph.experimental.set_loop_options")
-def set_loop_options(parallel_iterations=None, swap_memory=None, maximum_iterations=None, shape_invariants=None):
-    """Options for the loop in which it stands, once that is converted; nothing when executing eagerly."""
+@export("autograph.to_code")
+def to_code(entity, recursive=True, experimental_optional_features=None):
+    """The source code of the converted form of a Python function.
+
+    Args:
+        entity: a function or a method.
+        recursive: whether the functions that it calls are to be converted too.
+        experimental_optional_features: a `tf.autograph.experimental.Feature`, or several.
+
+    Raises:
+        ValueError: it cannot be converted; the message says which line, and what to write instead.
+
+    Example:
+        >>> import tapeflow as tf
+        >>> def positive(x):
+        ...     return -x if x < 0 else x
+        >>> print(tf.autograph.to_code(positive).splitlines()[0])
+        def tf__positive(x):
+    """
+    return autograph.to_code(entity, experimental_optional_features, recursive)
 
 
 @export("autograph.set_verbosity")
@@ -51,7 +111,7 @@ def set_verbosity(level, alsologtostdout=False):
     """
     log.setLevel(logging.WARNING if level == 0 else logging.INFO if level < 3 else logging.DEBUG)
     if alsologtostdout and not log.handlers:
-        log.addHandler(logging.StreamHandler())
+        log.addHandler(logging.StreamHandler(sys.stdout))
 
 
 @export("autograph.trace")
@@ -64,3 +124,52 @@ def trace(*args):
         shape (2, 3)
     """
     print(*args)
+
+
+# Datasets know these themselves, lazily.
+
+
+@autograph.overload("enumerate", Dataset)
+def _enumerate(dataset, start=0):
+    return dataset.enumerate(start)
+
+
+@autograph.overload("map", Dataset)
+def _map(function, *datasets):
+    if len(datasets) == 1:
+        return datasets[0].map(function)
+    return Dataset.zip(datasets).map(function)
+
+
+@autograph.overload("filter", Dataset)
+def _filter(function, dataset):
+    return dataset.filter(function)
+
+
+@autograph.overload("zip", Dataset)
+def _zip(*datasets, strict=False):
+    others = [x for x in datasets if not isinstance(x, Dataset)]
+    return zip(*datasets, strict=strict) if others else Dataset.zip(datasets)
+
+
+@autograph.overload("any", Dataset)
+def _any(dataset):
+    return dataset.reduce(convert_to_tensor(False), lambda known, x: known | x)
+
+
+@autograph.overload("all", Dataset)
+def _all(dataset):
+    return dataset.reduce(convert_to_tensor(True), lambda known, x: known & x)
+
+
+@autograph.overload("for", Dataset)
+def _for_dataset(dataset, *loop):
+    _for_iterator(iter(dataset), *loop)
+
+
+@autograph.overload("for", TracedIterator)
+@autograph.overload("for", Iterator)
+def _for_iterator(iterator, *loop):
+    from tapeflow.trace.autograph.loops import for_iterator  # it needs malt
+
+    for_iterator(iterator, *loop)

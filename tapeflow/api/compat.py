@@ -144,9 +144,7 @@ def enable_v2_behavior(*args, **kwargs):
 @export("compat.v1.disable_eager_execution", "compat.v1.disable_v2_behavior")
 def disable_v2_behavior():
     """Raise: there is no TensorFlow 1 mode."""
-    raise NotImplementedError(
-        "tapeflow has no TensorFlow 1 mode: write functions, and tf.function where a graph is wanted."
-    )
+    raise NotImplementedError("tapeflow has no TensorFlow 1 mode: write functions, and tf.function where a graph is wanted.")
 
 
 @export("compat.v1.reset_default_graph")

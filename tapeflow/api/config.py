@@ -44,7 +44,6 @@ class Settings:
         self.visible = [CPU]
         self.logical = None
         self.soft_device_placement = True
-        self.functions_run_eagerly = False
         self.inter_op_threads = 0
         self.intra_op_threads = 0
         self.jit = ""
@@ -205,24 +204,6 @@ def set_soft_device_placement(enabled):
     settings.soft_device_placement = bool(enabled)
 
 
-@export("config.functions_run_eagerly", "config.experimental_functions_run_eagerly")
-def functions_run_eagerly():
-    """Whether a `tf.function` runs as plain Python.
-
-    Example:
-        >>> import tapeflow as tf
-        >>> tf.config.functions_run_eagerly()
-        False
-    """
-    return settings.functions_run_eagerly
-
-
-@export("config.run_functions_eagerly", "config.experimental_run_functions_eagerly")
-def run_functions_eagerly(run_eagerly):
-    """Let every `tf.function` run as plain Python, to step through it, or no more."""
-    settings.functions_run_eagerly = bool(run_eagerly)
-
-
 @export("config.threading.get_inter_op_parallelism_threads")
 def get_inter_op_parallelism_threads():
     """The number of threads that independent ops may share; 0 where the system chooses."""
@@ -304,8 +285,7 @@ def set_device_policy(device_policy):
     """
     if device_policy not in ("silent", "silent_for_int32", "explicit", "warn", None):
         raise ValueError(
-            f"Invalid argument `device_policy`: {device_policy!r}. It is silent, silent_for_int32, explicit, warn or "
-            "None."
+            f"Invalid argument `device_policy`: {device_policy!r}. It is silent, silent_for_int32, explicit, warn or None."
         )
     settings.device_policy = device_policy or "silent"
 

@@ -182,9 +182,7 @@ def _branch_list(branch_fns):
     keys = sorted(key for key, _ in entries)
     if keys != list(range(len(keys))):
         found = ",".join(map(str, keys))
-        raise ValueError(
-            f"branch indices (keys) must form contiguous range of [0 to {len(keys)}) but found {{{found}}}"
-        )
+        raise ValueError(f"branch indices (keys) must form contiguous range of [0 to {len(keys)}) but found {{{found}}}")
     return [function for _, function in sorted(entries, key=lambda entry: entry[0])]
 
 

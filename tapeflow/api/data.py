@@ -4,11 +4,14 @@ from tapeflow.api.export import export, export_value, public
 from tapeflow.api.ragged_spec import RaggedTensorSpec
 from tapeflow.api.ragged_tensor import RaggedTensor
 from tapeflow.api.sparse_tensor import SparseTensor, SparseTensorSpec
-from tapeflow.data import dataset, options, structure
+from tapeflow.data import dataset, iterator, options, structure
 from tapeflow.data.optional import Optional, OptionalSpec
 
-for _name in ("Dataset", "DatasetSpec", "Iterator", "NumpyIterator", "Options"):
-    export_value(getattr(dataset, _name), f"data.{_name}")
+export_value(dataset.Dataset, "data.Dataset")
+export_value(dataset.DatasetSpec, "data.DatasetSpec")
+for _name in ("Iterator", "IteratorSpec", "NumpyIterator"):
+    export_value(getattr(iterator, _name), f"data.{_name}")
+export_value(options.Options, "data.Options")
 for _name in ("AUTOTUNE", "INFINITE_CARDINALITY", "UNKNOWN_CARDINALITY"):
     export_value(getattr(dataset, _name), f"data.{_name}", f"data.experimental.{_name}")
 for _name in ("AutoShardPolicy", "ExternalStatePolicy", "AutotuneAlgorithm", "AutotuneOptions", "DistributeOptions"):
@@ -57,14 +60,20 @@ def get_next_as_optional(iterator):
 # Sparse and ragged elements: their slices, and what puts them together again
 
 
-def _sparse_stack(parts):
+def _sparse_stack(parts, spec):
     return public("sparse.concat")(0, [public("sparse.expand_dims")(part, 0) for part in parts])
 
 
-def _ragged_stack(parts):
-    rows = public("ragged.stack")(parts)  # of vectors it has int32 row splits
-    return rows if hasattr(parts[0], "row_splits") or not hasattr(rows, "row_splits") else rows.with_row_splits_dtype("int64")
+def _ragged_stack(parts, spec):
+    return spec._stack([_as_ragged(part, spec) for part in parts])
+
+
+def _as_ragged(part, spec):
+    if spec.ragged_rank and not hasattr(part, "row_splits"):
+        return RaggedTensor.from_tensor(part, ragged_rank=spec.ragged_rank, row_splits_dtype=spec.row_splits_dtype)
+    return part
 
 
 structure.COMPOSITES[SparseTensorSpec] = (SparseTensor.unstack, _sparse_stack)
 structure.COMPOSITES[RaggedTensorSpec] = (RaggedTensor.unstack, _ragged_stack)
+structure.RAGGED.update(spec=RaggedTensorSpec, sparse_spec=SparseTensorSpec, sparse=SparseTensor)

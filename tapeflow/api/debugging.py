@@ -39,9 +39,7 @@ def Assert(condition, data, summarize=None, name=None):
         _assert_later(condition, data, summarize)
     elif not condition:
         shown = [_listed(x, summarize) if isinstance(x, Tensor) else _shown(x, summarize) for x in data]
-        raise InvalidArgumentError(
-            None, None, f"Expected '{condition!s}' to be true. Summarized data: " + "\n".join(shown)
-        )
+        raise InvalidArgumentError(None, None, f"Expected '{condition!s}' to be true. Summarized data: " + "\n".join(shown))
 
 
 def _assert_later(condition, data, summarize):
@@ -163,9 +161,7 @@ def _compare_with_zero(op, x, message, summarize):
         count = 3 if summarize is None else summarize if summarize >= 0 else len(flat)
         shown = flat[:count] + ["..."] * (count < len(flat))
         prefix = f"{message}.  " if message else ""
-        raise InvalidArgumentError(
-            None, None, f"{prefix}\n{text}\nx (shape={x.shape} dtype={x.dtype.name}) = \n{shown}"
-        )
+        raise InvalidArgumentError(None, None, f"{prefix}\n{text}\nx (shape={x.shape} dtype={x.dtype.name}) = \n{shown}")
 
 
 @export("debugging.assert_negative")
@@ -262,9 +258,7 @@ def _checked(op, kernel):
 def _not_finite(op, number, out, values):
     out = np.asarray(out)
     counts = {"NaN": np.isnan(out), "Inf": np.isinf(out)}
-    told = "\n".join(
-        f"  # of {kind} elements: {np.count_nonzero(mask)}" for kind, mask in counts.items() if np.any(mask)
-    )
+    told = "\n".join(f"  # of {kind} elements: {np.count_nonzero(mask)}" for kind, mask in counts.items() if np.any(mask))
     inputs = "\n".join(f"         {i}: {value}" for i, value in enumerate(values))
     kinds = " and ".join(kind for kind, mask in counts.items() if np.any(mask))
     return InvalidArgumentError(

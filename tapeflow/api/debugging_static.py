@@ -44,9 +44,7 @@ def assert_integer(x, message=None, name=None):
 def assert_type(tensor, tf_type, message=None, name=None):
     """Raise TypeError unless `tensor` has dtype `tf_type`."""
     wanted = as_dtype(tf_type)
-    dtype = (
-        tensor.dtype if hasattr(tensor, "dtype") and hasattr(tensor, "_type_spec") else convert_to_tensor(tensor).dtype
-    )
+    dtype = tensor.dtype if hasattr(tensor, "dtype") and hasattr(tensor, "_type_spec") else convert_to_tensor(tensor).dtype
     if dtype is not wanted:
         raise TypeError(f"{_prefix(message)}tensor must be of type {wanted!r}; got {dtype!r}")
 
@@ -77,10 +75,7 @@ def assert_same_float_dtype(tensors=None, dtype=None):
 @export("debugging.assert_proper_iterable")
 def assert_proper_iterable(values):
     """Raise TypeError unless `values` is iterable, and neither a tensor, an array nor a string."""
-    if (
-        isinstance(values, (Tensor, Variable, np.ndarray, bytes, str))
-        or getattr(values, "_type_spec", None) is not None
-    ):
+    if isinstance(values, (Tensor, Variable, np.ndarray, bytes, str)) or getattr(values, "_type_spec", None) is not None:
         raise TypeError(f'Expected argument "values" to be a "proper" iterable.  Found: {type(values)}')
     if not isinstance(values, Iterable):
         raise TypeError(f'Expected argument "values" to be iterable.  Found: {type(values)}')

@@ -204,7 +204,9 @@ class MirroredStrategy(_OneReplica):
     def __init__(self, devices=None, cross_device_ops=None):
         super().__init__()
         if devices is not None and len(devices) > 1:
-            raise ValueError(f"tapeflow computes on one CPU device; MirroredStrategy was asked for {len(devices)}: {devices}.")
+            raise ValueError(
+                f"tapeflow computes on one CPU device; MirroredStrategy was asked for {len(devices)}: {devices}."
+            )
 
 
 @export("distribute.TPUStrategy")

@@ -137,9 +137,7 @@ def _convert_tuple(name, args, value, specs):
         args = (args[0],) * len(value)
     if len(args) != len(value):
         raise TypeError(f"{name}: expected a tuple of {len(args)} items, got {len(value)}: {value!r}")
-    return tuple(
-        [convert(f"{name}[{i}]", arg, item, specs) for i, (arg, item) in enumerate(zip(args, value, strict=True))]
-    )
+    return tuple([convert(f"{name}[{i}]", arg, item, specs) for i, (arg, item) in enumerate(zip(args, value, strict=True))])
 
 
 def _convert_union(name, annotation, args, value, specs):

@@ -117,9 +117,7 @@ class ExtensionTypeSpec(_Fields, TypeSpec):
 
     def _to_components(self, value):
         leaves = nest.flatten([getattr(value, name) for name in self._fields_])
-        return tuple(
-            [leaf for leaf in leaves if isinstance(leaf, Tensor) or getattr(leaf, "_type_spec", None) is not None]
-        )
+        return tuple([leaf for leaf in leaves if isinstance(leaf, Tensor) or getattr(leaf, "_type_spec", None) is not None])
 
     def _from_components(self, components):
         components = iter(components)
@@ -242,9 +240,7 @@ def _add_spec(cls):
     """Make `cls.Spec`, with what a class `Spec` in its body defines."""
     body = cls.__dict__.get("Spec")
     own = {} if body is None else {key: v for key, v in vars(body).items() if key not in ("__dict__", "__weakref__")}
-    own.update(
-        value_type=cls, _fields_=cls._fields_, __module__=cls.__module__, __qualname__=f"{cls.__qualname__}.Spec"
-    )
+    own.update(value_type=cls, _fields_=cls._fields_, __module__=cls.__module__, __qualname__=f"{cls.__qualname__}.Spec")
     spec = type(f"{cls.__name__}.Spec", (cls._spec_base,), own)
     spec.__init__ = _built(own.get("__init__") or _default_init(cls), specs=True)
     cls.Spec = spec

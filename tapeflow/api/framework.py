@@ -12,9 +12,10 @@ from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.graph import Node
 from tapeflow.core.primitive import P
 from tapeflow.core.slices import IndexedSlices
-from tapeflow.core.state import paused, state, tracing
+from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.trace.func_graph import Graph
+from tapeflow.trace.tracing import outside
 
 export_value(Node, "Operation")
 export_value(Graph, "Graph")
@@ -49,10 +50,7 @@ def init_scope():
         ...     tf.executing_eagerly()
         True
     """
-    graph = state.graph
-    while graph is not None and graph.building_function:
-        graph = graph.outer
-    with tracing(graph), paused():
+    with outside():
         yield
 
 
@@ -177,9 +175,7 @@ def tuple_(tensors, control_inputs=None, name=None):
         >>> [None if x is None else int(x) for x in tf.tuple([tf.constant(1), None])]
         [1, None]
     """
-    return [
-        None if x is None else x if isinstance(x, IndexedSlices) else P.identity(convert_to_tensor(x)) for x in tensors
-    ]
+    return [None if x is None else x if isinstance(x, IndexedSlices) else P.identity(convert_to_tensor(x)) for x in tensors]
 
 
 @export("variable_creator_scope")

@@ -81,10 +81,7 @@ def _gradients(func, Tout, tensors, count):
             results = _call(func, inputs, Tout)
         found = tape.gradient(list(results), inputs, output_gradients=cotangents)
         return tuple(
-            [
-                (P.zeros_like(x) if g is None else convert_to_tensor(g))._value
-                for g, x in zip(found, inputs, strict=True)
-            ]
+            [(P.zeros_like(x) if g is None else convert_to_tensor(g))._value for g, x in zip(found, inputs, strict=True)]
         )
 
 
@@ -143,8 +140,7 @@ def _check(func, inp, Tout):
 
 def _dtypes(Tout):
     return [
-        t.dtype if isinstance(t, TypeSpec) else as_dtype(t)
-        for t in (Tout if isinstance(Tout, (list, tuple)) else [Tout])
+        t.dtype if isinstance(t, TypeSpec) else as_dtype(t) for t in (Tout if isinstance(Tout, (list, tuple)) else [Tout])
     ]
 
 

@@ -17,9 +17,7 @@ def _dims(shape, partition):
     """
     for name in partition:
         if name not in ("partition_shape", "partition_offset"):
-            raise TypeError(
-                f"Keyword argument should be one of ['partition_shape', 'partition_offset']. Received: {name}"
-            )
+            raise TypeError(f"Keyword argument should be one of ['partition_shape', 'partition_offset']. Received: {name}")
     return static_dims(partition["partition_shape"] if partition.get("partition_shape") else shape)
 
 
@@ -111,9 +109,7 @@ class Constant(Initializer):
             raise ValueError(
                 "Constant initializer doesn't support partition-related arguments: pass support_partition=True."
             )
-        whole = np.broadcast_to(
-            np.reshape(self.value, TensorShape(shape).as_list() if np.ndim(self.value) else ()), shape
-        )
+        whole = np.broadcast_to(np.reshape(self.value, TensorShape(shape).as_list() if np.ndim(self.value) else ()), shape)
         offset = kwargs.get("partition_offset") or (0,) * len(dims)
         part = whole[tuple(slice(start, start + n) for start, n in zip(offset, dims, strict=True))]
         return constant(part, None if dtype is None else as_dtype(dtype))

@@ -2,12 +2,17 @@
 
 from tapeflow.api.export import export_later
 
-TOOLS = (
-    "main Benchmark benchmark_config is_built_with_cuda is_built_with_rocm is_built_with_gpu_support is_built_with_xla"
-)
+TOOLS = "main Benchmark benchmark_config is_built_with_cuda is_built_with_rocm is_built_with_gpu_support is_built_with_xla"
 TOOLS += " is_gpu_available gpu_device_name is_cpu_target_available disable_with_predicate with_eager_op_as_function"
 TOOLS += " experimental.sync_devices assert_equal_graph_def"
 
+EAGERLY = ("functions_run_eagerly", "run_functions_eagerly")
+export_later(
+    "tapeflow.api.function",
+    "function",
+    *[f"config.{name}" for name in EAGERLY],
+    *[f"config.experimental_{name}" for name in EAGERLY],
+)
 export_later("tapeflow.api.testing", "test.TestCase")
 export_later("tapeflow.api.testing_tools", *[f"test.{name}" for name in TOOLS.split()])
 export_later(

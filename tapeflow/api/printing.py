@@ -155,9 +155,7 @@ def _axis_text(value, ends, depth, rank):
         if i is None:
             parts.append("...")
         else:
-            parts.append(
-                element_text(value[i], True) if depth == rank - 1 else _axis_text(value[i], ends, depth + 1, rank)
-            )
+            parts.append(element_text(value[i], True) if depth == rank - 1 else _axis_text(value[i], ends, depth + 1, rank))
     return "[" + separator.join(parts) + "]"
 
 

@@ -1,5 +1,7 @@
 """`tf.TensorArray`: a list of tensors that is written and read by index."""
 
+import copy
+
 from tapeflow.api.export import export
 from tapeflow.base.dtypes import as_dtype, float32, int32
 from tapeflow.base.errors import InvalidArgumentError, OutOfRangeError, invalid
@@ -9,6 +11,8 @@ from tapeflow.core.convert import convert_to_tensor, static_value
 from tapeflow.core.primitive import P
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
+from tapeflow.trace.storage import TracedStorage
+from tapeflow.trace.structure import Flow
 
 
 class ListStorage:
@@ -43,15 +47,14 @@ class ListStorage:
                 )
             self.elements.extend([None] * (index + 1 - len(self.elements)))
         self.elements[index] = value
+        return self
 
     def read(self, index, clear):
         """An element; zeros where it was never written. `clear` forbids to read it again."""
         if index < 0:
             raise OutOfRangeError(None, None, f"Reading from negative indices (index {index}) is not allowed.")
         if index >= len(self.elements):
-            raise OutOfRangeError(
-                None, None, f"Tried to read from index {index} but array size is: {len(self.elements)}"
-            )
+            raise OutOfRangeError(None, None, f"Tried to read from index {index} but array size is: {len(self.elements)}")
         value = self.elements[index]
         if value is self.CLEARED:
             raise InvalidArgumentError(
@@ -82,9 +85,64 @@ class ListStorage:
         dims = self.element_shape.as_list() if self.element_shape.is_fully_defined() else []
         return P.fill(shape=(0, *dims), value=0, dtype=self.dtype)
 
+    def concat(self):
+        """The elements joined along their first axis."""
+        parts = [self.read(i, False) for i in range(self.size())]
+        if not parts:
+            raise invalid("ConcatV2", "There is nothing to join: the TensorArray has size 0")
+        for i, part in enumerate(parts):
+            if part.dims == ():
+                raise InvalidArgumentError(
+                    None, None, f"Concat saw a scalar shape at index {i} but requires at least vectors: use stack."
+                )
+        return P.concat(*parts, axis=0)
+
+    def unstack(self, value):
+        """Make the rows of `value` the elements."""
+        count = value.dims[0]
+        if count > self.size() and not self.dynamic_size:
+            raise ValueError(f"Cannot unstack {count} tensors into a TensorArray of static size {self.size()} ")
+        self.elements = list(P.unstack(value, axis=0, num=count)) if count else []
+        return self
+
+    def scatter(self, indices, value):
+        """Set the elements at `indices` to the rows of `value`."""
+        for index, row in zip(_indices(indices), P.unstack(value, axis=0, num=value.dims[0]), strict=False):
+            self.write(index, row)
+        return self
+
+    def split(self, value, lengths):
+        """Make the parts of `value`, of these lengths, the elements."""
+        lengths = _indices(lengths)
+        if sum(lengths) != value.dims[0]:
+            raise InvalidArgumentError(
+                None,
+                None,
+                "Expected sum of lengths to be equal to values.shape[0], but sum of lengths is "
+                f"{sum(lengths)} and value's shape is: {list(value.dims)} ",
+            )
+        if len(lengths) != self.size() and not self.dynamic_size:
+            raise InvalidArgumentError(
+                None,
+                None,
+                "TensorArray's size is not equal to the size of lengths "
+                f"({self.size()} vs. {len(lengths)}), and the TensorArray is not marked as dynamically resizeable.",
+            )
+        self.element_shape = TensorShape([None, *value.dims[1:]])  # the parts differ in length
+        self.elements = list(P.split(value, sizes=tuple(lengths), axis=0))
+        return self
+
+    def flow(self):
+        """The elements as a list tensor, for a graph."""
+        flow = P.list_reserve(convert_to_tensor(self.size(), int32), dtype=self.dtype)
+        for index, value in enumerate(self.elements):
+            if isinstance(value, Tensor):
+                flow = P.list_set(flow, convert_to_tensor(index, int32), value, grows=False)
+        return flow
+
 
 @export("TensorArray")
-class TensorArray:
+class TensorArray(Flow):
     """A list of tensors of one dtype; gradients flow through what is written and read.
 
     Use what `write`, `unstack`, `scatter` and `split` return.
@@ -138,13 +196,8 @@ class TensorArray:
         self._clear_after_read = True if clear_after_read is None else bool(clear_after_read)
         self._infer_shape = infer_shape
         size = _index(size)
-        shape = TensorShape(element_shape)
-        if isinstance(size, Tensor):
-            from tapeflow.trace.control import tensor_list
-
-            self._storage = tensor_list(self._dtype, size, shape, self._dynamic_size)
-        else:
-            self._storage = ListStorage(self._dtype, size, shape, self._dynamic_size)
+        make = ListStorage if state.graph is None else TracedStorage.reserved
+        self._storage = make(self._dtype, size, TensorShape(element_shape), self._dynamic_size)
 
     dtype = property(lambda self: self._dtype, doc="The dtype of the elements.")
     dynamic_size = property(lambda self: self._dynamic_size, doc="Whether it grows.")
@@ -159,22 +212,35 @@ class TensorArray:
         """This array."""
         return self
 
-    def _traced_by(self, index):
-        """Move the elements to the graph's storage where an index is not known yet."""
-        if isinstance(index, Tensor) and isinstance(self._storage, ListStorage):
-            from tapeflow.trace.control import tensor_list
+    def _to_flow(self):
+        storage = self._traced()
+        return storage.flow
 
-            before = self._storage
-            self._storage = tensor_list(self._dtype, before.size(), before.element_shape, self._dynamic_size)
-            for position, value in enumerate(before.elements):
-                if isinstance(value, Tensor):
-                    self._storage.write(position, value)
-        return self._storage
+    def _from_flow(self, flow):
+        return self._with(self._traced().with_flow(flow))
+
+    def _with(self, storage):
+        """This array where it keeps its storage, else one of another storage: in a graph, writing changes nothing."""
+        if storage is self._storage:
+            return self
+        array = copy.copy(self)
+        array._storage = storage
+        return array
+
+    def _traced(self):
+        """The storage for the graph that is being traced; this array keeps its own."""
+        storage = self._storage
+        if isinstance(storage, TracedStorage):
+            return storage
+        count = None if storage.dynamic_size else storage.size()
+        return TracedStorage(storage.flow(), storage.element_shape, storage.dynamic_size, count)
+
+    def _usable(self):
+        return self._storage if state.graph is None else self._traced()
 
     def read(self, index, name=None):
         """The element at `index`, a scalar integer."""
-        index = _index(index)
-        return self._traced_by(index).read(index, self._clear_after_read)
+        return self._usable().read(_index(index), self._clear_after_read)
 
     def write(self, index, value, name=None):
         """Set the element at `index`; returns the array.
@@ -182,52 +248,41 @@ class TensorArray:
         Raises:
             ValueError: the value's shape is not that of the other elements.
         """
-        index = _index(index)
-        storage = self._traced_by(index)
-        storage.write(index, self._element(value))
-        return self
+        storage = self._usable()
+        value = self._typed(value)
+        self._check_element(storage.element_shape, value.shape)
+        storage = storage.write(_index(index), value)
+        return self._learnt(storage, value.shape)
 
-    def _element(self, value):
-        """`value` as an element, after checking its dtype and shape."""
-        tensor = self._typed(value)
-        storage = self._storage
-        if storage.element_shape._dims == tensor.dims:  # known and the same: nothing to learn
-            return tensor
-        if not storage.element_shape.is_compatible_with(tensor.shape):
-            raise ValueError(f"Incompatible shape for value ({tensor.shape}), expected ({storage.element_shape})")
-        if self._infer_shape:
-            storage.element_shape = storage.element_shape.merge_with(tensor.shape)
-        return tensor
+    def _check_element(self, shape, found):
+        if shape._dims != found._dims and not shape.is_compatible_with(found):
+            raise ValueError(f"Incompatible shape for value ({found}), expected ({shape})")
+
+    def _learnt(self, storage, shape):
+        """This array with what a written value tells of the elements' shape."""
+        if self._infer_shape and storage.element_shape._dims != shape._dims:
+            storage.element_shape = storage.element_shape.merge_with(shape)
+        return self._with(storage)
 
     def _typed(self, value):
         tensor = value if isinstance(value, Tensor) else convert_to_tensor(value, dtype_hint=self._dtype)
         if tensor.dtype is not self._dtype:
-            raise InvalidArgumentError(
-                None,
-                None,
-                f"TensorArray dtype is {self._dtype.name} but Op is trying to write dtype {tensor.dtype.name} ",
-            )
+            kind = InvalidArgumentError if state.graph is None else None
+            text = f"TensorArray dtype is {self._dtype.name} but Op is trying to write dtype {tensor.dtype.name} "
+            raise ValueError(text) if kind is None else kind(None, None, text)
         return tensor
 
     def stack(self, name=None):
         """All elements along a new first axis; elements that were never written are zeros."""
-        return self._storage.stack(None)
+        return self._usable().stack(None)
 
     def gather(self, indices, name=None):
         """The elements at `indices`, a vector, along a new first axis."""
-        return self._storage.stack(_indices(indices))
+        return self._usable().stack(_indices(indices) if state.graph is None else indices)
 
     def concat(self, name=None):
         """All elements joined along their first axis."""
-        parts = [self._storage.read(i, False) for i in range(self._storage.size())]
-        if not parts:
-            raise invalid("ConcatV2", "There is nothing to join: the TensorArray has size 0")
-        for i, part in enumerate(parts):
-            if part.dims == ():
-                raise InvalidArgumentError(
-                    None, None, f"Concat saw a scalar shape at index {i} but requires at least vectors: use stack."
-                )
-        return P.concat(*parts, axis=0)
+        return self._usable().concat()
 
     def unstack(self, value, name=None):
         """Make the rows of `value` the elements; returns the array.
@@ -238,26 +293,18 @@ class TensorArray:
         value = convert_to_tensor(value, dtype_hint=self._dtype)
         if value.dims == ():
             raise ValueError("Argument `axis` = 0 not in range [0, 0): a scalar cannot be unstacked.")
-        count = value.dims[0] if value.dims is not None else None
-        if count is None:
-            from tapeflow.trace.control import tensor_list
-
-            self._storage = tensor_list(self._dtype, value, self.element_shape, self._dynamic_size)
-            return self
-        if count > self._storage.size() and not self._dynamic_size:
-            raise ValueError(
-                f"Cannot unstack {count} tensors into a TensorArray of static size {self._storage.size()} "
-            )
-        rows = P.unstack(value, axis=0, num=count) if count else ()
-        self._storage.elements = [self._element(row) for row in rows]
-        return self
+        storage = self._usable()
+        row = value.shape[1:]
+        self._check_element(storage.element_shape, row)
+        return self._learnt(storage.unstack(value), row)
 
     def scatter(self, indices, value, name=None):
         """Set the elements at `indices` to the rows of `value`; returns the array."""
         value = convert_to_tensor(value, dtype_hint=self._dtype)
-        for index, row in zip(_indices(indices), P.unstack(value, axis=0, num=value.dims[0]), strict=False):
-            self._storage.write(index, self._element(row))
-        return self
+        storage = self._usable()
+        row = value.shape[1:]
+        self._check_element(storage.element_shape, row)
+        return self._learnt(storage.scatter(convert_to_tensor(indices, dtype_hint=int32), value), row)
 
     def split(self, value, lengths, name=None):
         """Cut `value` along its first axis into elements of these lengths; returns the array.
@@ -265,41 +312,22 @@ class TensorArray:
         Raises:
             InvalidArgumentError: the lengths do not add up to that axis, or there are not as many as elements.
         """
-        value = self._typed(value)
-        lengths = _indices(lengths)
-        if sum(lengths) != value.dims[0]:
-            raise InvalidArgumentError(
-                None,
-                None,
-                "Expected sum of lengths to be equal to values.shape[0], but sum of lengths is "
-                f"{sum(lengths)} and value's shape is: {list(value.dims)} ",
-            )
-        if len(lengths) != self._storage.size() and not self._dynamic_size:
-            raise InvalidArgumentError(
-                None,
-                None,
-                "TensorArray's size is not equal to the size of lengths "
-                f"({self._storage.size()} vs. {len(lengths)}), and the TensorArray is not marked as dynamically "
-                "resizeable.",
-            )
-        self._storage.element_shape = TensorShape([None, *value.dims[1:]])  # the parts differ in length
-        self._storage.elements = list(P.split(value, sizes=tuple(lengths), axis=0))
-        return self
+        return self._with(self._usable().split(self._typed(value), lengths))
 
     def size(self, name=None):
         """The number of elements, an int32 scalar."""
-        return convert_to_tensor(self._storage.size(), int32)
+        return convert_to_tensor(self._usable().size(), int32)
 
     def grad(self, source, flow=None, name=None):
         """Raise: gradients need nothing of the kind."""
         raise NotImplementedError(
-            "TensorArray.grad is not supported when executing eagerly: tf.GradientTape follows what is written and "
-            "read."
+            "TensorArray.grad is not supported when executing eagerly: tf.GradientTape follows what is written and read."
         )
 
     def close(self, name=None):
         """Drop all elements."""
-        self._storage.elements = []
+        if isinstance(self._storage, ListStorage):
+            self._storage.elements = []
 
     def mark_used(self):
         """Nothing: nobody warns of arrays that are not used."""
@@ -347,9 +375,5 @@ def _index(index):
 def _indices(indices):
     """A vector of indices as ints."""
     tensor = convert_to_tensor(indices, dtype_hint=int32)
-    value = static_value(tensor)
-    if value is None:
-        from tapeflow.trace.control import tensor_list
-
-        tensor_list(None, tensor, None, None)
+    value = tensor._value
     return [int(n) for n in value.ravel()]

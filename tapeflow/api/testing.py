@@ -302,9 +302,7 @@ class TestCase(Assertions, unittest.TestCase):
             return low & (x < upper_bound if open_upper_bound else x <= upper_bound)
 
         brackets = "(["[not open_lower_bound], ")]"[not open_upper_bound]
-        self._assert_all(
-            array, inside, f"Some elements are not in {brackets[0]}{lower_bound}, {upper_bound}{brackets[1]}"
-        )
+        self._assert_all(array, inside, f"Some elements are not in {brackets[0]}{lower_bound}, {upper_bound}{brackets[1]}")
 
     def assertAllInSet(self, target, expected_set):
         """Fail unless every element is in the set."""

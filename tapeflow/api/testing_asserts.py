@@ -44,9 +44,7 @@ class Assertions:
         """Fail unless every item of `expected_subset` is in `actual_set`."""
         missing = set(expected_subset) - set(actual_set)
         if missing:
-            self.fail(
-                _with(msg, f"Missing elements {missing!r}\nExpected: {expected_subset!r}\nActual: {actual_set!r}")
-            )
+            self.fail(_with(msg, f"Missing elements {missing!r}\nExpected: {expected_subset!r}\nActual: {actual_set!r}"))
 
     def assertNoCommonElements(self, expected_seq, actual_seq, msg=None):
         """Fail where an item is in both."""
@@ -68,9 +66,7 @@ class Assertions:
         rest = iter(container)
         for item in subsequence:
             if item not in rest:
-                self.fail(
-                    _with(msg, f"{list(subsequence)!r} is not a subsequence of {list(container)!r}: no {item!r}.")
-                )
+                self.fail(_with(msg, f"{list(subsequence)!r} is not a subsequence of {list(container)!r}: no {item!r}."))
 
     def assertContainsExactSubsequence(self, container, subsequence, msg=None):
         """Fail unless the items of `subsequence` are in `container` one next to the other."""

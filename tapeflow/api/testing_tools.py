@@ -48,9 +48,7 @@ def benchmark_config():
     """None: there are no sessions to configure."""
 
 
-@export(
-    "test.is_built_with_cuda", "test.is_built_with_rocm", "test.is_built_with_gpu_support", "test.is_built_with_xla"
-)
+@export("test.is_built_with_cuda", "test.is_built_with_rocm", "test.is_built_with_gpu_support", "test.is_built_with_xla")
 def is_built_with():
     """False: tapeflow computes on the CPU, with its own compiler."""
     return False

@@ -1,5 +1,6 @@
 """Gradients given by the user: `custom_gradient`, and what is made of it, `recompute_grad` and `grad_pass_through`."""
 
+import copy
 import functools
 import inspect
 
@@ -53,6 +54,14 @@ class _Gradient:
         self.variables = variables
         self.batches = batches
 
+    def within(self, batch):
+        """This gradient for one example of a batch, which it may have been made outside of."""
+        if batch in self.batches:
+            return self
+        made = copy.copy(self)
+        made.batches = [batch, *self.batches]
+        return made
+
     def __call__(self, cotangents):
         cotangents = nest.pack_sequence_as(self.result, list(cotangents), expand_composites=True)
         if self.variables:
@@ -80,6 +89,12 @@ class _Lifted:
         self.gradient = gradient
         self.batch, *self.batches = gradient.batches
         self.batched = batched[count:]
+
+    def within(self, batch):
+        """This gradient for one example of a further batch."""
+        made = copy.copy(self)
+        made.batches = [batch, *self.batches]
+        return made
 
     def __call__(self, cotangents):
         batch, closed = self.batch, self.batch.closed

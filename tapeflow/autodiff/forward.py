@@ -142,6 +142,8 @@ class ForwardAccumulator:
         tangents = [self._tangent(x) if x._dtype.is_trainable else None for x in inputs]
         if all(t is None for t in tangents) or not any(out._dtype.is_trainable for out in outs):
             return
+        if op.plans is None and op.jvp is None:  # no derivative: its results do not depend smoothly on anything
+            return
         # Only the recorders around this one see how tangents are computed.
         outside = state.recorders[: state.recorders.index(self)]
         with recording(outside):

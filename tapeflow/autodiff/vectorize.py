@@ -1,7 +1,6 @@
 """`vectorized_map`: a function written for one example runs once, on tensors that hold all examples of a batch."""
 
 import contextlib
-import itertools
 import logging
 
 import numpy as np
@@ -14,12 +13,11 @@ from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P, bind, infer_specs, symbols_in
 from tapeflow.core.record import note
 from tapeflow.core.slices import IndexedSlices
-from tapeflow.core.state import batching, recording, settle, state
+from tapeflow.core.state import batching, next_level, recording, settle, state
 from tapeflow.core.tensor import Spec, Tensor, wrap
 from tapeflow.core.variable import Variable
 
 log = logging.getLogger("tapeflow")
-next_level = itertools.count(1).__next__
 _told: set[str] = set()  # the ops that were named for having no batch rule
 
 
@@ -142,6 +140,8 @@ class Batch:
         symbols = any(self.holds(x) for x in symbols_in(attrs.values()))
         if op.name == "shape" and not symbols:
             return _Plain(_example_shape(values[0], attrs))
+        if op.name in ("list_length", "list_width"):
+            return _Plain(op(*values))
         if op.name == "read_variable":
             return _Plain(bind(op, values, attrs))
         if "variable" in attrs:
@@ -149,6 +149,8 @@ class Batch:
                 f"A variable cannot be assigned inside {self.what}: {attrs['variable'].name} would get {self.size} values "
                 "at once."
             )
+        if op.name == "custom_gradient":
+            attrs = {**attrs, "gradient": attrs["gradient"].within(self)}
         if op.batch is not None and any(batched) and not symbols:
             outputs = op.batch(op, values, batched, attrs)
             if outputs is not NotImplemented:

@@ -21,6 +21,7 @@ class DType:
         "__weakref__",
         "as_datatype_enum",
         "bit",
+        "element",
         "is_complex",
         "is_floating",
         "is_integer",
@@ -35,6 +36,7 @@ class DType:
 
     def __init__(self, name, enum, numpy_dtype=None, kind=""):
         self.name = name
+        self.element = None  # of the dtype of a list: the dtype of its elements
         self.as_datatype_enum = enum
         self.bit = 1 << enum  # dtypes in a bit set: the cheapest membership test
         self.numpy_dtype = None if numpy_dtype is None else np.dtype(numpy_dtype)
@@ -211,6 +213,20 @@ _BY_KEY = {
     np.str_: string,
     np.bytes_: string,
 }
+
+
+_LISTS: dict[DType, DType] = {}
+
+
+def list_of(dtype):
+    """The dtype of a list of tensors of one dtype: `tf.variant`, but it knows its elements' and carries gradients if they do."""
+    found = _LISTS.get(dtype)
+    if found is None:
+        found = _LISTS[dtype] = DType("variant", variant.as_datatype_enum)
+        found.element = dtype
+        found.is_trainable = dtype.is_trainable
+    return found
+
 
 FLOATS = frozenset({float16, bfloat16, float32, float64})
 COMPLEX = frozenset({complex64, complex128})

@@ -2,11 +2,11 @@
 
 import weakref
 
-from tapeflow.base.errors import OperatorNotAllowedInGraphError
+from tapeflow.base.errors import OperatorNotAllowedInGraphError, OpError
 from tapeflow.base.shape import TensorShape
-from tapeflow.core.primitive import NO_ATTRS, bind, has_symbols
+from tapeflow.core.primitive import NO_ATTRS, bind, has_symbols, map_symbols
 from tapeflow.core.record import note, user_line
-from tapeflow.core.state import paused, state, tracing
+from tapeflow.core.state import CONSTANT, next_level, paused, state, tracing
 from tapeflow.core.tensor import Spec, Tensor, wrap
 
 
@@ -118,21 +118,43 @@ _PLACEHOLDER = _Placeholder()
 class Graph:
     """The ops of one traced function in program order.
 
-    Attributes:
-        inputs: the placeholders, as symbolic tensors.
-        nodes: every other node, in the order of execution.
-        building_function: whether the graph is a function's: `tf.init_scope` leaves it.
+    A tensor that has a value is simply an input of the node that reads it, a constant. One without a value, from a graph or
+    a batch around this graph, becomes a capture: a placeholder here, and an operand of whatever runs this graph there. So do
+    tensors from outside that gradients may be asked for, in the graph of a function (`by_reference`).
 
-    A value from outside the graph is simply an input of the node that reads it.
+    Attributes:
+        inputs: the placeholders, as symbolic tensors; `close` adds those of captures and of variables.
+        nodes: every other node, in the order of execution.
+        outputs: the results, as tensors.
+        saved: the last of the outputs: results of stateful nodes, by which all else can be computed again.
+        variables: the variables whose values are the last of the inputs.
+        writes: the variables that nodes assign, by id.
+        stateful: whether any node has an effect or reads state, in the graphs of nodes too.
+        closures: whether a node holds a function that closes over tensors of this graph (custom gradients do).
+        building_function: whether the graph is a function's: `tf.init_scope` leaves it.
+        aliases: id of a tensor of another graph -> (it, what stands for it here), while that graph is replayed here.
     """
 
     building_function = True
+    by_reference = False
 
-    def __init__(self, name="graph"):
+    def __init__(self, name="graph", by_reference=False):
         self.name = name
+        self.by_reference = by_reference
+        self.level = next_level()
         self.inputs = []
         self.nodes = []
+        self.outputs = ()
+        self.saved = ()
+        self.stateful = self.closures = False
+        self.variables = ()
+        self.writes = {}
         self.outer = state.graph
+        self.captures = {}  # id(tensor) -> (the tensor, its placeholder)
+        self.aliases = {}
+        self.replays = self.outer is not None and self.outer.replays  # whether there are aliases here or around
+        self.derived = {}  # what was made of this graph: its gradient, its plan, ... by what it is
+        self._readings = {}  # id(variable) -> (variable, its value since it was last assigned)
         self._names = {}
 
     def unique_name(self, name, mark_as_used=True):
@@ -148,27 +170,127 @@ class Graph:
 
     def placeholder(self, shape, dtype, name=None):
         """A new input of the graph; `shape` is a tuple, or None where even the rank is unknown."""
-        x = SymbolicTensor(Spec(shape, dtype), self, None, len(self.inputs), name or f"Placeholder:{len(self.inputs)}")
-        self.inputs.append(x)
+        x = self._placeholder(Spec(shape, dtype), name or f"Placeholder:{len(self.inputs)}")
+        self.add_input(x)
         return x
 
+    def _placeholder(self, spec, name):
+        return SymbolicTensor(spec, self, None, None, name)
+
+    def add_input(self, x):
+        """Make a placeholder an input."""
+        x.position, x.index = None, len(self.inputs)
+        self.inputs.append(x)
+
+    # What comes from outside
+
+    def own(self, x):
+        """`x` as nodes of this graph read it: a placeholder for a tensor from outside that has no value yet.
+
+        Raises:
+            TypeError: it belongs to no graph around this one: it leaked out of its own.
+        """
+        if x.__class__ is Tensor and not (self.by_reference and x._dtype.is_trainable and x._mark is not CONSTANT):
+            return x
+        if x.__class__ is SymbolicTensor and x._graph() is self:
+            return x
+        found = self.captures.get(id(x))
+        if found is None:
+            if not self._sees(x):
+                raise _out_of_scope(x)
+            placeholder = self._placeholder(x.spec, f"capture_{len(self.captures)}:0")
+            found = self.captures[id(x)] = (x, placeholder)
+        return found[1]
+
+    def _sees(self, x):
+        """Whether `x` belongs to a graph or a batch around this one."""
+        if x.__class__ is Tensor:
+            return True
+        if x.__class__ is not SymbolicTensor:
+            return x.level < self.level
+        home, graph = x.graph, self.outer if self.building_function else None
+        while graph is not None and graph is not home:
+            graph = graph.outer
+        return graph is home
+
+    def captured(self, placeholder):
+        """The tensor from outside that a placeholder stands for, or None; known while the graph is traced."""
+        for x, own in self.captures.values():
+            if own is placeholder:
+                return x
+        return None
+
+    def alias(self, x):
+        """What stands for `x` in this graph, where the graph of `x` is being replayed in it or around it; else `x`."""
+        graph = self
+        while graph is not None:
+            found = graph.aliases.get(id(x))
+            if found is not None:
+                return found[1]
+            graph = graph.outer
+        return x
+
+    # Building
+
     def bind(self, op, inputs, attrs):
-        """Add a node for `op`; its results are symbolic."""
-        for x in inputs:
-            if isinstance(x, SymbolicTensor) and x._graph() is None:
-                x.graph  # noqa: B018 - raises: the tensor leaked out of its own graph
+        """Add a node for `op`; its results are symbolic. A variable is read once for as long as nothing is assigned."""
+        inputs = tuple([self.own(x) for x in inputs])
+        if has_symbols(attrs):
+            attrs = {key: map_symbols(attr, self.own) for key, attr in attrs.items()}
+        variable = attrs.get("variable") if op.stateful else None
+        if variable is not None and op.name == "read_variable":
+            reading = self._readings.get(id(variable))
+            if reading is not None:
+                return reading[1]
         specs = op.infer(*[x.spec for x in inputs], **attrs)
+        node = self.add(
+            op,
+            inputs,
+            attrs,
+            specs if op.multiple else (specs,),
+            user_line() if state.lines or self.building_function else None,
+        )
+        if op.stateful:
+            self._follow(node, variable)
+        return node.outputs if op.multiple else node.outputs[0]
+
+    def add(self, op, inputs, attrs, specs, line):
+        """Append a node whose results have these specs."""
         position = len(self.nodes)
         outputs = tuple(
             [
                 SymbolicTensor(spec, self, position, index, f"{op.name}_{position}:{index}")
-                for index, spec in enumerate(specs if op.multiple else (specs,))
+                for index, spec in enumerate(specs)
             ]
         )
-        self.nodes.append(Node(op, inputs, attrs, outputs, user_line() if state.lines else None))
-        return outputs if op.multiple else outputs[0]
+        node = Node(op, inputs, attrs, outputs, line)
+        self.nodes.append(node)
+        return node
+
+    def _follow(self, node, variable):
+        """Note what a stateful node does to variables."""
+        if variable is None:
+            if node.op.name == "py_call":  # Python code may assign any of them
+                self._readings.clear()
+            for graph in graphs_in(node.attrs):
+                for key, written in graph.writes.items():
+                    self.writes[key] = written
+                    self._readings.pop(key, None)
+        elif node.op.name == "read_variable":
+            self._readings[id(variable)] = (variable, node.outputs[0])
+        else:
+            self.writes[id(variable)] = variable
+            self._readings.pop(id(variable), None)
 
     note = staticmethod(note)
+
+    def renumber(self):
+        """Bring the positions of the nodes' results up to date after nodes were taken out."""
+        for position, node in enumerate(self.nodes):
+            for out in node.outputs:
+                out.position = position
+
+    # Running
 
     def run(self, feeds, fetches):
         """Execute the graph, op by op, as eager code would; tapes do not see it.
@@ -181,21 +303,33 @@ class Graph:
             The values of `fetches`, as tensors.
         """
         values = dict(zip(map(id, self.inputs), map(wrap, feeds), strict=True))
+        self.interpret(values)
+        return [values[id(x)] if isinstance(x, SymbolicTensor) else x for x in fetches]
+
+    def interpret(self, values, start=0):
+        """Execute the nodes from position `start` on.
+
+        Args:
+            values: id of a symbolic tensor -> the tensor that is its value; results are added.
+        """
 
         def value(x):
             return values[id(x)] if isinstance(x, SymbolicTensor) else x
 
         with tracing(None), paused():
-            for node in self.nodes:
+            for node in self.nodes[start:]:
                 attrs = (
                     {key: _concrete(attr, value) for key, attr in node.attrs.items()}
                     if has_symbols(node.attrs)
                     else node.attrs
                 )
-                result = bind(node.op, tuple([value(x) for x in node.inputs]), attrs)
+                try:
+                    result = bind(node.op, tuple([value(x) for x in node.inputs]), attrs)
+                except OpError as error:
+                    locate(error, node)
+                    raise
                 for out, item in zip(node.outputs, result if node.op.multiple else (result,), strict=True):
                     values[id(out)] = item
-        return [value(x) for x in fetches]
 
     def __repr__(self):
         lines = [f"graph {self.name}({', '.join(f'{x.name}: {_typed(x)}' for x in self.inputs)})"]
@@ -203,10 +337,39 @@ class Graph:
         for number, node in enumerate(self.nodes):
             for out in node.outputs:
                 names[id(out)] = f"%{number}" if len(node.outputs) == 1 else f"%{number}.{out.index}"
-            args = [names.get(id(x), "const") for x in node.inputs] + [f"{key}={attr!r}" for key, attr in node.attrs.items()]
+            args = [names.get(id(x), "const") for x in node.inputs]
+            args += [f"{key}={_shown(attr)}" for key, attr in node.attrs.items()]
             results = ", ".join(f"{names[id(out)]}: {_typed(out)}" for out in node.outputs)
             lines.append(f"  {results} = {node.op.name}({', '.join(args)})")
+            lines += ["    " + line for graph in graphs_in(node.attrs) for line in repr(graph).splitlines()]
+        if self.outputs:
+            lines.append(f"  return {', '.join(names.get(id(x), 'const') for x in self.outputs)}")
         return "\n".join(lines)
+
+
+def locate(error, node):
+    """Add to an error that a node raised the line of the program that the node comes from."""
+    if node.line and not getattr(error, "__notes__", None):
+        error.add_note(f"{node.op.name}, in a graph, comes from {node.line}")
+
+
+def graphs_in(attrs):
+    """The graphs among some attrs: branches, loop bodies, called functions."""
+    found = []
+    for attr in attrs.values():
+        if isinstance(attr, Graph):
+            found.append(attr)
+        elif attr.__class__ is tuple and attr and isinstance(attr[0], Graph):
+            found.extend(attr)
+    return found
+
+
+def _shown(attr):
+    if isinstance(attr, Graph):
+        return attr.name
+    if attr.__class__ is tuple and attr and isinstance(attr[0], Graph):
+        return f"({', '.join(graph.name for graph in attr)})"
+    return repr(attr)
 
 
 def _typed(x):
@@ -223,4 +386,4 @@ def _concrete(attr, value):
     return attr
 
 
-__all__ = ["Graph", "Node", "SymbolicTensor"]
+__all__ = ["Graph", "Node", "SymbolicTensor", "graphs_in", "locate"]

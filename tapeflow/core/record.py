@@ -164,7 +164,11 @@ def note(op, inputs, attrs, outputs):
             elif not seen or not (seen := _watching(mark, active)):
                 mark = None
             elif watchers is not ids:
-                watchers = ids if seen is ids or {*watchers, *seen} == {*ids} else tuple([i for i in ids if i in watchers or i in seen])
+                watchers = (
+                    ids
+                    if seen is ids or {*watchers, *seen} == {*ids}
+                    else tuple([i for i in ids if i in watchers or i in seen])
+                )
         marks.append(mark)
     if not watchers:
         _note_unwatched(op, inputs, outputs, active)

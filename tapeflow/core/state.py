@@ -7,6 +7,7 @@ import threading
 from tapeflow.base import flags
 
 next_serial = itertools.count(1).__next__
+next_level = itertools.count(1).__next__  # of what takes ops over: graphs and batches, the innermost has the highest
 
 
 class Active:
@@ -107,12 +108,20 @@ class Idle(Mark):
         self.serial = next_serial()
 
 
-# The mark of constants that many operands share (see `constant` in convert.py): nobody can watch them.
+# The mark of constants: of those that many operands share (see `constant` in convert.py), and of those that were made while a
+# function is traced, by which they are told from tensors from outside. Nobody watches them.
 CONSTANT = Idle()
 
 # What is going on in any thread: the ids of the recorders that were started (a mark may forget all others), and an object for
 # each thread that traces or maps. While it is empty, ops need not ask any further.
 ongoing: set[object] = set()
+scoped: set[object] = set()  # of these, the threads that trace or map
+
+
+def within_trace():
+    """Whether a function is being traced, which takes tensors from outside as inputs, not as constants."""
+    graph = state.graph
+    return graph is not None and graph.by_reference
 
 
 def set_recorders(recorders):
@@ -125,8 +134,10 @@ def settle():
     state.active = active_of(state.active.recorders, state.scope is None and not state.lines)
     if state.scope is not None:
         ongoing.add(state.thread)
+        scoped.add(state.thread)
     else:
         ongoing.discard(state.thread)
+        scoped.discard(state.thread)
 
 
 def start(recorder):

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tapeflow.base.dtypes import BY_NUMPY, string
+from tapeflow.base.dtypes import BY_NUMPY, list_of, string, variant
 from tapeflow.base.shape import TensorShape
+from tapeflow.core.tensor_list import TensorList
 
 ndarray = np.ndarray
 BY_CLASS = {dtype.type: dtype for dtype in BY_NUMPY.values() if dtype is not string}
@@ -61,6 +62,19 @@ class Spec(tuple):
         return f"Spec({self[0]}, {self[1].name})"
 
 
+class Handle:
+    """A Python object as the value of a tensor, such as an iterator that a graph is to move on."""
+
+    __slots__ = ("object",)
+    shape = ()
+
+    def __init__(self, object):
+        self.object = object
+
+    def __repr__(self):
+        return f"Handle({self.object!r})"
+
+
 new_tensor = Tensor.__new__
 
 
@@ -78,7 +92,12 @@ def wrap(value):
     else:
         dtype = BY_CLASS.get(value.__class__)
         if dtype is None:
-            return wrap(_as_array(value))
+            if value.__class__ is TensorList:
+                dtype = list_of(value.dtype)
+            elif value.__class__ is Handle:
+                dtype = variant
+            else:
+                return wrap(_as_array(value))
     tensor._value = value
     tensor._dtype = dtype
     tensor._mark = None

@@ -1,5 +1,8 @@
 """`tf.data`: input pipelines."""
 
-from tapeflow.data.dataset import AUTOTUNE, Dataset, Iterator, Options
+from tapeflow.data import batches, generator, groups, maps, nested, order, shuffle, sources, store
+from tapeflow.data.dataset import AUTOTUNE, Dataset
+from tapeflow.data.iterator import Iterator
+from tapeflow.data.options import Options
 
 __all__ = ["AUTOTUNE", "Dataset", "Iterator", "Options"]

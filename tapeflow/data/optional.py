@@ -4,11 +4,14 @@ import numpy as np
 
 from tapeflow.base.errors import invalid
 from tapeflow.base.specs import TypeSpec
-from tapeflow.core.tensor import wrap
+from tapeflow.core.primitive import P
+from tapeflow.core.tensor import Tensor, wrap
 from tapeflow.data.structure import spec_of, to_tensors
+from tapeflow.data.traced import flat_specs, handle_of, packed
+from tapeflow.trace.structure import Flow, flatten
 
 
-class Optional:
+class Optional(Flow):
     """A structure of tensors, or nothing in its place.
 
     Example:
@@ -24,6 +27,27 @@ class Optional:
         self._value_or_none = value
         self._element_spec = element_spec
         self._present = present
+        self._flow = None  # in a graph the tensor that it is
+
+    @staticmethod
+    def of_flow(flow, element_spec):
+        """The optional that a tensor is."""
+        if flow.__class__ is not Tensor:
+            optional = Optional(None, element_spec, None)
+            optional._flow = flow
+            return optional
+        values = flow._value.object
+        if values is None:
+            return Optional.empty(element_spec)
+        return Optional(packed(element_spec, list(map(wrap, values))), element_spec, True)
+
+    def _to_flow(self):
+        if self._flow is not None:
+            return self._flow
+        return P.optional_of(*flatten(self._value_or_none)) if self._present else handle_of(None)
+
+    def _from_flow(self, flow):
+        return Optional.of_flow(flow, self._element_spec)
 
     @staticmethod
     def from_value(value):
@@ -47,6 +71,8 @@ class Optional:
 
     def has_value(self, name=None):
         """Whether there is a value: a scalar bool tensor."""
+        if self._flow is not None:
+            return P.optional_present(self._flow)
         return wrap(np.bool_(self._present))
 
     def get_value(self, name=None):
@@ -55,6 +81,8 @@ class Optional:
         Raises:
             InvalidArgumentError: there is none.
         """
+        if self._flow is not None:
+            return packed(self._element_spec, P.optional_get(self._flow, specs=flat_specs(self._element_spec)))
         if not self._present:
             raise invalid("OptionalGetValue", "The given optional does not have a value.")
         return self._value_or_none
@@ -74,6 +102,9 @@ class OptionalSpec(TypeSpec):
         self._element_spec = element_spec
 
     value_type = property(lambda self: Optional)
+
+    def _from_flow(self, flow):
+        return Optional.of_flow(flow, self._element_spec)
 
     def _serialize(self):
         return (self._element_spec,)

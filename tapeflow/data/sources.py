@@ -1,19 +1,24 @@
-"""Datasets that begin a pipeline: tensors, their slices, ranges, generators; and several datasets side by side."""
+"""Datasets that begin a pipeline: tensors, their slices, ranges, random numbers; and several datasets side by side."""
 
 import itertools
-import traceback
 
-import numpy as np
-
-from tapeflow.base import errors, nest
+from tapeflow.base import nest
 from tapeflow.base.dtypes import as_dtype, int64
-from tapeflow.base.errors import InvalidArgumentError, invalid
-from tapeflow.base.shape import TensorShape
+from tapeflow.base.errors import invalid
 from tapeflow.base.specs import TensorSpec
-from tapeflow.core.convert import convert_to_tensor
-from tapeflow.core.tensor import Tensor, ndarray
-from tapeflow.data.dataset import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Dataset, as_int
-from tapeflow.data.structure import NoneTensorSpec, flat_values, leaf_spec, row, slices, spec_of, to_tensors
+from tapeflow.core.tensor import Tensor
+from tapeflow.data.dataset import (
+    INFINITE_CARDINALITY,
+    UNKNOWN_CARDINALITY,
+    Dataset,
+    SomeInt,
+    as_int,
+    constructor,
+    method,
+)
+from tapeflow.data.rows import ArrayTable, NumberTable, ZippedTable
+from tapeflow.data.stream import Plain, Stream
+from tapeflow.data.structure import flat_values, slices, spec_of, to_tensors
 
 
 class TensorDataset(Dataset):
@@ -22,13 +27,28 @@ class TensorDataset(Dataset):
     def __init__(self, tensors):
         tensors = to_tensors(tensors)
         self._spec = spec_of(tensors)
-        self._values = flat_values(tensors)
+        self._leaves = nest.flatten(tensors)
 
-    def _elements(self):
-        yield self._values
+    def _elements(self, run):
+        return Plain([flat_values(self._leaves)])
 
     def _size(self):
         return 1
+
+
+@constructor("from_tensors")
+def from_tensors(tensors, name=None):
+    """A dataset of one element.
+
+    Args:
+        tensors: a nest of tuples and dicts with tensors, or with what converts to them.
+
+    Example:
+        >>> import tapeflow as tf
+        >>> [x.numpy().tolist() for x in tf.data.Dataset.from_tensors([1, 2, 3])]
+        [[1, 2, 3]]
+    """
+    return TensorDataset(tensors)
 
 
 class TensorSliceDataset(Dataset):
@@ -38,95 +58,188 @@ class TensorSliceDataset(Dataset):
         tensors = to_tensors(tensors)
         specs = spec_of(tensors)
         self._flat_specs = nest.flatten(specs)
-        self._values = flat_values(tensors)
-        self._count = _common_length(self._flat_specs, self._values)
+        self._leaves = nest.flatten(tensors)
+        self._count = _common_length(self._flat_specs, self._leaves)
         self._spec = nest.map_structure(lambda spec: spec._unbatch(), specs)
-        self._plain = all(value.__class__ is ndarray for value in self._values)
 
-    def _elements(self):
-        if self._plain:
-            for i in range(self._count):
-                yield [row(array, i) for array in self._values]
-            return
-        streams = [slices(value, spec) for value, spec in zip(self._values, self._flat_specs, strict=True)]
-        for _ in range(self._count):
-            yield [next(stream) for stream in streams]
+    def _in_rows(self):
+        return all(leaf.__class__ is Tensor for leaf in self._leaves)
 
-    def _rows(self):
-        return (self._values, iter(range(self._count))) if self._plain else None
+    def _rows(self, run):
+        arrays = flat_values(self._leaves)
+        return ArrayTable(arrays), iter(range(len(arrays[0])))
+
+    def _elements(self, run):
+        columns = [slices(value, spec) for value, spec in zip(flat_values(self._leaves), self._flat_specs, strict=True)]
+        return Plain(map(lambda *leaves: list(leaves), *columns))
 
     def _size(self):
-        return self._count
+        return UNKNOWN_CARDINALITY if self._count is None else self._count
 
 
 def _common_length(specs, values):
-    """How many slices the leaves have."""
+    """How many slices the leaves have, or None where that is not known yet."""
     known = [(spec, value) for spec, value in zip(specs, values, strict=True) if value is not None]
     if not known:
         raise ValueError("Invalid `element`. `element` should not be empty.")
     if any(spec.shape.rank == 0 for spec, _ in known):
         raise ValueError("Unbatching a tensor is only supported for rank >= 1")
-    counts = [spec.shape[0] for spec, _ in known]
+    counts = [spec.shape[0] for spec, _ in known if spec.shape.rank is not None and spec.shape[0] is not None]
     for count in counts:
         if count != counts[0]:
             raise ValueError(f"Dimensions {counts[0]} and {count} are not compatible")
-    return counts[0]
+    return counts[0] if counts else None
+
+
+@constructor("from_tensor_slices")
+def from_tensor_slices(tensors, name=None):
+    """A dataset of the slices along the first axis of every tensor in a nest.
+
+    Args:
+        tensors: a nest of tuples and dicts with tensors (sparse and ragged ones too) of one length.
+
+    Raises:
+        ValueError: a tensor has no axis, or the lengths differ.
+
+    Example:
+        >>> import tapeflow as tf
+        >>> dataset = tf.data.Dataset.from_tensor_slices(([1, 2], ["a", "b"]))
+        >>> [(int(x), y.numpy()) for x, y in dataset]
+        [(1, b'a'), (2, b'b')]
+    """
+    return TensorSliceDataset(tensors)
 
 
 class RangeDataset(Dataset):
-    """Python's `range`."""
+    """Numbers at equal distances."""
 
-    def __init__(self, *args, output_type):
-        if not 1 <= len(args) <= 3:
-            raise ValueError(f"Invalid `args`. The length of `args` should be between 1 and 3 but was {len(args)}.")
-        numbers = [as_int(arg) for arg in args]
-        if len(numbers) == 3 and numbers[2] == 0:
-            raise invalid("range", "step must be a non-zero integer, got 0")
-        self._range = range(*numbers)
+    def __init__(self, bounds, output_type):
+        self._bounds = bounds
         self._type = as_dtype(output_type)
         self._spec = TensorSpec([], self._type)
 
-    def _elements(self):
-        for i in self._range:
-            yield [self._type.type(i)]
+    def _in_rows(self):
+        return True
+
+    def _rows(self, run):
+        numbers = range(*self._bounds)
+        return NumberTable(numbers.start, numbers.step, self._type), iter(range(len(numbers)))
 
     def _size(self):
-        return len(self._range)
+        if any(isinstance(bound, SomeInt) for bound in self._bounds):
+            return UNKNOWN_CARDINALITY
+        return len(range(*self._bounds))
 
 
-class CountDataset(Dataset):
-    """The integers from `start` on, without an end."""
+@constructor("range")
+def range_(*args, **kwargs):
+    """The integers of Python's `range(*args)`.
 
-    def __init__(self, start):
-        self._start = as_int(start)
-        self._spec = TensorSpec([], int64)
+    Args:
+        *args: stop; or start, stop; or start, stop, step.
+        output_type: their dtype, int64 by default.
 
-    def _elements(self):
-        for i in itertools.count(self._start):
-            yield [np.int64(i)]
+    Raises:
+        ValueError: there are no or more than three arguments.
+        InvalidArgumentError: the step is 0.
+
+    Example:
+        >>> import tapeflow as tf
+        >>> [int(x) for x in tf.data.Dataset.range(1, 6, 2)]
+        [1, 3, 5]
+    """
+    if not 1 <= len(args) <= 3:
+        raise ValueError(f"Invalid `args`. The length of `args` should be between 1 and 3 but was {len(args)}.")
+    numbers = tuple([as_int(arg) for arg in args])
+    if len(numbers) == 3 and numbers[2] == 0:
+        raise invalid("range", "step must be a non-zero integer, got 0")
+    return RangeDataset(numbers, kwargs.get("output_type", int64))
+
+
+class CounterDataset(Dataset):
+    """Numbers at equal distances, without an end."""
+
+    def __init__(self, start, step, dtype):
+        self._type = as_dtype(dtype)
+        self._start, self._step = as_int(start), as_int(step)
+        self._spec = TensorSpec([], self._type)
+
+    def _in_rows(self):
+        return True
+
+    def _rows(self, run):
+        return NumberTable(self._start, self._step, self._type), itertools.count()
 
     def _size(self):
         return INFINITE_CARDINALITY
+
+
+@constructor("counter")
+def counter(start=0, step=1, dtype=int64, name=None):
+    """The numbers start, start + step, ... without an end.
+
+    Example:
+        >>> import tapeflow as tf
+        >>> [int(x) for x in tf.data.Dataset.counter(2, 3).take(3)]
+        [2, 5, 8]
+    """
+    return CounterDataset(start, step, dtype)
+
+
+@method("enumerate")
+def enumerate_(self, start=0, name=None):
+    """Pairs (index, element).
+
+    Example:
+        >>> import tapeflow as tf
+        >>> dataset = tf.data.Dataset.from_tensor_slices([7, 8]).enumerate(start=5)
+        >>> [(int(i), int(x)) for i, x in dataset]
+        [(5, 7), (6, 8)]
+    """
+    return ZipDataset((CounterDataset(start, 1, int64), self))
 
 
 class ZipDataset(Dataset):
     """Nests of the elements of several datasets."""
 
     def __init__(self, datasets):
-        self._flat = nest.flatten(datasets)
         _check_zipped(datasets)
+        self._inputs = tuple(nest.flatten(datasets))
         self._spec = nest.map_structure(lambda dataset: dataset.element_spec, datasets)
 
-    def _elements(self):
-        for parts in zip(*[dataset._elements() for dataset in self._flat], strict=False):
-            yield list(itertools.chain.from_iterable(parts))
+    def _in_rows(self):
+        return all(dataset._in_rows() for dataset in self._inputs)
+
+    def _rows(self, run):
+        tables, numbers = zip(*[dataset._rows(run) for dataset in self._inputs], strict=True)
+        return ZippedTable(tables), zip(*numbers, strict=False)
+
+    def _elements(self, run):
+        return ZipStream([dataset._stream(run) for dataset in self._inputs])
 
     def _size(self):
-        sizes = [dataset._size() for dataset in self._flat]
+        sizes = [dataset._size() for dataset in self._inputs]
         finite = [size for size in sizes if size >= 0]
         if UNKNOWN_CARDINALITY in sizes:
             return UNKNOWN_CARDINALITY
         return min(finite) if finite else INFINITE_CARDINALITY
+
+
+class ZipStream(Stream):
+    """The leaves of several streams, joined."""
+
+    __slots__ = ("_streams",)
+
+    def __init__(self, streams):
+        self._streams = streams
+
+    def __next__(self):
+        return list(itertools.chain.from_iterable([next(stream) for stream in self._streams]))
+
+    def skip(self, count):
+        """Pass over `count` elements, or as many as there are."""
+        for stream in self._streams:
+            stream.skip(count)
 
 
 def _check_zipped(datasets):
@@ -140,102 +253,25 @@ def _check_zipped(datasets):
         raise TypeError(f"{wanted} but encountered object of type {type(datasets)}.")
 
 
-# Generators
+@constructor("zip")
+def zip_(*args, datasets=None, name=None):
+    """Nests of the elements of several datasets; the shortest one ends it.
 
-# TensorFlow's errors for what a generator raises, as for any Python function that an op calls.
-_ERRORS = [
-    ((TypeError, ValueError), InvalidArgumentError),
-    (MemoryError, errors.ResourceExhaustedError),
-    (NotImplementedError, errors.UnimplementedError),
-]
+    Args:
+        *args: datasets, or one nest of tuples and dicts with datasets.
+        datasets: such a nest, in place of the arguments.
 
+    Raises:
+        TypeError: there is no dataset, or something else among them.
 
-def from_generator(generator, output_types, output_shapes, args, output_signature):
-    """The dataset of a generator; see `Dataset.from_generator`."""
-    if not callable(generator):
-        raise TypeError("`generator` must be a Python callable.")
-    if output_signature is None:
-        if output_types is None:
-            raise TypeError(
-                "To specify the output signature you need to provide either the `output_signature` argument or the "
-                "`output_types` argument."
-            )
-        output_signature = _signature(output_types, output_shapes)
-    elif output_types is not None or output_shapes is not None:
-        raise TypeError("The `output_signature` argument can not be used together with `output_types` or `output_shapes`.")
-    arguments = [convert_to_tensor(arg).numpy() for arg in args or ()]
-    return GeneratorDataset(lambda: generator(*arguments), output_signature)
-
-
-def _signature(types, shapes):
-    """The nest of TensorSpecs of a nest of dtypes and a nest of shapes of the same structure, or None."""
-    if isinstance(types, dict):
-        return {key: _signature(types[key], None if shapes is None else shapes[key]) for key in types}
-    if isinstance(types, tuple):
-        parts = [None] * len(types) if shapes is None else shapes
-        return tuple([_signature(dtype, shape) for dtype, shape in zip(types, parts, strict=True)])
-    return TensorSpec(TensorShape(shapes), types)
-
-
-class GeneratorDataset(Dataset):
-    """What a generator yields."""
-
-    def __init__(self, generator, signature):
-        self._generator = generator
-        self._spec = signature
-        self._flat_specs = nest.flatten(signature)
-
-    def _elements(self):
-        stream = iter(self._called(self._generator))
-        end = object()
-        while (element := self._called(lambda: next(stream, end))) is not end:
-            yield self._called(lambda element=element: self._leaves(element))
-
-    def _called(self, function):
-        """`function()`, whose errors become TensorFlow's."""
-        try:
-            return function()
-        except Exception as error:
-            if isinstance(error, errors.OpError):
-                raise
-            kind = next((kind for classes, kind in _ERRORS if isinstance(error, classes)), errors.UnknownError)
-            text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
-            raise kind(None, None, text) from error
-
-    def _leaves(self, element):
-        """The leaves of an element, converted to their specs."""
-        if isinstance(element, list) and isinstance(self._spec, tuple):
-            element = tuple(element)
-        try:
-            parts = nest.flatten_up_to(self._spec, element, check_types=False)
-        except (TypeError, ValueError) as error:
-            raise TypeError(
-                "`generator` yielded an element that did not match the expected structure. The expected structure was "
-                f"{self._spec}, but the yielded element was {element}."
-            ) from error
-        return [_fitted(part, spec) for part, spec in zip(parts, self._flat_specs, strict=True)]
-
-
-def _fitted(part, spec):
-    """A part of an element as a leaf that fits its spec."""
-    if not isinstance(spec, TensorSpec):
-        if isinstance(spec, NoneTensorSpec) or spec.is_compatible_with(leaf_spec(part)):
-            return part
-        raise TypeError(f"`generator` yielded {part!r} where an element of type {spec} was expected.")
-    try:
-        x = part if isinstance(part, Tensor) and part.dtype == spec.dtype else convert_to_tensor(_plain(part), spec.dtype)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            "`generator` yielded an element that could not be converted to the expected type. The expected type was "
-            f"{spec.dtype.name}, but the yielded element was {part}."
-        ) from error
-    if not spec.shape.is_compatible_with(x.shape):
-        raise TypeError(
-            f"`generator` yielded an element of shape {x.shape} where an element of shape {spec.shape} was expected."
-        )
-    return x._value
-
-
-def _plain(part):
-    """What NumPy's conversion takes: a tensor or an array of another dtype is cast to the spec's."""
-    return np.asarray(part).tolist() if isinstance(part, (Tensor, ndarray, np.generic)) else part
+    Example:
+        >>> import tapeflow as tf
+        >>> a, b = tf.data.Dataset.range(3), tf.data.Dataset.range(5, 7)
+        >>> [(int(x), int(y)) for x, y in tf.data.Dataset.zip(a, b)]
+        [(0, 5), (1, 6)]
+    """
+    if not args and datasets is None:
+        raise TypeError("Must pass at least one dataset to `zip`.")
+    if args and datasets is not None:
+        raise TypeError("Both `*args` and `datasets` cannot be set.")
+    return ZipDataset(datasets if not args else args[0] if len(args) == 1 else args)

@@ -10,10 +10,13 @@ from tapeflow.base import nest
 from tapeflow.base.specs import TensorSpec, TypeSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.tensor import Tensor, ndarray, wrap
+from tapeflow.core.variable import Variable
 
 # How sparse and ragged tensors are taken apart along their first axis, and put together: class of the spec to
 # (value -> its slices, slices -> value). The public layer above fills it in.
 COMPOSITES: dict = {}
+# What makes ragged and sparse tensors: "spec", "sparse_spec" and "sparse" (indices, values, dense shape); likewise.
+RAGGED: dict = {}
 
 
 class NoneTensorSpec(TypeSpec):
@@ -34,7 +37,9 @@ class NoneTensorSpec(TypeSpec):
 
 
 def to_tensors(value):
-    """The structure `value` with tensors as leaves."""
+    """The structure `value` with tensors as leaves; variables are read."""
+    if isinstance(value, Variable):
+        return convert_to_tensor(value)
     if isinstance(value, dict):
         made = type(value)() if hasattr(value, "default_factory") else None
         items = [(key, to_tensors(item)) for key, item in value.items()]
@@ -106,7 +111,7 @@ def stacked(values, spec):
     if isinstance(spec, TensorSpec):
         return np.stack(values)
     _, put_together = _rules(spec)
-    return put_together([as_leaf(value) for value in values])
+    return put_together([as_leaf(value) for value in values], spec)
 
 
 def _rules(spec):
@@ -114,3 +119,30 @@ def _rules(spec):
     if found is None:
         raise TypeError(f"Elements of type {type(spec).__name__} have no slices: they can be neither batched nor unbatched.")
     return found
+
+
+def hashable(value):
+    """A key that equal leaves share."""
+    if value.__class__ is ndarray:
+        return (value.shape, tuple(value.ravel().tolist()) if value.dtype == object else value.tobytes())
+    return value
+
+
+def batch_spec(spec, size):
+    """The spec of `size` (None if it varies) values of that spec, stacked."""
+    if not hasattr(spec, "_batch"):
+        raise TypeError(f"Elements of type {type(spec).__name__} cannot be batched.")
+    return spec._batch(size)
+
+
+def unbatch_spec(spec):
+    """The spec of one slice of a value along its first axis."""
+    if not hasattr(spec, "_unbatch"):
+        raise TypeError(f"Elements of type {type(spec).__name__} cannot be unbatched.")
+    return spec._unbatch()
+
+
+def ragged_stack(parts, spec):
+    """Arrays of different sizes as one ragged tensor, of which `spec` describes a row."""
+    _, put_together = _rules(spec)
+    return put_together([as_leaf(part) for part in parts], spec)

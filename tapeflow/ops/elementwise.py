@@ -5,10 +5,11 @@ import operator
 
 import numpy as np
 
-from tapeflow.base.dtypes import COMPLEX, bool_, complex128, float32, float64, int32, int64, string
+from tapeflow.base.dtypes import COMPLEX, bool_, complex128, float32, float64, int32, int64, string, variant
 from tapeflow.base.errors import UnimplementedError, invalid
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
+from tapeflow.core.tensor_list import TensorList
 from tapeflow.ops.family import (
     FLOATS,
     INEXACT,
@@ -23,6 +24,7 @@ from tapeflow.ops.family import (
 
 # operator.* rather than np.*: a ufunc called on NumPy scalars costs 20 times an operator.
 EQUATABLE = NUMBERS | {bool_, string}
+ANYTHING = EQUATABLE | {variant}
 INTEGERS_AND_BOOL = (REALS - FLOATS) | {bool_}
 
 
@@ -31,7 +33,7 @@ def _within(low, high):
     return lambda: [((sample(2, 3, low=low, high=high),), {})]
 
 
-add = elementwise("add", operator.add, 1, 1, accepts=NUMBERS | {string})
+add = elementwise("add", operator.add, 1, 1, accepts=NUMBERS | {string, variant})
 sub = elementwise("sub", operator.sub, 1, -1)
 mul = elementwise("mul", operator.mul, lambda t, y: t * y, lambda t, x: x * t)
 neg = elementwise("neg", operator.neg, -1, accepts=SIGNED | COMPLEX)
@@ -306,16 +308,16 @@ logical_or = elementwise("logical_or", np.logical_or, None, None, accepts={bool_
 logical_xor = elementwise("logical_xor", np.logical_xor, None, None, accepts={bool_}, result=bool_)
 logical_not = elementwise("logical_not", np.logical_not, None, accepts={bool_}, result=bool_)
 
-identity = elementwise("identity", lambda x: x, 1, accepts=EQUATABLE)
-stop_gradient = elementwise("stop_gradient", lambda x: x, None, accepts=EQUATABLE)
+identity = elementwise("identity", lambda x: x, 1, accepts=ANYTHING)
+stop_gradient = elementwise("stop_gradient", lambda x: x, None, accepts=ANYTHING)
 conj = elementwise("conj", np.conj, lambda t: P.conj(t), accepts=NUMBERS)
-zeros_like = elementwise("zeros_like", lambda x: _filled_like(x, 0), None, accepts=EQUATABLE)
+zeros_like = elementwise("zeros_like", lambda x: _filled_like(x, 0), None, accepts=ANYTHING)
 ones_like = elementwise("ones_like", lambda x: _filled_like(x, 1), None, accepts=EQUATABLE)
 
 
 def _filled_like(x, value):
     if x.__class__ is not np.ndarray:
-        return x.__class__(value)
+        return x.zeros() if x.__class__ is TensorList else x.__class__(value)
     return np.full(x.shape, b"" if x.dtype == object else value, x.dtype)
 
 

@@ -91,7 +91,9 @@ def _py_call_vjp(g, wanted, inputs, *, back, **attrs):
 
 
 def _py_call_jvp(tangents, inputs, out, **attrs):
-    raise UnimplementedError(None, None, "py_call: Python code that is called from a graph has no forward derivative; use a tape.")
+    raise UnimplementedError(
+        None, None, "py_call: Python code that is called from a graph has no forward derivative; use a tape."
+    )
 
 
 # `call(*values)` is Python code on NumPy values that gives a tuple of NumPy values; `specs` says what it will give.

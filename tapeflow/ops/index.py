@@ -45,8 +45,7 @@ def refuse_index_dtype(name, indices):
     if not indices.dtype.is_integer:
         raise invalid(
             name,
-            f"Value for attr 'Tindices' of {indices.dtype.c_name} is not in the list of allowed values: "
-            "int16, int32, int64",
+            f"Value for attr 'Tindices' of {indices.dtype.c_name} is not in the list of allowed values: int16, int32, int64",
         )
 
 
@@ -266,8 +265,7 @@ def check_coordinates(name, params, indices, batch_dims=0):
     if depth is not None and params.shape is not None and depth > len(params.shape) - batch_dims:
         raise invalid(
             name,
-            "index innermost dimension length must be <= params rank; "
-            f"saw: {depth} vs. {len(params.shape) - batch_dims}",
+            f"index innermost dimension length must be <= params rank; saw: {depth} vs. {len(params.shape) - batch_dims}",
         )
     return depth
 

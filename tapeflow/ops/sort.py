@@ -53,15 +53,11 @@ sort = Primitive(
     "sort",
     _sort_kernel,
     _sort_infer,
-    vjp=(
-        lambda g, x, *, axis=-1, descending=False: _put_back(g, P.argsort(x, axis=axis, descending=descending), axis),
-    ),
+    vjp=(lambda g, x, *, axis=-1, descending=False: _put_back(g, P.argsort(x, axis=axis, descending=descending), axis),),
     jvp=(lambda t, x, *, axis=-1, descending=False: along(t, P.argsort(x, axis=axis, descending=descending), axis),),
     batch=shifted,
     accepts=REALS,
-    samples=lambda: [
-        ((sample(3, 5),), {"axis": axis, "descending": down}) for axis in (0, -1) for down in (False, True)
-    ],
+    samples=lambda: [((sample(3, 5),), {"axis": axis, "descending": down}) for axis in (0, -1) for down in (False, True)],
 )
 
 
@@ -96,9 +92,7 @@ argsort = Primitive(
     _argsort_infer,
     batch=shifted,
     accepts=REALS,
-    samples=lambda: [
-        ((sample(3, 5),), {"axis": axis, "descending": down}) for axis in (0, -1) for down in (False, True)
-    ],
+    samples=lambda: [((sample(3, 5),), {"axis": axis, "descending": down}) for axis in (0, -1) for down in (False, True)],
 )
 
 
@@ -169,9 +163,7 @@ def _arg_extreme(name, method, worst):
         if not x.ndim or (not x.shape[axis] and x.size == 0 and 0 not in x.shape[:axis] + x.shape[axis:][1:]):
             raise ValueError(x.shape)
         if x.dtype.kind in "fV" and x.size and np.isnan(np.max(x)):
-            x = np.where(
-                np.isnan(x), x.dtype.type(worst), x
-            )  # NumPy would give the first NaN, TensorFlow passes over them
+            x = np.where(np.isnan(x), x.dtype.type(worst), x)  # NumPy would give the first NaN, TensorFlow passes over them
         return getattr(x, method)(axis).astype(dtype.numpy_dtype)
 
     def infer(x, *, axis=0, dtype=int64):
@@ -353,9 +345,7 @@ def _broadcast_shape_kernel(a, b):
     try:
         return np.array(np.broadcast_shapes(tuple(a.tolist()), tuple(b.tolist())), a.dtype)
     except ValueError:
-        raise invalid(
-            "broadcast_shape", f"Incompatible shapes: {listed(a.tolist())} vs. {listed(b.tolist())}"
-        ) from None
+        raise invalid("broadcast_shape", f"Incompatible shapes: {listed(a.tolist())} vs. {listed(b.tolist())}") from None
 
 
 def _broadcast_shape_infer(a, b):

@@ -317,8 +317,7 @@ def set_diag(draw):
 def patches(draw):
     x = spread(draw, pick(draw, *REALS), (2, 5, 6, 3))
     return call(
-        "tf.image.extract_patches", x, [1, 2, 3, 1], [1, 2, 1, 1], [1, 1, pick(draw, 1, 2), 1], pick(draw, "SAME",
-        "VALID")
+        "tf.image.extract_patches", x, [1, 2, 3, 1], [1, 2, 1, 1], [1, 1, pick(draw, 1, 2), 1], pick(draw, "SAME", "VALID")
     )
 
 

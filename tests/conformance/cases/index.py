@@ -74,8 +74,7 @@ def strided_slice(draw):
     n = draw(st.integers(1, x.value.ndim))
     parts = [[draw(st.integers(-4, 4)) for _ in range(n)] for _ in "ab"]
     masks = {
-        m: draw(st.integers(0, 3)) for m in ("begin_mask", "end_mask",
-                                             "shrink_axis_mask") if draw(st.integers(0, 3)) == 0
+        m: draw(st.integers(0, 3)) for m in ("begin_mask", "end_mask", "shrink_axis_mask") if draw(st.integers(0, 3)) == 0
     }
     return call("tf.strided_slice", x, *parts, [pick(draw, 1, 2, -1) for _ in range(n)], **masks)
 
@@ -110,8 +109,7 @@ def gather_nd(draw):
 def gather_out_of_range(draw):
     where = pick(draw, "[5]", "[-1]", "3", "[[0, 9]]", "[2**31 - 1]")
     name = pick(
-        draw, "tf.gather(x, {})", "tf.gather_nd(x, [{}])", "tf.nn.embedding_lookup(x, {})",
-        "tf.scatter_nd([{}], x, [3])"
+        draw, "tf.gather(x, {})", "tf.gather_nd(x, [{}])", "tf.nn.embedding_lookup(x, {})", "tf.scatter_nd([{}], x, [3])"
     )
     return program(name.format(where), x=array(draw, "float32", (3, 2), special=False))
 

@@ -75,8 +75,7 @@ def new_variable(draw):
                    "shape=tf.TensorShape(None)", "validate_shape=False", "constraint=1", "constraint=lambda t: t",
                    "trainable=None", "dtype=tf.int32", "aggregation=9")  # fmt: skip
     value = pick(
-        draw, "x", "lambda: x", "None", "[1, 2]", "'a'", "1.5", "np.ones([2, 2])", "tf.Variable(x)", "[[1], [2, 3]]",
-        "True"
+        draw, "x", "lambda: x", "None", "[1, 2]", "'a'", "1.5", "np.ones([2, 2])", "tf.Variable(x)", "[[1], [2, 3]]", "True"
     )
     then = pick(
         draw,

@@ -1,0 +1,77 @@
+"""`Stream`: one pass over a dataset, element by element; `Run`: what the streams of one pass share."""
+
+import collections
+
+from tapeflow.data.options import Options
+
+
+class Run:
+    """One iteration of a whole pipeline.
+
+    Attributes:
+        options: the `Options` of the pipeline.
+        drawn: the seeds that its shuffles have taken, in order: with them a saved iterator goes on where it was.
+
+    Args:
+        seeds: what `drawn` was in the run that this one repeats.
+    """
+
+    def __init__(self, options=None, seeds=()):
+        self.options = Options() if options is None else options
+        self.drawn = []
+        self._again = collections.deque(tuple(entry) for entry in seeds)
+
+    def seeds(self, generator):
+        """The two seeds for one pass of a shuffle, from its `SeedGenerator`."""
+        if self._again:
+            entry = self._again.popleft()
+            generator.position = entry[2]
+        else:
+            entry = (*generator.next(), generator.position)
+        self.drawn.append(entry)
+        return entry[:2]
+
+    @property
+    def ordered(self):
+        """Whether parallel functions give their results in order, where they do not say themselves."""
+        found = self.options.deterministic
+        return True if found is None else found
+
+    def threads(self, wanted, most):
+        """How many threads to start where `wanted` are asked for: no more than the options allow."""
+        pool = self.options.threading.private_threadpool_size
+        return max(1, min(wanted, pool or most))
+
+
+class Stream:
+    """An iterator of elements, each the flat list of its leaves.
+
+    After an error it goes on with the next element, as TensorFlow's do: that is what `ignore_errors` stands on. A generator
+    could not, so streams are classes.
+    """
+
+    __slots__ = ()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise NotImplementedError
+
+    def skip(self, count):
+        """Pass over `count` elements, or as many as there are."""
+        for _ in range(count):
+            if next(self, None) is None:
+                return
+
+
+class Plain(Stream):
+    """The elements of a Python iterator that never raises."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self, items):
+        self._next = iter(items).__next__
+
+    def __next__(self):
+        return self._next()

@@ -1,0 +1,327 @@
+"""Branches as converted code writes them: Python where the condition has a value, `tf.cond` where it is a symbolic tensor."""
+
+from tapeflow.autodiff import vectorize_control
+from tapeflow.autodiff.vectorize import BatchTensor
+from tapeflow.base import nest
+from tapeflow.base.dtypes import bool_
+from tapeflow.base.errors import OperatorNotAllowedInGraphError
+from tapeflow.core.convert import convert_to_tensor
+from tapeflow.core.graph import SymbolicTensor
+from tapeflow.core.primitive import P
+from tapeflow.core.record import user_line
+from tapeflow.core.state import state
+from tapeflow.core.tensor import Tensor
+from tapeflow.core.variable import Variable
+from tapeflow.trace import control
+from tapeflow.trace.autograph.scopes import scope_unreturned
+from tapeflow.trace.autograph.variables import (
+    UndefinedReturnValue,
+    as_value,
+    described,
+    is_internal,
+    is_missing,
+    is_value,
+    leaves_of,
+)
+
+
+def symbolic(x):
+    """`x` as a tensor without a value, or None where Python can tell its truth."""
+    if isinstance(x, Tensor):
+        return None if x.__class__ is Tensor else x
+    if isinstance(x, Variable) and state.graph is not None:
+        return convert_to_tensor(x)
+    return None
+
+
+def scalar_condition(x, what):
+    """A symbolic condition, checked.
+
+    Raises:
+        ValueError: it is not a boolean scalar.
+    """
+    extra = "to check for None, use `is not None`"
+    if x.dtype is not bool_:
+        raise ValueError(
+            f"condition of {what} expected to be `tf.bool` scalar, got {x}; to use as boolean Tensor, use `tf.cast`; {extra} "
+            f"({user_line()})."
+        )
+    if x.dims is None or x.dims != ():
+        if x.dims is not None and any(n is not None and n != 1 for n in x.dims):
+            raise ValueError(
+                f"condition of {what} expected to be `tf.bool` scalar, got {x}; {extra}; to ask whether it holds for all or for "
+                f"any element, use tf.reduce_all or tf.reduce_any ({user_line()})."
+            )
+        return P.reshape(x, shape=())
+    return x
+
+
+def choose(pred, true_fn, false_fn):
+    """`tf.cond` of a symbolic scalar."""
+    where = vectorize_control if isinstance(pred, BatchTensor) else control
+    return where.cond(pred, true_fn, false_fn)
+
+
+def if_stmt(test, body, orelse, get_state, set_state, names, count):
+    """An if statement.
+
+    Args:
+        test: the condition.
+        body, orelse: functions that run the branches.
+        get_state, set_state: read and write the variables that the branches assign, as a tuple.
+        names: the names of these variables.
+        count: how many of them, the first ones, are read after the statement.
+    """
+    pred = symbolic(test)
+    if pred is None:
+        body() if test else orelse()
+        return
+    pred = scalar_condition(pred, "if statement")
+    before = get_state()
+
+    def branch(run, known):
+        def outcome():
+            set_state(before)
+            if known is not None:
+                set_state(known)
+            run()
+            return get_state()[:count]
+
+        return outcome
+
+    try:
+        after = Branches(
+            pred, branch(body, None), branch(orelse, _known_return(pred, names, before)), names[:count]
+        ).result()
+    except BaseException:
+        set_state(before)
+        raise
+    set_state((*after, *before[count:]))
+
+
+def _known_return(pred, names, before):
+    """The variables in the else branch of `if not do_return`, in which `do_return` is true; None anywhere else."""
+    node = pred.node if isinstance(pred, SymbolicTensor) and pred._graph() is not None else None
+    for position, name in enumerate(names):
+        if (
+            name.startswith("do_return")
+            and node is not None
+            and node.op is P.logical_not
+            and node.inputs[0] is before[position]
+        ):
+            return (*before[:position], True, *before[position + 1 :])
+    return None
+
+
+def if_exp(test, if_true, if_false, text):
+    """A conditional expression; `text` is the source of its condition."""
+    pred = symbolic(test)
+    if pred is None:
+        return if_true() if test else if_false()
+    pred = scalar_condition(pred, "conditional expression")
+    return Branches(pred, lambda: (if_true(),), lambda: (if_false(),), (text,)).result()[0]
+
+
+class _Again(Exception):
+    """The main branch is traced again, now that the else branch has told what it returns."""
+
+
+class Branches:
+    """Two branches of a symbolic condition that end with values for the same variables.
+
+    Args:
+        pred: the condition.
+        main, other: functions without arguments that run a branch and return the values, as a tuple.
+        names: the names of the variables.
+    """
+
+    def __init__(self, pred, main, other, names):
+        self.pred = pred
+        self.runs = {"main": main, "else": other}
+        self.names = names
+        self.ends = {}
+        self.returns = None  # what stands for the value of a return statement that is only in the else branch
+
+    def result(self):
+        """The variables after the statement, as a tuple."""
+        try:
+            computed = iter(self._choose())
+        except _Again:
+            self.ends = {}
+            computed = iter(self._choose())
+        return tuple(
+            [self._merged(*ends, computed) for ends in zip(self.names, self.ends["main"], self.ends["else"], strict=True)]
+        )
+
+    def _choose(self):
+        return choose(self.pred, lambda: self._traced("main"), lambda: self._traced("else"))
+
+    def _traced(self, which):
+        """Run one branch; returns the tensors at its end. The branch that is traced second is compared with the first."""
+        ends = list(self.runs[which]())
+        other = self.ends.get("else" if which == "main" else "main")
+        for position, name in enumerate(self.names):
+            if other is not None:
+                ends[position] = self._compared(name, which, ends[position], other[position])
+            elif isinstance(ends[position], UndefinedReturnValue) and self.returns is not None:
+                ends[position] = self.returns
+        self.ends[which] = tuple(ends)
+        return [as_value(leaf) for end in ends for leaf in leaves_of(end) if is_value(leaf)]
+
+    def _compared(self, name, which, end, other):
+        """`end`, after a check against the other branch's."""
+        if isinstance(end, UndefinedReturnValue) or isinstance(other, UndefinedReturnValue):
+            return self._one_returns(which, end, other)
+        main, orelse = (end, other) if which == "main" else (other, end)
+        if is_missing(main) and is_missing(orelse):
+            return end
+        for value, branch, opposite in ((main, "main", "else"), (orelse, "else", "main")):
+            if is_missing(value):
+                raise ValueError(
+                    f"'{name}' must also be initialized in the {branch} branch: the condition at {user_line()} is a tensor, so "
+                    f"that both branches are traced, and only the {opposite} branch sets '{name}'. Set it there too, or before."
+                )
+        self._check_structure(name, main, orelse)
+        for a, b in zip(nest.flatten(main), nest.flatten(orelse), strict=True):
+            self._check_leaf(name, a, b)
+        return end
+
+    def _one_returns(self, which, end, other):
+        """A return statement in one branch only: zeros stand in the other, which nothing reads."""
+        nothing = (UndefinedReturnValue, type(None))
+        if isinstance(end, nothing) and isinstance(other, nothing):
+            return end if end is None else other if other is None else end
+        if isinstance(end, UndefinedReturnValue):
+            scope_unreturned(which)
+            return like(other)
+        self.returns = like(end)
+        scope_unreturned("main" if which == "else" else "else")
+        raise _Again
+
+    def _check_structure(self, name, main, orelse):
+        try:
+            nest.assert_same_structure(main, orelse)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"'{name}' must have the same nested structure in the main and else branches of the condition at {user_line()}:"
+                f"\n\n{error}"
+            ) from None
+
+    def _check_leaf(self, name, main, orelse):
+        if main is orelse:
+            return
+        for value, branch in ((main, "main"), (orelse, "else")):
+            if value is None:
+                other = described(orelse if branch == "main" else main)
+                raise ValueError(
+                    f"'{name}' is None at the end of the {branch} branch. It is {other} at the end of the other, and the condition "
+                    f"at {user_line()} is a tensor: give it a tensor in both branches."
+                )
+        if not is_value(main) or not is_value(orelse):
+            raise TypeError(
+                f"'{name}' is {described(main)} in the main branch, but {described(orelse)} in the else branch of the condition "
+                f"at {user_line()}, which is a tensor: only tensors can depend on it."
+            )
+        a, b = as_value(main), as_value(orelse)
+        if getattr(a, "dtype", None) is not getattr(b, "dtype", None):
+            raise TypeError(
+                f"'{name}' has dtype {a.dtype.name} in the main branch, but dtype {b.dtype.name} in the else branch of the "
+                f"condition at {user_line()}. Use tf.cast in one of them."
+            )
+
+    def _merged(self, name, main, orelse, computed):
+        """A variable after the statement; `computed` gives the results of the condition for its leaves."""
+        if is_missing(main):
+            return main
+        parts = []
+        for a, b in zip(nest.flatten(main), nest.flatten(orelse), strict=True):
+            result = next(computed) if is_value(a) else a
+            same = a is b and (not isinstance(a, (int, float, str)) or is_internal(name))
+            parts.append(a if same else result)
+        return nest.pack_sequence_as(main, parts)
+
+
+def like(value):
+    """Zeros in the place of a value that nothing reads."""
+    return nest.map_structure(_zeros, value)
+
+
+def _zeros(x):
+    if not is_value(x):
+        return x
+    x = as_value(x)
+    if not isinstance(x, Tensor):
+        parts = nest.flatten(x, expand_composites=True)
+        return nest.pack_sequence_as(x, [_zeros(part) for part in parts], expand_composites=True)
+    dims = () if x.dims is None else tuple([n or 0 for n in x.dims])
+    return P.fill(shape=dims, value=b"" if x.dtype.name == "string" else 0, dtype=x.dtype)
+
+
+def not_(x):
+    """`not x`."""
+    value = symbolic(x)
+    return not x if value is None else P.logical_not(value)
+
+
+def and_(a, b):
+    """`a() and b()`; `b` is not called where `a()` is false."""
+    left = a()
+    pred = symbolic(left)
+    if pred is None:
+        return left and b()
+    return _lazy(pred, b, lambda: pred, "and")
+
+
+def or_(a, b):
+    """`a() or b()`; `b` is not called where `a()` is true."""
+    left = a()
+    pred = symbolic(left)
+    if pred is None:
+        return left or b()
+    return _lazy(pred, lambda: pred, b, "or")
+
+
+def _lazy(pred, main, orelse, word):
+    pred = scalar_condition(pred, f"`{word}`")
+    return Branches(pred, lambda: (main(),), lambda: (orelse(),), (f"the result of `{word}`",)).result()[0]
+
+
+def eq(a, b):
+    """`a == b`, element by element for tensors."""
+    return a == b
+
+
+def not_eq(a, b):
+    """`a != b`, element by element for tensors."""
+    return a != b
+
+
+def assert_stmt(test, message):
+    """An assert statement; `message` is a function that gives what to say."""
+    condition = symbolic(test)
+    if condition is None:
+        assert test, message()
+        return
+    text = message()
+    parts = text if isinstance(text, (list, tuple)) else [text]
+    values = [as_value(part) for part in parts if isinstance(part, (Tensor, Variable))]
+    texts = tuple([None if isinstance(part, (Tensor, Variable)) else str(part) for part in parts])
+    P.assert_that(scalar_condition(condition, "assert statement"), *values, texts=texts, summarize=3)
+
+
+def truth(x, why):
+    """The truth of a condition that must be Python's.
+
+    Raises:
+        NotImplementedError: it is a symbolic tensor; `why` says what to do.
+    """
+    try:
+        return bool(x)
+    except OperatorNotAllowedInGraphError:
+        raise NotImplementedError(f"{why} ({user_line()})") from None
+
+
+__all__ = [
+    "Branches", "and_", "assert_stmt", "choose", "eq", "if_exp", "if_stmt", "like", "not_", "not_eq", "or_",
+    "scalar_condition", "symbolic", "truth",
+]  # fmt: skip

@@ -1,0 +1,474 @@
+"""Loops as converted code writes them: Python's where Python can run them, `tf.while_loop` over tensors while a graph is traced."""
+
+from tapeflow.autodiff import vectorize_control
+from tapeflow.base import nest
+from tapeflow.base.dtypes import int32
+from tapeflow.base.shape import TensorShape
+from tapeflow.core.composite import Composite
+from tapeflow.core.convert import convert_to_tensor
+from tapeflow.core.primitive import P
+from tapeflow.core.record import user_line
+from tapeflow.core.state import state
+from tapeflow.core.tensor import Tensor
+from tapeflow.core.variable import Variable
+from tapeflow.trace import control
+from tapeflow.trace.autograph.branches import choose, like, scalar_condition, symbolic, truth
+from tapeflow.trace.autograph.rows import rows_of
+from tapeflow.trace.autograph.status import overload_of
+from tapeflow.trace.autograph.variables import (
+    Undefined,
+    UndefinedReturnValue,
+    as_value,
+    described,
+    is_internal,
+    is_missing,
+    is_value,
+    leaves_of,
+)
+from tapeflow.trace.func_graph import FuncGraph
+
+BECAME_TENSOR = (
+    "The condition of while loop started as non-Tensor, then changed to Tensor. This may happen either because variables changed "
+    "type, or when a break or return statement inside the loop depends on a Tensor condition. In both cases, changing to a TF "
+    "loop should remove the error: make the condition a tensor from the start, such as `while tf.less(i, n)`."
+)
+PYTHON_BREAK = (
+    "break and return statements which depend on a TF condition are not supported in Python for loops. Did you intend to make it "
+    "a TF loop? Iterate over a tensor: `for i in tf.range(n)` in place of `for i in range(n)`."
+)
+
+
+def while_stmt(test, body, get_state, set_state, names, options):
+    """A while statement.
+
+    Args:
+        test: a function that gives the condition.
+        body: a function that runs an iteration.
+        get_state, set_state: read and write the variables that the loop assigns, as a tuple.
+        names: the names of these variables.
+        options: what `set_loop_options` says, by name.
+    """
+    if state.scope is None:
+        while test():
+            body()
+        return
+    first = _first_test(test)
+    if isinstance(first, (Tensor, Variable)):
+        Loop(test, body, get_state, set_state, names, options).run()
+        return
+    if first:  # `test` was called once already
+        body()
+        while truth(test(), BECAME_TENSOR):
+            body()
+
+
+def _first_test(test):
+    """The condition before the loop, computed aside: it is computed again in the loop."""
+    if state.graph is None:
+        return test()
+    with FuncGraph("test").as_default():
+        return test()
+
+
+def for_stmt(iterable, extra_test, body, get_state, set_state, names, options):
+    """A for statement.
+
+    Args:
+        iterable: what it iterates over.
+        extra_test: None, or a function that says whether to go on, where there is a `break` or `return`.
+        body: a function that runs the iteration for one value.
+        get_state, set_state, names, options: as for `while_stmt`.
+    """
+    loop = overload_of("for", iterable)
+    if loop is not None and state.graph is not None:
+        loop(iterable, extra_test, body, get_state, set_state, names, options)
+        return
+    rows = rows_of(iterable) if state.graph is not None else None
+    if rows is not None:
+        _for_rows(rows, extra_test, body, get_state, set_state, names, options)
+        return
+    if extra_test is None:
+        for value in iterable:
+            body(value)
+    elif truth(extra_test(), PYTHON_BREAK):
+        for value in iterable:
+            body(value)
+            if not truth(extra_test(), PYTHON_BREAK):
+                break
+
+
+def _for_rows(rows, extra_test, body, get_state, set_state, names, options):
+    """The loop over what can be indexed: it counts."""
+    count = rows.count()
+    index = convert_to_tensor(0, int32)
+
+    def get_all():
+        variables = get_state()
+        if rows.start is not None:  # as in Python, the variable of an empty loop stays; a graph needs some value for it
+            variables = tuple(
+                [
+                    rows.start if name == options["iterate_names"] and isinstance(value, Undefined) else value
+                    for name, value in zip(names, variables, strict=True)
+                ]
+            )
+        return (index, *variables)
+
+    def set_all(values):
+        nonlocal index
+        index, *variables = values
+        set_state(tuple(variables))
+
+    def step():
+        nonlocal index
+        body(rows.item(index))
+        index = index + 1
+
+    def test():
+        return going_on(index < count, extra_test)
+
+    loop = Loop(test, step, get_all, set_all, ("<the iteration>", *names), options)
+    loop.runs_at_least_once = isinstance(count, int) and count > 0
+    loop.run()
+
+
+def going_on(main, extra_test):
+    """The condition of a for loop that also ends with a `break` or `return`."""
+    extra = True if extra_test is None else extra_test()
+    if extra is True:
+        return main
+    return P.logical_and(convert_to_tensor(main), convert_to_tensor(extra))
+
+
+def for_iterator(iterator, extra_test, body, get_state, set_state, names, options):
+    """The loop over an iterator of a dataset, which ends where there is no next element."""
+    has_next = convert_to_tensor(True)
+
+    def get_all():
+        return (has_next, *get_state())
+
+    def set_all(values):
+        nonlocal has_next
+        has_next, *variables = values
+        set_state(tuple(variables))
+
+    def step():
+        nonlocal has_next
+        if loop.aside:  # one iteration for its types
+            body(iterator.get_next())
+            return
+        element = iterator.get_next_as_optional()
+        has_next = element.has_value()
+        before = get_all()
+
+        def some():
+            body(element.get_value())
+            after = get_all()
+            loop.check(before, after)
+            return loop.flat(after)
+
+        set_all(loop.packed(choose(has_next, some, lambda: loop.flat(before))))
+
+    loop = Loop(lambda: going_on(has_next, extra_test), step, get_all, set_all, ("<the iterator>", *names), options)
+    loop.run()
+
+
+class Loop:
+    """A loop that becomes `tf.while_loop`.
+
+    Args:
+        test, body, get_state, set_state, names, options: as for `while_stmt`.
+
+    Attributes:
+        runs_at_least_once: whether that is known.
+        aside: whether the body is being traced for its types alone.
+    """
+
+    runs_at_least_once = False
+    aside = False
+
+    def __init__(self, test, body, get_state, set_state, names, options):
+        self.test = test
+        self.body = body
+        self.get_state = get_state
+        self.set_state = set_state
+        self.names = names
+        self.limit = options.get("maximum_iterations")
+        self.original = self.start = get_state()
+        self.invariants = self._invariants(options.get("shape_invariants", ()))
+        self.failure = ""
+        self.must_run = False  # where a variable has no value without an iteration
+
+    def run(self):
+        """Trace the loop and set the variables to what they are after it."""
+        try:
+            self._define_missing()
+            for name, value in zip(self.names, self.start, strict=True):
+                self._check_start(name, value)
+            self._loop()
+        except BaseException:
+            self.set_state(self.original)
+            raise
+
+    def _loop(self):
+        """The loop variables are the values of `start`, and whether there was an iteration if some variable had none before."""
+        flag = [convert_to_tensor(False)] if self.must_run else []
+        kept = len(flag)
+
+        def test(*values):
+            self.set_state(self.packed(values[kept:]))
+            return scalar_condition(self._as_condition(self.test()), "while loop")
+
+        def body(*values):
+            entry = self.packed(values[kept:])
+            self.set_state(entry)
+            self.body()
+            after = tuple(self.get_state())
+            self.check(entry, after)
+            return [*[convert_to_tensor(True) for _ in flag], *self.flat(after)]
+
+        values = [*flag, *self.flat(self.start)]
+        if not values:  # a loop for its effects alone still needs a variable
+            test, body, values = _with_dummy(test, body)
+        results = self._while_loop(test, body, values, kept)
+        if flag:
+            self._require_iteration(results[0])
+        self.set_state(self.packed(results[kept:]))
+
+    @staticmethod
+    def _as_condition(value):
+        found = symbolic(value)
+        return convert_to_tensor(value) if found is None else found
+
+    def _while_loop(self, test, body, values, kept):
+        if state.graph is None or state.scope is not state.graph:
+            limit = None if self.limit is None else int(self.limit)
+            return vectorize_control.while_loop(test, body, values, limit)
+        shapes = None
+        if any(invariant is not None for invariant in self.invariants):
+            shapes = [None] * kept + self._flat_invariants()
+            shapes += [None] * (len(values) - len(shapes))
+            shapes = [
+                x.shape if shape is None and isinstance(x, Tensor) else shape
+                for x, shape in zip(values, shapes, strict=True)
+            ]
+        return list(control.while_loop(test, body, values, shapes, self.limit))
+
+    # Variables as a flat list of values
+
+    def flat(self, variables):
+        """The values among the leaves of the variables."""
+        found = []
+        for value, start in zip(variables, self.start, strict=True):
+            carried = self._carried(start)
+            found += [as_value(leaf) for leaf, keep in zip(leaves_of(value), carried, strict=True) if keep]
+        return found
+
+    def packed(self, values):
+        """Variables nested as before the loop, with these values; other leaves stay what they were."""
+        values = iter(values)
+        result = []
+        for start in self.start:
+            if is_missing(start):
+                result.append(start)
+                continue
+            leaves = [
+                next(values) if keep else leaf for leaf, keep in zip(nest.flatten(start), self._carried(start), strict=True)
+            ]
+            result.append(nest.pack_sequence_as(start, leaves))
+        return tuple(result)
+
+    @staticmethod
+    def _carried(start):
+        return [is_value(leaf) for leaf in leaves_of(start)]
+
+    # Variables without a value before the loop
+
+    def _define_missing(self):
+        """Give variables that the first iteration sets a value of that shape and dtype, so that they can be loop variables."""
+        missing = [value is None or is_missing(value) for value in self.start]
+        if not any(missing):
+            return
+        first = self._first_iteration()
+        start = []
+        for name, value, after, absent in zip(self.names, self.start, first or self.start, missing, strict=True):
+            if not absent or after is None or is_missing(after):
+                start.append(value)
+                continue
+            start.append(like(after))
+            self._widen(len(start) - 1, after)
+            if not is_internal(name) and not self.runs_at_least_once:
+                self.must_run = True
+        self.start = tuple(start)
+
+    def _widen(self, position, after):
+        """Zeros stand for dimensions that are not known: the loop must not take them for the variable's shape."""
+        if self.invariants[position] is None and any(
+            isinstance(x, Tensor) and (x.dims is None or None in x.dims) for x in nest.flatten(after)
+        ):
+            self.invariants[position] = nest.map_structure(lambda x: x.shape if isinstance(x, Tensor) else None, after)
+
+    def _first_iteration(self):
+        """The variables after one iteration, traced aside; None where that fails, which `failure` then explains."""
+        self.failure = ""
+        self.aside = True
+        with FuncGraph("iteration").as_default() as graph:
+            try:
+                self.set_state(nest.map_structure(lambda x: _stand_in(graph, x), self.start))
+                self.body()
+                return tuple(self.get_state())
+            except (UnboundLocalError, TypeError, ValueError, KeyError) as error:
+                self.failure = (
+                    f"\nNote: AutoGraph tried to define it automatically, but ran into a {type(error).__name__}: {error}"
+                )
+            finally:
+                self.aside = False
+                self.set_state(self.original)
+        return None
+
+    def _require_iteration(self, ran):
+        absent = [
+            name
+            for name, value in zip(self.names, self.original, strict=True)
+            if (value is None or is_missing(value)) and not is_internal(name)
+        ]
+        P.assert_that(
+            ran, texts=(f"loop must iterate at least once to initialize {', '.join(absent)} ({user_line()})",), summarize=3
+        )
+
+    # Checks
+
+    def _check_start(self, name, value):
+        if isinstance(value, UndefinedReturnValue):
+            if any(x.startswith("do_return") for x in self.names) and not self.failure:
+                return  # a bare `return`
+            raise NotImplementedError(
+                "a return statement cannot be placed inside this TensorFlow loop; this may happen if a return statement depends on "
+                f"a static Python condition such as a hyperparameter ({user_line()}). Assign the result to a variable, use `break`, "
+                f"and return it after the loop.{self.failure}"
+            )
+        if isinstance(value, Undefined):
+            raise ValueError(
+                f"'{name}' must be defined before the loop: the loop at {user_line()} is a TensorFlow loop, whose variables need a "
+                f"shape and a dtype. Set '{name}' to a tensor before it.{self.failure}"
+            )
+
+    def check(self, before, after):
+        """Compare the variables before and after an iteration."""
+        for name, start, entry, end, invariant in zip(self.names, self.start, before, after, self.invariants, strict=True):
+            if is_missing(start) and is_missing(end):
+                continue
+            if is_missing(end):
+                raise ValueError(f"'{name}' has no value at the end of the iteration ({user_line()}): do not `del` it.")
+            try:
+                nest.assert_same_structure(entry, end)
+            except (TypeError, ValueError) as error:
+                raise TypeError(
+                    f"'{name}' does not have the same nested structure after one iteration of the loop at {user_line()}.\n\n{error}"
+                ) from None
+            shapes = [None] * len(nest.flatten(entry)) if invariant is None else _shapes(invariant)
+            for leaves in zip(nest.flatten(start), nest.flatten(entry), nest.flatten(end), shapes, strict=True):
+                _check_leaf(name, *leaves)
+
+    # Shape invariants
+
+    def _invariants(self, pairs):
+        """The user's invariant for each variable; they name variables by their values before the loop."""
+        given = {id(value): shape for value, shape in pairs}
+        return [given.get(id(value)) for value in self.start]
+
+    def _flat_invariants(self):
+        flat = []
+        for start, invariant in zip(self.start, self.invariants, strict=True):
+            shapes = [None] * len(leaves_of(start)) if invariant is None else _shapes(invariant)
+            flat += [shape for shape, keep in zip(shapes, self._carried(start), strict=True) if keep]
+        return flat
+
+
+def _shapes(invariant):
+    """The leaves of a shape invariant, which may be a list of dimensions itself."""
+    if isinstance(invariant, (list, tuple)) and all(n is None or isinstance(n, int) for n in invariant):
+        return [TensorShape(invariant)]
+    return nest.flatten(invariant)
+
+
+def _with_dummy(test, body):
+    def dummy_body(i):
+        body()
+        return [i]
+
+    return (lambda i: test()), dummy_body, [convert_to_tensor(0, int32)]
+
+
+def _stand_in(graph, x):
+    """A loop variable as the loop will see it: without a value."""
+    if isinstance(x, (Undefined, UndefinedReturnValue)) or not is_value(x):
+        return x
+    value = as_value(x)
+    return graph.placeholder(value.dims, value.dtype) if isinstance(value, Tensor) else value
+
+
+def _check_leaf(name, start, entry, end, invariant):
+    """Compare one leaf before the loop, at the start and at the end of an iteration."""
+    where = f"({user_line()})"
+    if not is_value(entry):
+        if end is not entry:
+            raise TypeError(
+                f"'{name}' is {described(entry)} before the loop, but {described(end)} after one iteration {where}. Only tensors "
+                "can change in a TensorFlow loop: start with a tensor."
+            )
+        return
+    if end is None:
+        raise ValueError(
+            f"'{name}' is None at the end of the iteration. It is {described(start)} before the loop {where}: give it a tensor."
+        )
+    if not is_value(end):
+        raise TypeError(f"'{name}' is {described(start)} before the loop, but {described(end)} after one iteration {where}.")
+    a, b = as_value(entry), as_value(end)
+    if not isinstance(a, (Tensor, Composite)) or not isinstance(b, (Tensor, Composite)):
+        return
+    if a.dtype is not b.dtype:
+        raise TypeError(
+            f"'{name}' has dtype {a.dtype.name} before the loop, but dtype {b.dtype.name} after one iteration {where}. Start with "
+            f"tf.constant(..., tf.{b.dtype.name}), or use tf.cast in the loop."
+        )
+    _check_shape(name, as_value(start).shape, a.shape, b.shape, invariant, where)
+
+
+def _check_shape(name, start, entry, end, invariant, where):
+    wanted = entry if invariant is None else getattr(invariant, "shape", invariant)
+    wanted = TensorShape(wanted)
+    if invariant is not None and not wanted.is_compatible_with(start):
+        raise ValueError(
+            f"'{name}' has shape {start} before the loop, which does not conform with the shape invariant {wanted} {where}."
+        )
+    if _fits(end, wanted):
+        return
+    if invariant is not None:
+        raise ValueError(
+            f"'{name}' has shape {end} after one iteration, which does not conform with the shape invariant {wanted} {where}."
+        )
+    relaxed = _relaxed(entry, end)
+    raise ValueError(
+        f"'{name}' has shape {entry} before the loop, but shape {end} after one iteration. Use "
+        f"tf.autograph.experimental.set_loop_options to set shape invariants {where}: as the first statement of the loop, "
+        f"tf.autograph.experimental.set_loop_options(shape_invariants=[({name}, tf.TensorShape({relaxed}))])."
+    )
+
+
+def _fits(shape, wanted):
+    """Whether `shape` is at least as specific as `wanted`."""
+    if wanted._dims is None:
+        return True
+    if shape._dims is None or len(shape._dims) != len(wanted._dims):
+        return False
+    return all(w is None or n == w for n, w in zip(shape._dims, wanted._dims, strict=True))
+
+
+def _relaxed(a, b):
+    """The most specific shape that holds for both."""
+    if a._dims is None or b._dims is None or len(a._dims) != len(b._dims):
+        return None
+    return [n if n == m else None for n, m in zip(a._dims, b._dims, strict=True)]
+
+
+__all__ = ["Loop", "for_iterator", "for_stmt", "while_stmt"]
