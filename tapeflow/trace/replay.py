@@ -4,11 +4,12 @@ Replayed under a tape while another graph is traced, a graph gives its gradient;
 the examples of a batch its vectorised form; in another graph its inlined form.
 """
 
+from tapeflow.base.dtypes import variant
 from tapeflow.core.graph import graphs_in
 from tapeflow.core.primitive import P, bind, has_symbols, map_symbols
 from tapeflow.core.record import note
 from tapeflow.core.state import state
-from tapeflow.core.tensor import Tensor
+from tapeflow.core.tensor import Handle, Tensor, wrap
 
 
 def replay(graph, operands, saved=None):
@@ -110,6 +111,8 @@ def unused(spec):
     """A tensor of a spec's dtype whose value nobody reads."""
     if spec.dtype.element is not None:
         return P.list_reserve(P.constant(value=0), dtype=spec.dtype.element)
+    if spec.dtype is variant:
+        return wrap(Handle(None))
     return P.fill(shape=tuple([n or 0 for n in spec.shape or ()]), value=0, dtype=spec.dtype)
 
 

@@ -23,6 +23,8 @@ from tapeflow.trace.autograph.variables import (
     is_value,
     leaves_of,
 )
+from tapeflow.trace.replay import unused
+from tapeflow.trace.structure import Flow
 
 
 def symbolic(x):
@@ -250,11 +252,12 @@ def _zeros(x):
     if not is_value(x):
         return x
     x = as_value(x)
-    if not isinstance(x, Tensor):
-        parts = nest.flatten(x, expand_composites=True)
-        return nest.pack_sequence_as(x, [_zeros(part) for part in parts], expand_composites=True)
-    dims = () if x.dims is None else tuple([n or 0 for n in x.dims])
-    return P.fill(shape=dims, value=b"" if x.dtype.name == "string" else 0, dtype=x.dtype)
+    if isinstance(x, Tensor):
+        return unused(x.spec)
+    if isinstance(x, Flow):
+        return x._from_flow(unused(x._to_flow().spec))
+    parts = nest.flatten(x, expand_composites=True)
+    return nest.pack_sequence_as(x, [_zeros(part) for part in parts], expand_composites=True)
 
 
 def not_(x):
