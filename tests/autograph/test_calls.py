@@ -153,12 +153,12 @@ class Derived(Base):
         self.calls += 1
         if x > 10:
             return x
-        return super().scaled(x) + super(Derived, self).scaled(x)
+        return super().scaled(x) + super(Derived, self).scaled(x)  # noqa: UP008 - both forms
 
     def __call__(self, x):
         while x < self.__secret:
             x += 1
-        return [x + self.__secret for _ in range(1)][0]
+        return sum([x + self.__secret for _ in range(1)])
 
     def inner(self, x):
         def within():
@@ -383,7 +383,9 @@ def test_no_source(caplog):
     (record,) = caplog.records
     assert "could not transform <function gone" in record.getMessage()
     assert "its source code is not available" in record.getMessage()
-    with pytest.raises(tf.errors.OperatorNotAllowedInGraphError, match="could not convert gone: its source code is not available"):
+    with pytest.raises(
+        tf.errors.OperatorNotAllowedInGraphError, match="could not convert gone: its source code is not available"
+    ):
         traced(namespace["gone"], 1)
 
 
