@@ -16,6 +16,8 @@ from tapeflow.api import (
     contract,
     control,
     data,
+    data_experimental,
+    data_resample,
     debugging,
     debugging_static,
     device,

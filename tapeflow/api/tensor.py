@@ -20,8 +20,8 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.core.convert import convert_to_tensor, operand
 from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.primitive import NO_ATTRS, P, bind
-from tapeflow.core.state import busy_threads, state
-from tapeflow.core.tensor import Tensor, ndarray, new_tensor, wrap
+from tapeflow.core.state import ongoing, scoped, state
+from tapeflow.core.tensor import Tensor, ndarray, wrap
 from tapeflow.core.variable import Variable
 
 export_value(Tensor, "Tensor")
@@ -47,20 +47,21 @@ def _binary(name):
             other = convert(other, self)
             if other is NotImplemented:
                 return other
-        # `bind`, unrolled for two eager tensors of one dtype while nothing records; whatever else is, is bind's (a tensor
-        # that has no value yet raises when it is asked for it).
-        if not busy_threads:
-            dtype = self._dtype
-            if other._dtype is dtype and accepts & dtype.bit:
-                try:
-                    value = op.kernel(self._value, other._value)
-                except Exception:
-                    return bind(op, (self, other), NO_ATTRS)
-                result = new_tensor(Tensor)
-                result._value = value
-                result._dtype = dtype
-                result._mark = None
-                return result
+        # `bind`, unrolled for two eager tensors of one dtype; whatever else is, is bind's (a tensor that has no value yet
+        # raises when it is asked for it).
+        dtype = self._dtype
+        if other._dtype is dtype and accepts & dtype.bit and not scoped:
+            try:
+                value = op.kernel(self._value, other._value)
+            except Exception:
+                return bind(op, (self, other), NO_ATTRS)
+            result = Tensor()
+            result._value = value
+            result._dtype = dtype
+            result._mark = None
+            if ongoing:
+                op.note((self, other), NO_ATTRS, result)
+            return result
         return bind(op, (self, other), NO_ATTRS)
 
     def reflected(self, other):
@@ -352,15 +353,6 @@ def _as_index(self):
     return int(self._value)
 
 
-def _not_symbolic(name):
-    """A property that symbolic tensors have not: `hasattr(x, "numpy")` is how libraries ask for a value."""
-
-    def absent(self):
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    return property(absent)
-
-
 def _no_pickle(self, protocol=None):
     raise TypeError(f"cannot pickle {type(self).__name__!r} object: {self.name} has no value while the function is traced.")
 
@@ -374,24 +366,30 @@ def _dlpack(self, *, stream=None, **options):
     return np.asarray(self._value).__dlpack__(**options)
 
 
-NUMPY_NAMES = {"T", "astype", "ravel", "transpose", "reshape", "clip", "size", "tolist", "data"}
-GRAPH_NAMES = {"name", "op", "graph", "value_index"}
+class _Absent:
+    """An attribute that tensors have not, but for which there is a word of advice.
+
+    It is a descriptor for each name, not one `__getattr__` for all: a class that has one is four times slower at reading its
+    other attributes, and the hot paths do little else.
+    """
+
+    def __init__(self, name, advice):
+        self.name = name
+        self.advice = advice
+
+    def __get__(self, tensor, owner):
+        raise AttributeError(self.advice.format(owner=owner.__name__, name=self.name))
 
 
-def _absent(self, name):
-    """Say what to use instead of an attribute that only symbolic or only eager tensors or NumPy's arrays have."""
-    if name in NUMPY_NAMES:
-        raise AttributeError(
-            f"{type(self).__name__} object has no attribute {name!r}. If you are looking for numpy-related methods, please run "
-            "tf.experimental.numpy.experimental_enable_numpy_behavior() first, or use x.numpy()."
-        )
-    if name == "numpy":
-        raise AttributeError(
-            f"{type(self).__name__!r} object has no attribute 'numpy': {self.name} has no value while traced."
-        )
-    if name in GRAPH_NAMES:
-        raise AttributeError(f"Tensor.{name} is undefined when eager execution is enabled.")
-    raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+_NOT_NUMPY = (
+    "{owner} object has no attribute {name!r}. If you are looking for numpy-related methods, please run "
+    "tf.experimental.numpy.experimental_enable_numpy_behavior() first, or use x.numpy()."
+)
+_NOT_EAGER = "Tensor.{name} is undefined when eager execution is enabled."
+ABSENT = {
+    **dict.fromkeys(("T", "astype", "ravel", "transpose", "reshape", "clip", "size", "tolist", "data"), _NOT_NUMPY),
+    **dict.fromkeys(("name", "op", "graph", "value_index"), _NOT_EAGER),
+}
 
 
 def _eval(self, feed_dict=None, session=None):
@@ -441,7 +439,6 @@ METHODS = {
     "__dlpack_device__": lambda self: (1, 0),
     "__copy__": lambda self: self,
     "__deepcopy__": lambda self, memo: self,
-    "__getattr__": _absent,
     "__reduce__": lambda self: (_rebuild, (np.asarray(self._value),)),
     "__round__": lambda self, digits=0: P.rint(self),
     "numpy": _numpy,
@@ -478,14 +475,16 @@ def _no_gpu():
 
 for _name, _method in {**OPERATORS, **METHODS}.items():
     setattr(Tensor, _name, _method)
+for _name, _advice in ABSENT.items():
+    setattr(Tensor, _name, _Absent(_name, _advice))
 _SYMBOLIC = {
     "__repr__": symbolic_repr_text,
     "__str__": symbolic_str_text,
     "__format__": symbolic_formatted,
     "__reduce__": _no_pickle,
     "__reduce_ex__": _no_pickle,
-    "numpy": _not_symbolic("numpy"),
-    "_numpy": _not_symbolic("_numpy"),
+    "numpy": _Absent("numpy", "{owner!r} object has no attribute {name!r}: it has no value while the function is traced."),
+    "_numpy": _Absent("_numpy", "{owner!r} object has no attribute {name!r}"),
     "value_index": property(lambda self: self.index),
 }
 for _name, _method in _SYMBOLIC.items():

@@ -1,17 +1,22 @@
 """What `gradient` and its kin are given: sources, targets and the cotangents to start from."""
 
 import logging
+import operator
 
 import numpy as np
 
-from tapeflow.base import nest
+from tapeflow.base import dtypes, nest
 from tapeflow.base.errors import InvalidArgumentError
+from tapeflow.core.backward import add_cotangents
 from tapeflow.core.composite import Composite
-from tapeflow.core.convert import convert_to_tensor, scalar
+from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor, wrap
 from tapeflow.core.variable import Variable
 
+# The ones among NumPy's scalars: to make one takes longer than to find it.
+ONES = {dtype.type: dtype.type(1) for dtype in dtypes.ALL if dtype.is_trainable}
+first = operator.itemgetter(0)
 log = logging.getLogger("tapeflow")
 
 
@@ -39,6 +44,33 @@ def with_parts(structure, gradients):
         return x.with_gradient_part(g) if isinstance(x, Composite) and g is not None else g
 
     return nest.map_structure(put_back, structure, gradients, check_types=False)
+
+
+def sources_of(sources):
+    """The tensors and variables of a nest of sources, and the function that puts their gradients into a nest like it."""
+    cls = sources.__class__
+    if (cls is Variable or cls is Tensor) and sources._dtype.is_trainable:
+        return (sources,), first
+    if cls is list or cls is tuple:  # the usual case, without the cost of walking through a nest
+        handles = []
+        for x in sources:
+            if x.__class__ is not Variable and x.__class__ is not Tensor:
+                x = handle_of(x)
+                if x.__class__ is not Variable:
+                    break
+            if not x._dtype.is_trainable:
+                break
+            handles.append(x)
+        else:
+            return handles, cls
+    parts = gradient_parts(sources)
+    handles = [checked_source(x) for x in nest.flatten(parts, expand_composites=True)]
+
+    def pack(gradients):
+        packed = nest.pack_sequence_as(parts, gradients, expand_composites=True)
+        return packed if parts is sources else with_parts(sources, packed)
+
+    return handles, pack
 
 
 def checked_source(x):
@@ -79,32 +111,38 @@ def targets_of(target):
     return targets
 
 
-def flat_output_gradients(output_gradients, targets):
-    """The cotangent to start from for each target; None for ones."""
-    if output_gradients is None or not targets:
-        return [None] * len(targets)
-    flat = nest.flatten(output_gradients, expand_composites=True)
+def seeds_of(target, output_gradients):
+    """A dict from mark to cotangent to start from, for the targets that carry a gradient; ones where no cotangent is given."""
+    if target.__class__ is Tensor and output_gradients is None:  # the usual case, without the cost of nests
+        mark = target._mark
+        return {} if mark is None or not mark.watchers else {mark: _ones(target)}
+    targets = targets_of(target)
+    flat = [None] * len(targets)
+    if output_gradients is not None and targets:
+        flat = nest.flatten(output_gradients, expand_composites=True)
     if len(flat) != len(targets):
         raise ValueError(f"output_gradients has {len(flat)} tensors, target has {len(targets)}.")
-    return flat
-
-
-def seeds_of(targets, output_gradients):
-    """Pairs (mark, cotangent) of the targets that carry a gradient."""
-    seeds = []
-    for target, g in zip(targets, output_gradients, strict=True):
-        mark = target._mark
-        if mark is None or not mark.watchers:
-            continue
-        seeds.append((mark, _ones(target) if g is None else _seed(target, convert_to_tensor(g))))
+    seeds = {}
+    for x, g in zip(targets, flat, strict=True):
+        if x._mark is not None and x._mark.watchers:
+            g = _ones(x) if g is None else _seed(x, convert_to_tensor(g))
+            before = seeds.get(x._mark)
+            seeds[x._mark] = g if before is None else add_cotangents(g, before)
     return seeds
 
 
 def _ones(target):
     """Ones like the target, but not computed from it: no tape has to record them."""
+    if target.__class__ is Tensor:
+        one = ONES.get(target._value.__class__)
+        if one is None:
+            return wrap(np.ones(target.dims, target._dtype.numpy_dtype))
+        ones = Tensor()
+        ones._value = one
+        ones._dtype = target._dtype
+        ones._mark = None
+        return ones
     dims = target.dims
-    if dims == ():
-        return scalar(1, target._dtype)
     known = dims is not None and None not in dims
     return wrap(np.ones(dims, target._dtype.numpy_dtype)) if known else P.ones_like(target)
 
@@ -130,4 +168,4 @@ def _seed(target, g):
         ) from None
 
 
-__all__ = ["checked_source", "flat_output_gradients", "handle_of", "seeds_of", "targets_of"]
+__all__ = ["checked_source", "gradient_parts", "handle_of", "seeds_of", "sources_of"]

@@ -1,5 +1,6 @@
 """Gradients given by the user: `custom_gradient`, and what is made of it, `recompute_grad` and `grad_pass_through`."""
 
+import copy
 import functools
 import inspect
 
@@ -17,11 +18,13 @@ from tapeflow.core.tensor import Tensor
 class VariableWatcher:
     """A recorder that notes which trainable variables are read."""
 
+    _records = None  # it keeps none
+
     def __init__(self):
         self.id = next_id()
         self.variables = {}
 
-    def watch_variable(self, variable, tensor):
+    def watch_variable(self, variable, tensor, active):
         """Note a variable that was read."""
         if variable.trainable:
             self.variables.setdefault(id(variable), variable)
@@ -50,6 +53,14 @@ class _Gradient:
         self.variables = variables
         self.batches = batches
 
+    def within(self, batch):
+        """This gradient for one example of a batch, which it may have been made outside of."""
+        if batch in self.batches:
+            return self
+        made = copy.copy(self)
+        made.batches = [batch, *self.batches]
+        return made
+
     def __call__(self, cotangents):
         cotangents = nest.pack_sequence_as(self.result, list(cotangents), expand_composites=True)
         if self.variables:
@@ -77,6 +88,12 @@ class _Lifted:
         self.gradient = gradient
         self.batch, *self.batches = gradient.batches
         self.batched = batched[count:]
+
+    def within(self, batch):
+        """This gradient for one example of a further batch."""
+        made = copy.copy(self)
+        made.batches = [batch, *self.batches]
+        return made
 
     def __call__(self, cotangents):
         batch, closed = self.batch, self.batch.closed

@@ -51,8 +51,9 @@ class _Explanation:
     def __init__(self, tape, target, source):
         self.tape, self.target, self.source = tape, target, source
         self.history = tape._history or History()
+        self.variables = tape._variables()
         self.steps = steps_of(tape._records) if tape._records else self.history.outline or []
-        self.known = {id(mark) for mark, _ in tape._leaves.values()}
+        self.known = {id(mark) for mark in tape._leaves}
         self.known |= {id(out) for step in self.steps for out in step.outputs if out.watchers}
         self.sources = [mark for mark in self.marks_of(source) if id(mark) in self.known]
         self.targets = self.marks_of(target)
@@ -60,7 +61,7 @@ class _Explanation:
     def marks_of(self, x):
         """The marks by which the tape may know a tensor or variable."""
         if isinstance(x, Variable):
-            return self.tape._variables.get(id(x), (None, ()))[1]
+            return self.variables.get(id(x), (None, ()))[1]
         return [] if x._mark is None else [x._mark]
 
     def lines(self):
@@ -109,11 +110,7 @@ class _Explanation:
             text = [f"It was computed{by}, while the tape recorded, from tensors that are not watched."]
         else:
             text = ["It is a constant to the tape. Call tape.watch(source) inside the context, before its first use."]
-        same = [
-            v
-            for v, _ in self.tape._variables.values()
-            if v.dtype is self.source.dtype and v._tensor.dims == self.source.dims
-        ]
+        same = [v for v, _ in self.variables.values() if v.dtype is self.source.dtype and v._tensor.dims == self.source.dims]
         if same:
             text.append(
                 f"The tape watches the variable {same[0].name!r} of this shape: was the source that variable once? "
@@ -134,7 +131,7 @@ class _Explanation:
 
     def why_variable(self):
         v = self.source
-        if id(v) in self.tape._variables:
+        if id(v) in self.variables:
             return [f"The variable {v.name!r} was not read since it was watched."]
         if not v.trainable:
             return [f"The variable {v.name!r} was made with trainable=False; tape.watch(v) watches it all the same."]
@@ -146,8 +143,8 @@ class _Explanation:
 
     def watched(self):
         """One line about what the tape does watch."""
-        names = [variable.name for variable, _ in self.tape._variables.values()]
-        tensors = len(self.tape._leaves) - sum(len(marks) for _, marks in self.tape._variables.values())
+        names = [variable.name for variable, _ in self.variables.values()]
+        tensors = len(self.tape._leaves) - sum(len(marks) for _, marks in self.variables.values())
         parts = [f"the variable{'s' * (len(names) > 1)} {', '.join(map(repr, names[:5]))}"] if names else []
         parts += [f"{tensors} tensor{'s' * (tensors > 1)}"] if tensors > 0 else []
         return [f"It watches {' and '.join(parts)}." if parts else "It watches nothing."]
@@ -272,7 +269,7 @@ class _Explanation:
                 "or it is a constant."
             ]
         watched_at = min(
-            [serial for leaf, serial in self.tape._leaves.values() if any(leaf is own for own in self.sources)],
+            [serial for leaf, (serial, _) in self.tape._leaves.items() if any(leaf is own for own in self.sources)],
             default=0,
         )
         if mark.__class__ is Idle and mark.serial < watched_at:
@@ -289,7 +286,7 @@ class _Explanation:
         """The target depends on other watched tensors."""
         text = []
         behind = ancestors([id(mark) for mark in self.targets], self.steps)
-        names = [v.name for v, marks in self.tape._variables.values() if any(id(mark) in behind for mark in marks)]
+        names = [v.name for v, marks in self.variables.values() if any(id(mark) in behind for mark in marks)]
         if names:
             plural = "s" * (len(names) > 1)
             text.append(
@@ -315,8 +312,8 @@ class _Explanation:
 
     def target_watched_late(self):
         """Whether ops had run, or other tensors been watched, before the source was."""
-        serials = [serial for _, serial in self.tape._leaves.values()]
-        own = [serial for mark, serial in self.tape._leaves.values() if any(mark is source for source in self.sources)]
+        serials = [serial for serial, _ in self.tape._leaves.values()]
+        own = [serial for mark, (serial, _) in self.tape._leaves.items() if any(mark is source for source in self.sources)]
         return bool(own) and min(own) > min(serials)
 
     def tracked_break(self):

@@ -40,6 +40,8 @@ class ForwardAccumulator:
         [4.0, 0.0]
     """
 
+    _records = None  # it keeps none: an op is more to it than a record
+
     def __init__(self, primals, tangents):
         self._clear()
         flat = nest.flatten(primals)
@@ -106,7 +108,7 @@ class ForwardAccumulator:
         """Keep the tangent of a tensor for as long as the tensor lives."""
         mark = tensor._mark
         if mark is None or self.id not in mark.watchers:
-            mark = watch_tensor(tensor, self.id)
+            mark = watch_tensor(tensor, self.id, state.active)
         key, owner = id(tensor), weakref.ref(self)
 
         # The callback must not refer to this accumulator, nor to what it holds: that would be a cycle.
@@ -123,7 +125,7 @@ class ForwardAccumulator:
         # A variable that is updated in place keeps its tensor, but the mark is a new one.
         return None if entry is None or entry[1] is not tensor._mark else entry[2]
 
-    def watch_variable(self, variable, tensor):
+    def watch_variable(self, variable, tensor, active):
         """Give what was read from a primal its tangent; variables call it while the accumulator records."""
         entry = self._variables.get(id(variable))
         if entry is not None and self._tangent(tensor) is None:
@@ -135,6 +137,8 @@ class ForwardAccumulator:
         outs = outputs if op.multiple else (outputs,)
         tangents = [self._tangent(x) if x._dtype.is_trainable else None for x in inputs]
         if all(t is None for t in tangents) or not any(out._dtype.is_trainable for out in outs):
+            return
+        if op.plans is None and op.jvp is None:  # no derivative: its results do not depend smoothly on anything
             return
         # Only the recorders around this one see how tangents are computed.
         outside = state.recorders[: state.recorders.index(self)]
@@ -250,7 +254,7 @@ def transposed(op, inputs, outputs, tangents, attrs):
         cotangents = [P.ones_like(out) for out in outs]  # their values do not matter
         for g in cotangents:
             if g._dtype.is_trainable:
-                tape._watch(g)
+                tape._watch(g, state.active)
         seeds = list(zip(record[3], cotangents, strict=True))
         wanted = [mark for mark, t in zip(record[1], tangents, strict=True) if t is not None]
         pulled = pull_back([record], seeds, wanted)

@@ -45,7 +45,7 @@ def steps_of(records):
     steps = []
     for op, marks, saved, outs, _, attrs, line in records:
         ruled = (
-            tuple([entry is not None for entry in saved]) if saved.__class__ is list else (saved is not None,) * len(marks)
+            tuple([edge is not None for edge in saved]) if saved.__class__ is tuple else (saved is not None,) * len(marks)
         )
         inputs = tuple(marks) if line is None else line.origins
         steps.append(Step(attrs.get("called", op.name), inputs, ruled, outs, line))

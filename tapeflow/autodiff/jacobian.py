@@ -131,7 +131,7 @@ def _walk_batch(tape, target, handles, seeds):
 
 def _pulled(tape, target, handles, seed, batch):
     """The gradients from one seed, or from all of a batch."""
-    gradients = tape._pull_back([(target._mark, seed)], handles)
+    gradients = tape._pull_back({target._mark: seed}, handles)
     if batch is not None:
         return [batch.stacked(g) for g in gradients]
     return [g.dense() if isinstance(g, IndexedSlices) else g for g in gradients]

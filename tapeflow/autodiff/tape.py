@@ -6,27 +6,20 @@ import itertools
 import logging
 import threading
 
-from tapeflow.autodiff.arguments import (
-    checked_source,
-    flat_output_gradients,
-    gradient_parts,
-    handle_of,
-    seeds_of,
-    targets_of,
-    with_parts,
-)
+from tapeflow.autodiff.arguments import gradient_parts, handle_of, seeds_of, sources_of
 from tapeflow.autodiff.history import History, steps_of
 from tapeflow.base import nest
-from tapeflow.core.backward import add_cotangents, pull_back
+from tapeflow.core.backward import add_cotangents, reachable, walk
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.record import user_line
-from tapeflow.core.state import Mark, active_ids, next_serial, start, state, stop
+from tapeflow.core.state import Mark, next_serial, ongoing, start, state, stop
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 
 log = logging.getLogger("tapeflow")
 next_id = itertools.count(1).__next__
+new_mark = Mark.__new__
 _marking = threading.Lock()
 _warned: set[tuple] = set()
 
@@ -49,22 +42,25 @@ def warn_once(text, *args):
         log.warning(text, *args)
 
 
-def watch_tensor(tensor, recorder_id):
+def watch_tensor(tensor, recorder_id, active):
     """Mark `tensor` as watched; returns its `Mark`, which stays the same for as long as the tensor lives."""
-    ids = state.ids
-    with _marking:
+    ids = active.ids
+    active.idle = None
+    _marking.acquire()
+    try:
         mark = tensor._mark
         if mark is None or not mark.watchers:  # a mark that nothing watches may be that of several tensors
-            mark = tensor._mark = Mark()
-            if len(ids) == 1:
-                mark.watchers = ids if ids[0] == recorder_id else (recorder_id,)
-                state.idle = None
-                return mark
-        watchers = [i for i in mark.watchers if i in active_ids]
-        if recorder_id not in watchers:
-            watchers.append(recorder_id)
-        mark.watchers = ids if len(watchers) == len(ids) and set(watchers) == set(ids) else tuple(watchers)
-    state.idle = None
+            mark = tensor._mark = new_mark(Mark)
+            watchers = (recorder_id,)
+        else:
+            watchers = mark.watchers
+            if len(watchers) == 1 and watchers[0] not in ongoing:  # of a tape that has ended: the usual case
+                watchers = (recorder_id,)
+            else:
+                watchers = (*[i for i in watchers if i in ongoing and i != recorder_id], recorder_id)
+        mark.watchers = ids if watchers == ids or set(watchers) == set(ids) else watchers
+    finally:
+        _marking.release()
     return mark
 
 
@@ -90,18 +86,19 @@ class GradientTape:
 
     def __init__(self, persistent=False, watch_accessed_variables=True):
         self.id = next_id()
-        self._recording = False
-        self._entered = False
         self._persistent = persistent
         self._watch_accessed_variables = watch_accessed_variables
-        self._spent = True  # there is nothing to ask for: not recorded yet, or used
-        self._clear()
+        self._records = []
+        self._leaves = {}  # mark -> (the serial of the moment it was watched, the variable it is a reading of or None)
+        self._asked = {}  # id(variable) -> variable, of those watched whatever their readings
+
+    _recording = False
+    _entered = False
+    _spent = True  # there is nothing to ask for: not recorded yet, or used
+    _history = None  # what `explain` needs beyond the records
 
     def _clear(self):
-        self._records = []
-        self._leaves = {}  # id(mark) -> (mark, the serial of the moment it was watched)
-        self._variables = {}  # id(variable) -> (variable, the marks of its readings)
-        self._history = None  # what `explain` needs beyond the records
+        self._records, self._leaves, self._asked, self._history = [], {}, {}, None
 
     # Recording
 
@@ -123,7 +120,7 @@ class GradientTape:
         self._recording = self._entered = True
         start(self)
         if self._leaves:  # entered again: marks may have forgotten this tape in the meantime
-            marks = [mark for mark, _ in self._leaves.values()]
+            marks = list(self._leaves)
             marks += [mark for record in self._records for mark in record[3] if mark.watchers]
             for mark in marks:
                 if self.id not in mark.watchers:
@@ -169,37 +166,42 @@ class GradientTape:
                 warn_once("The dtype of the watched tensor must be floating (e.g. tf.float32), got %r", handle.dtype)
             if isinstance(handle, Variable):
                 handle._watchable = True
-                self._variables.setdefault(id(handle), (handle, []))
+                self._asked[id(handle)] = handle
                 handle._read()
             elif handle.dtype.is_trainable:
-                self._watch(handle)
+                self._watch(handle, state.active)
 
-    def _watch(self, tensor):
-        before = tensor._mark
-        mark = watch_tensor(tensor, self.id)
-        if id(mark) not in self._leaves:
-            self._leaves[id(mark)] = (mark, next_serial())
-            if state.lines:
+    def _watch(self, tensor, active, variable=None):
+        before = mark = tensor._mark
+        if mark is None or not mark.watchers or len(ongoing) > 1:
+            mark = watch_tensor(tensor, self.id, active)
+        else:  # the usual case: nobody else records, so the mark was that of tapes which have ended
+            mark.watchers = active.ids
+            active.idle = None
+        if mark not in self._leaves:
+            self._leaves[mark] = (next_serial(), variable)
+            if not active.plain and state.lines:
                 self._remember().watches[id(mark)] = (before, user_line())
-        return mark
 
-    def watch_variable(self, variable, tensor):
+    def watch_variable(self, variable, tensor, active):
         """Note that `tensor` was read from `variable`; variables call it while the tape records."""
-        entry = self._variables.get(id(variable))
-        if entry is None:
-            if not (self._watch_accessed_variables and variable.trainable):
-                return
-            entry = self._variables[id(variable)] = (variable, [])
-        if not variable._dtype.is_trainable:
-            return
-        mark = tensor._mark
-        if mark is None or self.id not in mark.watchers:
-            mark = self._watch(tensor)
-            entry[1].append(mark)
+        if (self._watch_accessed_variables and variable._trainable) or id(variable) in self._asked:
+            if variable._dtype.is_trainable:
+                self._watch(tensor, active, variable)
+            else:
+                self._asked[id(variable)] = variable
+
+    def _variables(self):
+        """A dict from id(variable) to (variable, the marks of its readings), of the variables watched so far."""
+        found = {key: (variable, []) for key, variable in self._asked.items()}
+        for mark, (_, variable) in self._leaves.items():
+            if variable is not None:
+                found.setdefault(id(variable), (variable, []))[1].append(mark)
+        return found
 
     def watched_variables(self):
         """The variables watched so far, in the order in which they were made."""
-        return tuple(sorted([variable for variable, _ in self._variables.values()], key=lambda v: v._serial))
+        return tuple(sorted([variable for variable, _ in self._variables().values()], key=lambda v: v._serial))
 
     @contextlib.contextmanager
     def stop_recording(self):
@@ -248,19 +250,43 @@ class GradientTape:
         if unconnected_gradients.__class__ is not UnconnectedGradients:
             unconnected_gradients = UnconnectedGradients(unconnected_gradients)
         self._check_use(sources)
-        targets = targets_of(target)
-        parts = gradient_parts(sources)
-        flat_sources = nest.flatten(parts, expand_composites=True)
-        handles = [checked_source(x) for x in flat_sources]
-        seeds = seeds_of(targets, flat_output_gradients(output_gradients, targets))
-        gradients = self._pull_back(seeds, handles)
+        cotangents = seeds_of(target, output_gradients)
+        cls = sources.__class__
+        handles = sources if cls is list or cls is tuple else (sources,)
+        marks = self._all_leaves(handles)
+        if marks is not None:  # the usual case, without the cost of nests
+            walk(self._records, cotangents, marks)
+            gradients = list(map(cotangents.get, marks))
+        else:
+            handles, pack = sources_of(sources)
+            gradients = self._pull_back(cotangents, handles)
         self._finish(gradients, handles)
         if unconnected_gradients is UnconnectedGradients.ZERO:
             gradients = [
                 P.zeros_like(convert_to_tensor(x)) if g is None else g for g, x in zip(gradients, handles, strict=True)
             ]
-        packed = nest.pack_sequence_as(parts, gradients, expand_composites=True)
-        return packed if parts is sources else with_parts(sources, packed)
+        if marks is None:
+            return pack(gradients)
+        return gradients if cls is list else tuple(gradients) if cls is tuple else gradients[0]
+
+    def _all_leaves(self, sources):
+        """The marks of sources that are all that the tape watches, once each; None where they are more, less or else."""
+        leaves = self._leaves
+        if len(sources) != len(leaves):
+            return None
+        marks = {}
+        for x in sources:
+            if x.__class__ is not Variable and x.__class__ is not Tensor:
+                x = handle_of(x)
+            if x.__class__ is Variable:
+                mark = x._tensor._mark
+                leaf = leaves.get(mark)
+                if leaf is None or leaf[1] is not x:
+                    return None
+            elif x.__class__ is not Tensor or (mark := x._mark) not in leaves:
+                return None
+            marks[mark] = True
+        return marks if len(marks) == len(leaves) else None
 
     def _check_use(self, sources):
         if self._spent:
@@ -286,7 +312,8 @@ class GradientTape:
             if g is None:
                 self._remember().outline = steps_of(self._records)
                 lost = [handle for g, handle in zip(gradients, handles, strict=True) if g is None]
-                self._history.lost = {id(mark) for handle in lost for mark in self._marks_of(handle)}
+                variables = self._variables()
+                self._history.lost = {id(mark) for handle in lost for mark in self._marks_of(handle, variables)}
                 break
         self._records = []
         self._spent = True
@@ -391,26 +418,26 @@ class GradientTape:
 
         return explain(self, handle_of(target), handle_of(source))
 
-    def _pull_back(self, seeds, handles):
-        """The cotangent of each source (a tensor or `Variable`), None where nothing reaches it."""
-        marks = [self._marks_of(handle) for handle in handles]
-        sources = {id(mark): mark for some in marks for mark in some}
-        complete = len(sources) == len(self._leaves) and all([key in self._leaves for key in sources])
-        cotangents = pull_back(self._records, seeds, sources.values(), complete)
-        return [
-            cotangents.get(id(some[0])) if len(some) == 1 else total_of([cotangents.get(id(mark)) for mark in some])
-            for some in marks
-        ]
+    def _pull_back(self, cotangents, handles):
+        """The cotangent of each source (a tensor or `Variable`), None where nothing reaches it, from those of the targets."""
+        variables = self._variables()
+        marks = [self._marks_of(handle, variables) for handle in handles]
+        sources = {mark for some in marks for mark in some}
+        cotangents = {mark: g for mark, g in cotangents.items() if mark not in sources or self._knows(mark)}
+        # Everything recorded depends on what was watched: where that is all asked for, nothing needs to be left out.
+        complete = len(sources) == len(self._leaves) and self._leaves.keys() >= sources
+        walk(self._records, cotangents, sources, None if complete else reachable(self._records, sources))
+        return [total_of([cotangents.get(mark) for mark in some]) for some in marks]
 
-    def _marks_of(self, handle):
-        """The marks by which this tape knows a source."""
+    def _marks_of(self, handle, variables):
+        """The marks by which this tape may know a source."""
         if isinstance(handle, Variable):
-            return self._variables.get(id(handle), (None, ()))[1]
-        mark = handle._mark
-        if mark is None:
-            return ()
-        known = id(mark) in self._leaves or any(mark is out for record in self._records for out in record[3])
-        return (mark,) if known else ()
+            return variables.get(id(handle), (handle, ()))[1]
+        return () if handle._mark is None else (handle._mark,)
+
+    def _knows(self, mark):
+        """Whether the tape watched the tensor of `mark`, or recorded the op that made it."""
+        return mark in self._leaves or any(mark is out for record in self._records for out in record[3])
 
 
 def total_of(cotangents):

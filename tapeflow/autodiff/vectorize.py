@@ -140,6 +140,8 @@ class Batch:
         symbols = any(self.holds(x) for x in symbols_in(attrs.values()))
         if op.name == "shape" and not symbols:
             return _Plain(_example_shape(values[0], attrs))
+        if op.name in ("list_length", "list_width"):
+            return _Plain(op(*values))
         if op.name == "read_variable":
             return _Plain(bind(op, values, attrs))
         if "variable" in attrs:
@@ -147,6 +149,8 @@ class Batch:
                 f"A variable cannot be assigned inside {self.what}: {attrs['variable'].name} would get {self.size} values "
                 "at once."
             )
+        if op.name == "custom_gradient":
+            attrs = {**attrs, "gradient": attrs["gradient"].within(self)}
         if op.batch is not None and any(batched) and not symbols:
             outputs = op.batch(op, values, batched, attrs)
             if outputs is not NotImplemented:

@@ -1,5 +1,6 @@
 """`Primitive`: one op with all its rules in one place, and `bind`, the one door through which every op passes."""
 
+import functools
 import inspect
 from typing import Any
 
@@ -8,9 +9,9 @@ import numpy as np
 from tapeflow.base import dtypes
 from tapeflow.base.errors import InternalError, InvalidArgumentError, OpError, ResourceExhaustedError
 from tapeflow.core.composite import Composite
-from tapeflow.core.record import note, plan_residuals
-from tapeflow.core.state import state
-from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, new_tensor, wrap
+from tapeflow.core.record import plan_residuals, recorder_of
+from tapeflow.core.state import CONSTANT, ongoing, scoped, state, within_trace
+from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, wrap
 
 
 class _Registry:
@@ -90,6 +91,11 @@ class Primitive:
         self.jvp_plans = plan_residuals(self.parameters, jvp) if isinstance(jvp, tuple) else None
         PRIMITIVES[name] = self
 
+    @functools.cached_property
+    def note(self):
+        """`note(inputs, attrs, out)` tells the recorders of a run of the op; written when it is first needed."""
+        return recorder_of(self)
+
     def __call__(self, *inputs, **attrs):
         return bind(self, inputs, attrs)
 
@@ -130,44 +136,52 @@ def bind(op, inputs, attrs=NO_ATTRS):
     Raises:
         OpError: what the op's `infer` or kernel says is wrong with the inputs.
     """
-    busy = state.busy
-    if busy and state.scope is not None and (op.stateful or has_symbols(attrs)):
+    if scoped and state.scope is not None and (op.stateful or has_symbols(attrs) or _from_outside(inputs)):
         return _interpret(op, inputs, attrs)
-    dtype = None
-    for x in inputs:
-        if x.__class__ is not Tensor:
+    if len(inputs) == 2 and not attrs:  # the usual case, without the cost of loops and of unpacking
+        x, y = inputs
+        if x.__class__ is not Tensor or y.__class__ is not Tensor:
             return _interpret(op, inputs, attrs)
-        if x._dtype is not dtype:
-            if dtype is not None:
-                if op.uniform:
-                    _refuse_dtypes(op, inputs)
-                continue
-            dtype = x._dtype
-            if not op.accepts & dtype.bit:
-                _refuse_dtypes(op, inputs)
-    try:
-        if attrs:
-            result = op.kernel(*[x._value for x in inputs], **attrs)
-        elif len(inputs) == 2:  # the usual cases, without the cost of a comprehension and of unpacking
-            y, x = inputs
-            result = op.kernel(y._value, x._value)
-        elif len(inputs) == 1:
-            result = op.kernel(x._value)
-        else:
-            result = op.kernel(*[x._value for x in inputs])
-    except Exception as error:
-        result = _recover(op, inputs, attrs, error)
+        dtype = x._dtype
+        if (y._dtype is not dtype and op.uniform) or not op.accepts & dtype.bit:
+            _refuse_dtypes(op, inputs)
+        try:
+            result = op.kernel(x._value, y._value)
+        except Exception as error:
+            result = _recover(op, inputs, attrs, error)
+    else:
+        values = []
+        for x in inputs:
+            if x.__class__ is not Tensor:
+                return _interpret(op, inputs, attrs)
+            values.append(x._value)
+        _check_dtypes(op, inputs)
+        try:
+            result = op.kernel(*values, **attrs)
+        except Exception as error:
+            result = _recover(op, inputs, attrs, error)
     dtype = BY_CLASS.get(result.__class__)
     if dtype is not None:  # a scalar: `wrap`, in line
-        outputs = new_tensor(Tensor)
+        outputs = Tensor()
         outputs._value = result
         outputs._dtype = dtype
         outputs._mark = None
     else:
         outputs = tuple([wrap(value) for value in result]) if op.multiple else wrap(result)
-    if busy and state.recorders:
-        note(op, inputs, attrs, outputs)
+    if ongoing:
+        if scoped and within_trace():  # computed from constants: one more of them
+            for out in outputs if op.multiple else (outputs,):
+                out._mark = CONSTANT
+        else:
+            op.note(inputs, attrs, outputs)
     return outputs
+
+
+def _from_outside(inputs):
+    """Whether an input is a tensor from outside of the function that is being traced, which gradients may be asked for."""
+    if not within_trace():
+        return False
+    return any(x.__class__ is Tensor and x._dtype.is_trainable and x._mark is not CONSTANT for x in inputs)
 
 
 def _interpret(op, inputs, attrs):
@@ -185,7 +199,10 @@ def _interpret(op, inputs, attrs):
         if x.__class__ is not Tensor and (tracer is None or x.level > tracer.level):
             tracer = x
     _check_dtypes(op, inputs)
-    interpreter = state.scope if tracer is None else tracer.interpreter
+    if tracer is None:
+        interpreter = state.scope if op.stateful or has_symbols(attrs) else graph
+    else:
+        interpreter = tracer.interpreter
     if graph is not None and graph.level > interpreter.level:
         interpreter = graph  # it was opened within the batch that an input is an example of
     outputs = interpreter.bind(op, inputs, attrs)
@@ -226,10 +243,12 @@ def _check_dtypes(op, inputs):
     if not inputs:
         return
     dtype = inputs[0]._dtype
-    if op.uniform and any(x._dtype is not dtype for x in inputs):
-        _refuse_dtypes(op, inputs)
     if not op.accepts & dtype.bit:
         _refuse_dtypes(op, inputs)
+    if op.uniform:
+        for x in inputs:
+            if x._dtype is not dtype:
+                _refuse_dtypes(op, inputs)
 
 
 def _refuse_dtypes(op, inputs):

@@ -1,12 +1,14 @@
 """What recorders keep of an op: its rules, their residuals and the marks of what went in and came out; never more."""
 
+import functools
 import inspect
 import os
+import re
 import sys
 from typing import Any
 
-from tapeflow.core.state import Idle, Mark, state
-from tapeflow.core.tensor import Tensor
+from tapeflow.core.state import CONSTANT, Idle, Mark, state
+from tapeflow.core.tensor import Tensor, ndarray
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -29,23 +31,21 @@ class Rule:
 
     Attributes:
         call: the rule itself.
+        sources: for each residual the expression that takes it, see `_source`.
+        reads: how many residuals there are.
         take: `take(inputs, out)` gives the residuals.
-        reads: whether it reads any residual.
         scales: the rule is an elementwise op's: it is to be conjugated for complex numbers, and summed over broadcast axes.
     """
 
-    __slots__ = ("attr_names", "call", "every_attr", "reads", "scales", "take")
+    __slots__ = ("attr_names", "call", "every_attr", "reads", "scales", "sources", "take")
 
     def __init__(self, call, names, skip, scales=False):
         self.call = {1: same, -1: opposite}.get(call, call)
         self.scales = scales
         residuals, self.attr_names, self.every_attr = rule_parameters(self.call)
-        self.reads = len(residuals) > skip
-        self.take = _taker(tuple([_source(name, names) for name in residuals[skip:]]))
-
-    def residuals(self, inputs, out):
-        """What the rule will read, taken from the op's inputs and result."""
-        return self.take(inputs, out)
+        self.sources = tuple([_source(name, names) for name in residuals[skip:]])
+        self.reads = len(self.sources)
+        self.take = _taker(self.sources)
 
     def attrs(self, attrs):
         """The attrs that the rule takes."""
@@ -89,9 +89,12 @@ def _taker(sources):
     """A function of (inputs, out) that gives the residuals: compiled, as it runs once for each recorded op."""
     taker = _takers.get(sources)
     if taker is None:
-        text = f"lambda inputs, out: ({', '.join(sources)}{',' if sources else ''})"
-        taker = _takers[sources] = eval(text, {"shape_of": shape_of, "broadcast_from": broadcast_from})
+        taker = _takers[sources] = eval(f"lambda inputs, out: {_tuple_text(sources)}", _TAKEN_BY)
     return taker
+
+
+def _tuple_text(parts):
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
 def plan_residuals(names, rules, skip=1, scales=False):
@@ -125,6 +128,9 @@ def shape_of(x):
     return P.shape(x)
 
 
+_TAKEN_BY = {"shape_of": shape_of, "broadcast_from": broadcast_from}
+
+
 def user_line():
     """The user's own `file:line`, the nearest frame outside this package."""
     frame = sys._getframe(1)
@@ -135,43 +141,125 @@ def user_line():
 
 # A record is one recorded op, a flat tuple: (op, marks, saved, outs, specs, attrs, line).
 #   marks: for each input its Mark, or None where no gradient is wanted for it.
-#   saved: for each input (rule, residuals, the shape to sum its cotangent to or None) or None; one pair (rule, residuals)
-#     where the rule is joint; None where there is no rule.
+#   saved: a tuple with, for each input, (mark, rule, the shape to sum its cotangent to or None, residuals), or None; a list
+#     [rule, residuals] where the rule is joint; None where there is no rule.
 #   outs: the marks of the results. specs: what zeros stand for results without cotangent (None for a single result).
 
 
 def note(op, inputs, attrs, outputs):
     """Tell the active recorders that `op` took `inputs` and gave `outputs`, where they watch an input."""
-    ids = state.ids
+    active = state.active
+    ids = active.ids
+    if not ids:
+        return
     watchers = ()
+    marks = []
     for x in inputs:
         mark = x._mark
         if mark is not None:
             seen = mark.watchers
             if seen is ids:
                 watchers = ids
-                break
-            if seen:
-                watchers = tuple([i for i in ids if i in seen or i in watchers])
+            elif not seen or not (seen := _watching(mark, active)):
+                mark = None
+            elif watchers is not ids:
+                watchers = (
+                    ids
+                    if seen is ids or {*watchers, *seen} == {*ids}
+                    else tuple([i for i in ids if i in watchers or i in seen])
+                )
+        marks.append(mark)
     if not watchers:
-        outs = outputs if op.multiple else (outputs,)
-        mark = _origin(inputs)
-        for out in outs:
-            out._mark = mark
-        if state.lines:
-            _note_idle(op, inputs, outs)
+        _note_unwatched(op, inputs, outputs, active)
         return
-    if watchers is not ids and watchers == ids:
-        watchers = ids
+    out_watchers = () if op.plans is None else watchers
     if op.multiple:
-        out_marks = tuple([_marked(out, watchers if op.plans is not None else ()) for out in outputs])
-        record = make_record(op, inputs, attrs, outputs, out_marks)
+        out_marks = tuple([_marked(out, out_watchers) for out in outputs])
     else:
-        mark = _marked(outputs, watchers if op.plans is not None else ())
-        record = make_record(op, inputs, attrs, outputs, (mark,))
-    for recorder in state.recorders:
-        if watchers is ids or recorder.id in watchers:
+        outputs._mark = mark = new_mark(Mark)  # `_marked`, in line
+        mark.watchers = out_watchers if outputs._dtype.is_trainable else ()
+        out_marks = (mark,)
+    record = make_record(op, inputs, attrs, outputs, out_marks, marks)
+    if watchers is ids and active.lists is not None:
+        for records in active.lists:
+            records.append(record)
+        return
+    if state.lines:
+        record = (*record[:-1], _tracked_line(inputs))
+    for recorder in active.recorders:
+        if recorder.id in watchers:
             recorder.note(record, inputs, outputs)
+
+
+def recorder_of(op):
+    """`note` for one op on plain tensors, as a function `(inputs, attrs, out)` that is written for it.
+
+    Recording is most of what a tape costs, and most of recording would be loops over one or two inputs. What is written here
+    is `note` and `make_record` without the loops; for `mul` on x0 and x1 it is
+
+        mark0 = x0._mark, or None where no recorder watches it; mark1 likewise
+        saved = ((mark0, rule0, shape to sum to, (x1,)) or None, (mark1, rule1, shape to sum to, (x0,)) or None)
+        records.append((op, (mark0, mark1), saved, (mark of the result,), None, attrs, None))
+
+    Whatever is not the usual case (recorders that are more than tapes or watch different inputs, nothing watched, results that
+    are not real floats) is left to `note`, and so are ops with joint rules or several results.
+    """
+    rules, names = op.plans, op.parameters
+    if rules.__class__ is not tuple or op.multiple or len(rules) != len(names):
+        return functools.partial(note, op)
+    xs = [f"x{i}" for i in range(len(names))]
+    marks = [f"mark{i}" for i in range(len(names))]
+    plans = [f"rule{i}" for i in range(len(names))]
+    edges = []
+    lines = [
+        "def record(inputs, attrs, out):",
+        "    active = state.active",
+        "    ids = active.ids",
+        f"    {', '.join(xs)}, = inputs",
+        f"    {', '.join(plans)}, = op.plans",
+    ]
+    for x, mark in zip(xs, marks, strict=True):
+        lines += [
+            f"    {mark} = {x}._mark",
+            f"    if {mark} is not None and {mark}.watchers is not ids:",
+            f"        if not {mark}.watchers:",
+            f"            {mark} = None",
+            f"        elif len(ids) != 1 or ids[0] not in {mark}.watchers:",
+            "            return note(op, inputs, attrs, out)",
+        ]
+    lines += [
+        f"    if {' and '.join(f'{mark} is None' for mark in marks)} or active.lists is None or not out._dtype.is_floating:",
+        "        return note(op, inputs, attrs, out)",
+    ]
+    if any(rule is not None and rule.scales for rule in rules):
+        lines += ["    value = out._value", "    shape = value.shape if value.__class__ is ndarray else None"]
+    for x, mark, name, rule in zip(xs, marks, plans, rules, strict=True):
+        if rule is None:
+            edges.append("None")
+            continue
+        dims = f"None if shape is None or {x}._value.shape == shape else {x}._value.shape" if rule.scales else "None"
+        residuals = _tuple_text([re.sub(r"inputs\[(\d+)\]", r"x\1", source) for source in rule.sources])
+        edges.append(f"None if {mark} is None else ({mark}, {name}, {dims}, {residuals})")
+    lines += [
+        "    out._mark = mark = new_mark(Mark)",
+        "    mark.watchers = ids",
+        f"    record = (op, {_tuple_text(marks)}, {_tuple_text(edges)}, (mark,), None, attrs, None)",
+        "    for records in active.lists:",
+        "        records.append(record)",
+    ]
+    names = {"op": op, "state": state, "note": note, "ndarray": ndarray, "new_mark": new_mark, "Mark": Mark, **_TAKEN_BY}
+    exec(compile("\n".join(lines), f"{PACKAGE}core/<record of {op.name}>", "exec"), names)
+    return names["record"]
+
+
+def _watching(mark, active):
+    """The ids of the active recorders that watch what `mark` marks; `active.ids` itself where all do.
+
+    A mark may have forgotten a tape, when another thread watched the same tensor at the same moment: the tape's leaves decide.
+    """
+    seen, ids = mark.watchers, active.ids
+    found = tuple([r.id for r in active.recorders if r.id in seen or (r._records is not None and mark in r._leaves)])
+    return ids if len(found) == len(ids) else found
 
 
 def _marked(out, watchers):
@@ -184,22 +272,32 @@ def _marked(out, watchers):
 new_mark = Mark.__new__
 
 
-def _origin(inputs):
+def _note_unwatched(op, inputs, outputs, active):
+    """Mark the results of an op on tensors that no active recorder watches."""
+    outs = outputs if op.multiple else (outputs,)
+    mark = _origin(inputs, active)
+    for out in outs:
+        out._mark = mark
+    if state.lines:
+        _note_idle(op, inputs, outs)
+
+
+def _origin(inputs, active):
     """The mark of results of unwatched tensors. It tells `explain` how they lost the gradient: it is that of a result where
     the gradient ended (an integer, an op without derivative), or of the first that was computed before a watch, if any."""
     origin = None
     for x in inputs:
         mark = x._mark
-        if mark is not None and not mark.watchers:
+        if mark is not None and mark is not CONSTANT and not mark.watchers:
             if mark.__class__ is not Idle:
                 return mark
             if origin is None or mark.serial < origin.serial:
                 origin = mark
     if origin is not None:
         return origin
-    if state.idle is None:
-        state.idle = Idle()
-    return state.idle
+    if active.idle is None:
+        active.idle = Idle()
+    return active.idle
 
 
 class Line(str):
@@ -244,19 +342,23 @@ def make_record(op, inputs, attrs, outputs, out_marks, marks=None):
             marks.append(mark if mark is not None and mark.watchers else None)
     if rules.__class__ is tuple:
         saved = []
-        shape = outputs._value.shape if outputs.__class__ is Tensor else None
+        # Where the result is a scalar, so are the inputs: nothing was broadcast.
+        value = outputs._value if outputs.__class__ is Tensor else None
+        shape = value.shape if value.__class__ is ndarray else None
+        broadcasts = shape is not None or value is None
         for rule, mark, x in zip(rules, marks, inputs):  # noqa: B905 - checked when the op was registered; strict costs
             if rule is None or mark is None:
                 saved.append(None)
                 continue
             dims = None
-            if rule.scales and (x.__class__ is not Tensor or x._value.shape != shape):
+            if broadcasts and rule.scales and (x.__class__ is not Tensor or x._value.shape != shape):
                 dims = broadcast_from(x, outputs)
-            saved.append((rule, rule.take(inputs, outputs) if rule.reads else (), dims))
+            saved.append((mark, rule, dims, rule.take(inputs, outputs)))
+        saved = tuple(saved)
     elif rules is not None:
-        saved = (rules, rules.take(inputs, outputs))
+        saved = [rules, rules.take(inputs, outputs)]
     specs = tuple([out.spec if _known(out.dims) else out for out in outputs]) if op.multiple else None
-    return (op, marks, saved, out_marks, specs, attrs, _tracked_line(inputs) if state.lines else None)
+    return (op, marks, saved, out_marks, specs, attrs, None)
 
 
-__all__ = ["Rule", "rule_parameters", "make_record", "note", "plan_residuals", "shape_of", "user_line"]
+__all__ = ["Rule", "make_record", "note", "plan_residuals", "recorder_of", "rule_parameters", "shape_of", "user_line"]

@@ -10,34 +10,65 @@ next_serial = itertools.count(1).__next__
 next_level = itertools.count(1).__next__  # of what takes ops over: graphs and batches, the innermost has the highest
 
 
+class Active:
+    """Who records in a thread: one object, replaced whenever anything of it changes, so that ops ask the thread only once.
+
+    Attributes:
+        recorders: the active tapes and accumulators, outermost first.
+        ids: their ids; a `Mark` made while they are active shares this tuple.
+        plain: nothing is traced or batched, and no lines are tracked.
+        lists: the list in which each recorder keeps its records, where that is all it does with an op (its `_records` are
+            not None), and `plain`; else None.
+        idle: the mark for results of ops on nothing watched (see `Idle`); None, to be made anew, when what is watched changes.
+    """
+
+    __slots__ = ("idle", "ids", "lists", "plain", "recorders")
+
+
+def active_of(recorders, plain):
+    """The `Active` of some recorders, outermost first."""
+    if plain and not recorders:
+        return NOBODY
+    active = Active()
+    active.recorders = recorders
+    active.ids = tuple([recorder.id for recorder in recorders])
+    active.plain = plain
+    lists = tuple([recorder._records for recorder in recorders])
+    active.lists = lists if plain and None not in lists else None
+    active.idle = None
+    return active
+
+
+NOBODY = Active()  # the usual case; shared by all threads
+NOBODY.recorders = NOBODY.ids = NOBODY.lists = ()
+NOBODY.plain = True
+NOBODY.idle = None
+
+
 class _State(threading.local):
     """The interpreter state of one thread.
 
     Attributes:
-        busy: False when nothing records and nothing is traced, so that `bind` asks one question only.
-        recorders: the active tapes and accumulators, outermost first.
-        ids: the ids of `recorders`; a `Mark` made while they are active shares this tuple.
+        active: who records.
         graph: the `Graph` being traced, or None when eager.
         scope: what takes stateful ops and ops with symbols in their attrs: the innermost of the graph being traced and the
             batches being mapped; None when eager.
         lines: whether records keep the user's file and line.
         scopes: the open name scopes.
         creators: the open `tf.variable_creator_scope`s, outermost first.
-        idle: the mark for results of ops on nothing watched (see `Idle`); None, to be made anew, when what is watched changes.
     """
 
     def __init__(self):
-        self.thread = object()  # stands for this thread in `busy_threads`
+        self.thread = object()  # stands for this thread in `ongoing`
+        self.active = active_of((), not self.lines)
 
-    busy = False
-    recorders = ()
-    ids = ()
     graph = None
     scope = None
     lines = flags.DEBUG > 0
     scopes = ()
     creators = ()
-    idle = None
+    recorders = property(lambda self: self.active.recorders, doc="The active tapes and accumulators, outermost first.")
+    ids = property(lambda self: self.active.ids, doc="The ids of `recorders`.")
 
 
 state = _State()
@@ -72,56 +103,72 @@ class Idle(Mark):
         self.serial = next_serial()
 
 
-# Ids of the recorders started in any thread: a mark may forget all others.
-active_ids: set[int] = set()
+# The mark of constants: of those that many operands share (see `constant` in convert.py), and of those that were made while a
+# function is traced, by which they are told from tensors from outside. Nobody watches them.
+CONSTANT = Idle()
+
+# What is going on in any thread: the ids of the recorders that were started (a mark may forget all others), and an object for
+# each thread that traces or maps. While it is empty, ops need not ask any further.
+ongoing: set[object] = set()
+scoped: set[object] = set()  # of these, the threads that trace or map
+
+
+def within_trace():
+    """Whether a function is being traced, which takes tensors from outside as inputs, not as constants."""
+    graph = state.graph
+    return graph is not None and graph.by_reference
 
 
 def set_recorders(recorders):
     """Make `recorders` (a tuple, outermost first) the active ones of this thread."""
-    state.recorders = recorders
-    state.ids = tuple([recorder.id for recorder in recorders])
-    state.idle = None
-    settle()
-
-
-# The threads in which something records or is traced: while it is empty, operators need not ask any further.
-busy_threads: set[object] = set()
+    state.active = active_of(tuple(recorders), state.active.plain)
 
 
 def settle():
-    """Bring `busy` up to date after `recorders` or `scope` was set."""
-    state.busy = busy = bool(state.recorders) or state.scope is not None
-    if busy:
-        busy_threads.add(state.thread)
+    """Bring the state up to date after `scope` or `lines` was set."""
+    state.active = active_of(state.active.recorders, state.scope is None and not state.lines)
+    if state.scope is not None:
+        ongoing.add(state.thread)
+        scoped.add(state.thread)
     else:
-        busy_threads.discard(state.thread)
+        ongoing.discard(state.thread)
+        scoped.discard(state.thread)
 
 
 def start(recorder):
     """Add the innermost recorder."""
-    state.recorders += (recorder,)
-    state.ids += (recorder.id,)
-    state.idle = None
-    state.busy = True
-    busy_threads.add(state.thread)
-    active_ids.add(recorder.id)
+    outer = state.active
+    ongoing.add(recorder.id)
+    state.active = active = Active()  # `active_of`, in line
+    active.recorders = outer.recorders + (recorder,)  # noqa: RUF005 - a star takes twice as long
+    active.ids = outer.ids + (recorder.id,)  # noqa: RUF005
+    active.plain = outer.plain
+    records = recorder._records
+    active.lists = None if records is None or outer.lists is None else outer.lists + (records,)  # noqa: RUF005
+    active.idle = None
 
 
 def stop(recorder):
     """Take a recorder out; it may be any of the active ones."""
-    set_recorders(tuple([other for other in state.recorders if other is not recorder]) if len(state.ids) > 1 else ())
-    active_ids.discard(recorder.id)
+    active = state.active
+    if active.ids == (recorder.id,) and active.plain:
+        state.active = NOBODY
+    else:
+        state.active = active_of(tuple([other for other in active.recorders if other is not recorder]), active.plain)
+    ongoing.discard(recorder.id)
 
 
 @contextlib.contextmanager
 def recording(recorders):
     """Within the context exactly `recorders` are active."""
-    before = state.recorders
+    before, token = state.recorders, object()
+    ongoing.add(token)  # these may never have been started
     set_recorders(tuple(recorders))
     try:
         yield
     finally:
         set_recorders(before)
+        ongoing.discard(token)
 
 
 def paused():
@@ -160,7 +207,9 @@ def tracking_lines(track=True):
     """Within the context every record keeps the user's file and line (slower recording)."""
     before = state.lines
     state.lines = track
+    settle()
     try:
         yield
     finally:
         state.lines = before
+        settle()

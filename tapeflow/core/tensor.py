@@ -84,7 +84,7 @@ def wrap(value):
     Raises:
         TypeError: the value's dtype is none of ours (a primitive's kernel is wrong).
     """
-    tensor = new_tensor(Tensor)
+    tensor = Tensor()
     if value.__class__ is ndarray:
         dtype = BY_NUMPY[value.dtype]
         if value.ndim == 0 and dtype is not string:

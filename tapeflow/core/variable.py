@@ -14,7 +14,7 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.core.composite import Composite, unsupported
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P, Primitive, bind
-from tapeflow.core.state import state
+from tapeflow.core.state import ongoing, state
 from tapeflow.core.tensor import Spec, Tensor, ndarray, wrap
 
 _serial = itertools.count()
@@ -161,14 +161,15 @@ class Variable(metaclass=_Creation):
 
     def _read(self):
         """The tensor that operators and ops use: one tensor for as long as nothing is assigned."""
-        if not state.busy:
+        if not ongoing:
             return self._tensor
-        tensor = self._tensor if state.graph is None else bind(read_variable, (), {"variable": self})
+        active = state.active
+        tensor = self._tensor if active.plain or state.graph is None else bind(read_variable, (), {"variable": self})
         if self._watchable:
             mark = tensor._mark
-            if mark is None or mark.watchers is not state.ids:
-                for recorder in state.recorders:
-                    recorder.watch_variable(self, tensor)
+            if mark is None or mark.watchers is not active.ids:
+                for recorder in active.recorders:
+                    recorder.watch_variable(self, tensor, active)
         return tensor
 
     def value(self):

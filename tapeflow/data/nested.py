@@ -33,7 +33,7 @@ class FlatMapDataset(UnaryDataset):
             raise TypeError(f"The `map_func` argument must return a `Dataset` object. Got {self._function.spec!r}.")
         self._spec = self._function.spec.element_spec
 
-    def _stream(self, run):
+    def _elements(self, run):
         return FlatMapStream(self._source._stream(run), self._function, run)
 
     def _size(self):
@@ -48,6 +48,7 @@ class DatasetStreams(Stream):
     def __init__(self, source, function, run):
         self._source, self._function, self._run = source, function, run
         self._position = -1
+        function.start()
 
     def __next__(self):
         values = next(self._source)
@@ -97,7 +98,7 @@ class InterleaveDataset(FlatMapDataset):
         super().__init__(source, function, "Dataset.interleave()")
         self._cycle, self._block, self._threads = cycle_length, block_length, threads
 
-    def _stream(self, run):
+    def _elements(self, run):
         streams = DatasetStreams(self._source._stream(run), self._function, run)
         if not self._threads:
             return InterleaveStream(streams, self._cycle, self._block)
@@ -226,7 +227,7 @@ class WindowDataset(UnaryDataset):
         self._spec = nest.map_structure(lambda spec: DatasetSpec(spec), source.element_spec)
         self._flat_specs = nest.flatten(source.element_spec)
 
-    def _stream(self, run):
+    def _elements(self, run):
         return WindowStream(self._source._stream(run), self._flat_specs, *self._window)
 
     def _size(self):
@@ -273,14 +274,14 @@ class ListDataset(Dataset):
     """Elements that are there already, as lists of leaves."""
 
     def __init__(self, elements, spec):
-        self._elements = elements
+        self._items = elements
         self._spec = spec
 
-    def _stream(self, run):
-        return Plain(self._elements)
+    def _elements(self, run):
+        return Plain(self._items)
 
     def _size(self):
-        return len(self._elements)
+        return len(self._items)
 
 
 @method("window")
@@ -330,17 +331,13 @@ class DirectedInterleaveDataset(Dataset):
                 ) from error
         self._spec = spec
 
-    def _stream(self, run):
+    def _elements(self, run):
         streams = [dataset._stream(run) for dataset in self._datasets]
         return DirectedStream(self._choices._stream(run), streams, self._stop)
 
     def _size(self):
         sizes = [dataset._size() for dataset in self._datasets]
-        if self._choices._size() == INFINITE_CARDINALITY and not self._stop:
-            if INFINITE_CARDINALITY in sizes:
-                return INFINITE_CARDINALITY
-            return UNKNOWN_CARDINALITY if UNKNOWN_CARDINALITY in sizes else sum(sizes)
-        return UNKNOWN_CARDINALITY
+        return INFINITE_CARDINALITY if INFINITE_CARDINALITY in sizes else UNKNOWN_CARDINALITY  # as TensorFlow has it
 
 
 class DirectedStream(Stream):

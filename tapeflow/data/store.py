@@ -11,7 +11,7 @@ class CacheDataset(UnaryDataset):
         super().__init__(source)
         self._kept = None
 
-    def _stream(self, run):
+    def _elements(self, run):
         return CachingStream(self._source._stream(run), self) if self._kept is None else Plain(self._kept)
 
 

@@ -120,7 +120,7 @@ def _pow_kernel(x, y):
 
 def _power(x, y):
     """x**y; small whole powers by multiplication, some 100 times as fast as the C library where x is negative."""
-    if y.__class__ is np.ndarray or x.__class__ is not np.ndarray or y not in (3, 4, -2, -3):
+    if x.__class__ is not np.ndarray or y.__class__ is np.ndarray or y not in (3, 4, -2, -3):
         return x**y
     square = x * x
     if y == 4:
@@ -138,7 +138,9 @@ def _pow_dy(t, x, out):
 
 def _pow_slope_kernel(x, y):
     if y.__class__ is not np.ndarray:
-        return y * _power(x, y - 1) if y else np.zeros_like(x)
+        if not y:
+            return np.zeros_like(x)
+        return y * (_power(x, y - 1) if x.__class__ is np.ndarray else x ** (y - 1))
     return np.where(y == 0, x.dtype.type(0), y * x ** (y - 1))
 
 

@@ -64,6 +64,8 @@ def broadcast_specs(name, specs):
 
 def batch_elementwise(op, inputs, batched, attrs):
     """Line the batch axis (first) up before broadcasting: shorter examples get ones between it and their own axes."""
+    if inputs[0]._dtype.element is not None:
+        return op(*_all_batched(inputs, batched), **attrs)
     rank = max(len(x.dims) - is_batched for x, is_batched in zip(inputs, batched, strict=True))
     lined = []
     for x, is_batched in zip(inputs, batched, strict=True):
@@ -73,6 +75,12 @@ def batch_elementwise(op, inputs, batched, attrs):
             x = P.reshape(x, shape=(dims[0], *(1,) * missing, *[dims[i] for i in range(1, len(x.dims))]))
         lined.append(x)
     return op(*lined, **attrs)
+
+
+def _all_batched(lists, batched):
+    """Lists of which each stands for all examples."""
+    size = P.list_width(lists[batched.index(True)])
+    return [x if flag else P.list_spread(x, size=size) for x, flag in zip(lists, batched, strict=True)]
 
 
 def sample(*shape_, low=-2.0, high=2.0, seed=0, dtype=np.float64):

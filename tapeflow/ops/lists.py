@@ -6,7 +6,7 @@ known of the elements' shape, None for an unknown dimension; what was never writ
 
 import numpy as np
 
-from tapeflow.base.dtypes import BY_NUMPY, INTEGERS, int32, int64, list_of, variant
+from tapeflow.base.dtypes import BY_NUMPY, INTEGERS, bool_, int32, int64, list_of, variant
 from tapeflow.base.errors import InvalidArgumentError, OutOfRangeError, invalid
 from tapeflow.core.convert import known_dims
 from tapeflow.core.primitive import P, Primitive
@@ -43,6 +43,121 @@ list_reserve = Primitive("list_reserve", _reserve_kernel, lambda size, *, dtype:
 list_length = Primitive("list_length", lambda x: np.int32(len(x)), lambda x: Spec((), int32), accepts={variant})
 
 
+# Batches: the elements of a list that stands for all examples hold these along their first axis
+
+
+def _spread_kernel(x, *, size):
+    items = [None if item is None else np.broadcast_to(item, (size, *np.shape(item))) for item in x.items()]
+    return TensorList(items, x.dtype)
+
+
+def _summed_kernel(x):
+    return TensorList([None if item is None else np.sum(item, axis=0) for item in x.items()], x.dtype)
+
+
+def _where_kernel(condition, x, y):
+    mine, others = x.items(), y.items()
+    count = max(len(mine), len(others))
+    pairs = zip([*mine, *[None] * (count - len(mine))], [*others, *[None] * (count - len(others))], strict=True)
+    return TensorList([_chosen(condition, a, b) for a, b in pairs], x.dtype)
+
+
+def _chosen(condition, a, b):
+    if a is None and b is None:
+        return None
+    a = np.zeros_like(b) if a is None else a
+    b = np.zeros_like(a) if b is None else b
+    return np.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+
+# list_width(x): how many examples its elements hold, 0 where nothing was written.
+list_width = Primitive(
+    "list_width",
+    lambda x: np.int32(next((len(item) for item in x.items() if item is not None), 0)),
+    lambda x: Spec((), int32),
+    accepts={variant},
+)
+list_spread = Primitive(
+    "list_spread",
+    _spread_kernel,
+    lambda x, *, size: x,
+    vjp=(lambda g: P.list_summed(g),),
+    jvp=(lambda t, *, size: P.list_spread(t, size=size),),
+    accepts={variant},
+)
+list_summed = Primitive(
+    "list_summed",
+    _summed_kernel,
+    lambda x: x,
+    vjp=(lambda g, x: P.list_spread(g, size=P.list_width(x)),),
+    jvp=(lambda t: P.list_summed(t),),
+    accepts={variant},
+)
+# list_where(condition, x, y): for each example the elements of one list or the other.
+list_where = Primitive(
+    "list_where",
+    _where_kernel,
+    lambda condition, x, y: x,
+    vjp=(
+        None,
+        lambda g, condition: P.list_where(condition, g, P.zeros_like(g)),
+        lambda g, condition: P.list_where(condition, P.zeros_like(g), g),
+    ),
+    jvp=(
+        None,
+        lambda t, condition: P.list_where(condition, t, P.zeros_like(t)),
+        lambda t, condition: P.list_where(condition, P.zeros_like(t), t),
+    ),
+    uniform=False,
+    accepts={bool_},
+)
+
+
+def _inner(dims, x):
+    """The shape of elements that hold all examples."""
+    return None if dims is None else (None, *dims)
+
+
+def _batch_get(op, inputs, batched, attrs):
+    x, index = inputs
+    dims = attrs["dims"]
+    if not batched[1]:
+        return op(x, index, dims=_inner(dims, x))
+    if not batched[0]:
+        return P.gather(P.list_stack(x, dims=dims, count=None), index, axis=0, batch_dims=0)
+    rows = P.list_stack(x, dims=_inner(dims, x), count=None)
+    return P.gather(_swapped(rows), index, axis=1, batch_dims=1)
+
+
+def _swapped(x):
+    """The first two axes exchanged."""
+    return P.transpose(x, perm=(1, 0, *range(2, len(x.dims))))
+
+
+def _batch_set(op, inputs, batched, attrs):
+    x, index, value = inputs
+    if batched[1]:
+        raise invalid(
+            op.name, "examples of a batch that write to different indices of a TensorArray are not supported; use tf.map_fn"
+        )
+    if not batched[2]:
+        value = P.broadcast_to(P.expand_dims(value, axis=(0,)), shape=(P.list_width(x), *value.dims))
+    elif not batched[0]:
+        x = P.list_spread(x, size=P.strided_slice(P.shape(value), key=(0,)))
+    return op(x, index, value, **attrs)
+
+
+def _batch_index(op, inputs, batched, attrs):
+    """Of an op that treats the elements as they are, at an index."""
+    if batched[op.parameters.index("index")]:
+        return NotImplemented
+    return op(*inputs, **attrs)
+
+
+def _batch_stack(op, inputs, batched, attrs):
+    return _swapped(op(*inputs, dims=_inner(attrs["dims"], inputs[0]), count=attrs["count"]))
+
+
 # Reading and writing one element
 
 
@@ -75,6 +190,7 @@ list_get = Primitive(
     _get_kernel,
     lambda x, index, *, dims: Spec(known_dims(dims) if dims is not None else None, x.dtype.element),
     vjp=(lambda g, index: P.list_only(index, g), None),
+    batch=_batch_get,
     jvp=(lambda t, index, *, dims: P.list_get(P.list_padded(t, index), index, dims=dims), None),
     uniform=False,
     accepts={variant},
@@ -89,6 +205,7 @@ list_set = Primitive(
         lambda g, index, value_shape: P.list_get(P.list_padded(g, index), index, dims=value_shape),
     ),
     jvp=_set_jvp,
+    batch=_batch_set,
     uniform=False,
     accepts={variant},
 )
@@ -99,6 +216,7 @@ list_only = Primitive(
     lambda index, value: Spec((), list_of(value.dtype)),
     vjp=(None, lambda g, index, value_shape: P.list_get(P.list_padded(g, index), index, dims=value_shape)),
     jvp=(None, lambda t, index: P.list_only(index, t)),
+    batch=_batch_index,
     uniform=False,
     accepts=INTEGERS,
 )
@@ -109,6 +227,7 @@ list_cleared = Primitive(
     lambda x, index: x,
     vjp=(lambda g, index: P.list_cleared(g, index), None),
     jvp=(lambda t, index: P.list_cleared(t, index), None),
+    batch=_batch_index,
     uniform=False,
     accepts={variant},
 )
@@ -119,6 +238,7 @@ list_padded = Primitive(
     lambda x, index: x,
     vjp=(lambda g: g, None),
     jvp=(lambda t, index: P.list_padded(t, index), None),
+    batch=_batch_index,
     uniform=False,
     accepts={variant},
 )
@@ -161,7 +281,7 @@ def _row_dims(shape):
     """The length of the first axis and the shape of a row, of what `x_shape` gives a rule."""
     if isinstance(shape, tuple):
         return shape[0], shape[1:]
-    return P.strided_slice(shape, key=(0,)), P.strided_slice(shape, key=(slice(1, None),))
+    return P.strided_slice(shape, key=(0,)), P.strided_slice(shape, key=((1, None, None),))
 
 
 def _from_vjp(g, value_shape):
@@ -175,6 +295,7 @@ list_from = Primitive(
     lambda value: Spec((), list_of(value.dtype)),
     vjp=(_from_vjp,),
     jvp=(lambda t: P.list_from(t),),
+    batch=lambda op, inputs, batched, attrs: op(_swapped(inputs[0])),
 )
 list_stack = Primitive(
     "list_stack",
@@ -182,6 +303,7 @@ list_stack = Primitive(
     _stack_infer,
     vjp=(lambda g: P.list_from(g),),
     jvp=(lambda t, *, dims, count: P.list_stack(t, dims=dims, count=count),),
+    batch=_batch_stack,
     accepts={variant},
 )
 

@@ -30,7 +30,7 @@ class Structured(Primitive):
     """
 
     def __init__(self, name, kernel, infer, *, again, **rules):
-        super().__init__(name, kernel, infer, multiple=True, partial=True, uniform=False, samples=lambda: [], **rules)
+        super().__init__(name, kernel, infer, multiple=True, partial=True, uniform=False, **rules)
         self.again = again
 
 
@@ -64,13 +64,26 @@ def _jvp(tangents, inputs, outs, *, graph, saved, back):
 
 
 def _batch(op, inputs, flags, attrs):
-    size = batch_size(inputs, flags)
-    pairs = batched(attrs["graph"], inputs, flags, size)
-    return tuple([x if flag else spread(x, size) for x, flag in pairs])
+    graph, size = attrs["graph"], batch_size(inputs, flags)
+
+    def examples(*xs):
+        return [x if flag else spread(x, size) for x, flag in batched(graph, xs, flags, size)]
+
+    key = ("batched", flags, size) if isinstance(size, int) else None
+    found = graph.derived.get(key)
+    if found is None:
+        found = trace(examples, specs_of(inputs), f"{graph.name}, batched")
+        if key is not None and not found.is_bound:
+            graph.derived[key] = found
+    saved = len(found.graph.saved)
+    results = P.call(*found.operands(inputs), graph=found.graph, saved=saved, back=None)
+    return results[: len(results) - saved]
 
 
 def spread(x, size):
     """A tensor that is the same for all examples, once for each of them."""
+    if x._dtype.element is not None:
+        return P.list_spread(x, size=size)
     dims = x.dims if None not in x.dims else P.unstack(P.shape(x), axis=0, num=len(x.dims))
     return P.broadcast_to(P.expand_dims(x, axis=(0,)), shape=(size, *dims))
 

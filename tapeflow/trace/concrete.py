@@ -6,7 +6,7 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.plan import plan_of
-from tapeflow.core.state import state
+from tapeflow.core.state import NOBODY, ongoing, state
 from tapeflow.core.tensor import Tensor, wrap
 from tapeflow.trace.call import call_graph
 from tapeflow.trace.structure import Flow, pack
@@ -29,6 +29,7 @@ class ConcreteFunction:
         self._traced = traced._replace(result=None)
         self._structure = _outline(traced.result)
         self._single = self._structure.__class__ is int
+        self._outside = bool(traced.captures or self.graph.variables)
         self._call = call
         self._arguments = arguments
         self._signature = signature
@@ -42,7 +43,7 @@ class ConcreteFunction:
 
     def call_flat(self, tensors):
         """Call it on the tensors among its arguments; returns the nest that the function returned."""
-        if not state.busy:
+        if not ongoing or state.active is NOBODY:
             results = self.run([x._value for x in tensors])
             if self._single:
                 return wrap(results[0])
@@ -53,8 +54,9 @@ class ConcreteFunction:
         """The values of the results, for the values of the tensors among the arguments; nothing records."""
         graph = self.graph
         plan = graph.derived.get("plan") or plan_of(graph)
-        if graph.variables:
-            values = [*values, *[variable._tensor._value for variable in graph.variables]]
+        if self._outside:
+            values = [*values, *[x._value for x in self._traced.captures]]
+            values += [variable._tensor._value for variable in graph.variables]
         return plan(*values)[: self._count]
 
     def _packed(self, flat):

@@ -99,7 +99,7 @@ class Function:
         if fast is not None and self._signature.declared is None and len(call.tensors) == len(args):
             if len(self._fast) >= MOST_TRACES:
                 self._fast.clear()
-            if not concrete._traced.captures:
+            if not concrete._traced.is_bound:
                 self._fast[fast] = concrete
         return concrete.call_flat(call.tensors)
 
@@ -154,7 +154,7 @@ class Function:
             else:
                 dims = self._relaxed(call.key, dims)
                 concrete = self._traced(call, dims)
-                if concrete._traced.captures:
+                if concrete._traced.is_bound:
                     return concrete  # what it captured exists only in the function that is being traced around it
                 self._kinds.setdefault(call.key, []).append((dims, concrete))
             self._remember(key, concrete)
@@ -199,7 +199,7 @@ class Function:
     def _trace(self, call, dims, may_create):
         """Run the Python function over placeholders."""
         name = self._signature.name
-        graph = Graph(name)
+        graph = Graph(name, by_reference=True)
         placeholders = [
             graph.placeholder(spec.shape, spec.dtype, f"{label}:0")
             for spec, label in zip(call.specs(dims), self._labels(call), strict=True)
@@ -217,12 +217,7 @@ class Function:
             raise
         finally:
             state.creators = creators
-        specs = call.rebuilt(
-            [
-                TensorSpec(TensorShape(spec.shape), spec.dtype, label)
-                for spec, label in zip(call.specs(dims), self._labels(call), strict=True)
-            ]
-        )
+        specs = call.described(dims, self._labels(call))
         return ConcreteFunction(f"__inference_{name}_{_number()}", close([pair])[0], call, specs, self._signature)
 
     def _features(self):

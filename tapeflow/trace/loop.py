@@ -46,7 +46,7 @@ def _traced(condition, body, specs, name, flatten=None):
     """The two graphs of a loop, as `Traced`, on the same operands. What a condition draws at random is not kept."""
     pairs = []
     for function, part, flat in ((condition, "condition", None), (body, "body", flatten)):
-        graph = Graph(f"{part} of {name}")
+        graph = Graph(f"{part} of {name}", by_reference=True)
         arguments = [graph.placeholder(*spec) for spec in specs]
         pairs.append(trace_into(graph, lambda: function(*arguments), flat))  # noqa: B023 - called at once
     cond, step = close(pairs)

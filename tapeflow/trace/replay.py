@@ -4,6 +4,7 @@ Replayed under a tape while another graph is traced, a graph gives its gradient;
 the examples of a batch its vectorised form; in another graph its inlined form.
 """
 
+from tapeflow.autodiff.vectorize import BatchTensor
 from tapeflow.base.dtypes import variant
 from tapeflow.core.graph import graphs_in
 from tapeflow.core.primitive import P, bind, has_symbols, map_symbols
@@ -61,7 +62,8 @@ class _Replay:
                     self._alias(out, value)
         if self.target is not None:  # closures that were carried here from graphs replayed before
             for x, own in self.graph.aliases.values():
-                self._alias(x, self._value(own))
+                moved = BatchTensor(self._value(own.inner), own.batch) if own.__class__ is BatchTensor else self._value(own)
+                self._alias(x, moved)
         return tuple([self._value(x) for x in self.graph.outputs]), self.readings
 
     def _value(self, x):

@@ -6,6 +6,7 @@ import weakref
 import numpy as np
 
 from tapeflow.base import nest
+from tapeflow.base.dtypes import variant
 from tapeflow.base.nest_kinds import EXPANDED
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec, TypeSpec
@@ -75,6 +76,10 @@ class Call:
             self.tensors.append(x)
             self.dims.append(x.dims)
             return x._dtype
+        if isinstance(x, TypeSpec) and hasattr(x, "_from_flow"):  # it stands for an iterator or the like
+            self.tensors.append(x)
+            self.dims.append(())
+            return (Flow, x)
         if isinstance(x, Flow):
             flow = x._to_flow()
             self.tensors.append(flow)
@@ -84,7 +89,20 @@ class Call:
 
     def specs(self, dims):
         """The spec of each tensor, with these shapes."""
-        return [Spec(shape, x.dtype) for x, shape in zip(self.tensors, dims, strict=True)]
+        return [Spec(shape, getattr(x, "dtype", variant)) for x, shape in zip(self.tensors, dims, strict=True)]
+
+    def described(self, dims, names):
+        """The arguments with specs, of these shapes and names, in the place of tensors."""
+        specs = iter([TensorSpec(TensorShape(s), d, name) for (s, d), name in zip(self.specs(dims), names, strict=True)])
+
+        def spec_of(leaf):
+            parts = Call(leaf).tensors
+            own = [next(specs) for _ in parts]
+            if len(own) == 1 and (isinstance(leaf, (Tensor, TensorSpec)) or not hasattr(leaf, "_type_spec")):
+                return own[0]
+            return getattr(leaf, "_type_spec", leaf)
+
+        return nest.map_structure(spec_of, self.structure)
 
     def rebuilt(self, tensors):
         """The arguments with other tensors in the place of theirs."""
@@ -93,7 +111,7 @@ class Call:
         for leaf in self.leaves:
             if isinstance(leaf, (Tensor, TensorSpec)):
                 leaves.append(next(tensors))
-            elif isinstance(leaf, Flow):
+            elif isinstance(leaf, Flow) or hasattr(leaf, "_from_flow"):
                 leaves.append(leaf._from_flow(next(tensors)))
             else:
                 leaves.append(leaf)
@@ -185,19 +203,14 @@ class Signature:
         casts = []
         for spec, value in zip(declared, given, strict=True):
             try:
-                nest.assert_same_structure(spec, value, expand_composites=True, check_types=False)
-                leaves = [
-                    _fit(one, x)
-                    for one, x in zip(
-                        nest.flatten(spec, expand_composites=True), nest.flatten(value, expand_composites=True), strict=True
-                    )
-                ]
+                nest.assert_shallow_structure(spec, value, check_types=False)
+                leaves = [_fit(one, x) for one, x in zip(nest.flatten(spec), nest.flatten_up_to(spec, value), strict=True)]
             except (TypeError, ValueError) as error:
                 raise TypeError(
                     f"Binding inputs to tf.function failed due to `{error}`. Received args: {args} and kwargs: {kwargs} for "
                     f"signature: {self.declared}."
                 ) from None
-            casts.append(nest.pack_sequence_as(value, leaves, expand_composites=True))
+            casts.append(nest.pack_sequence_as(spec, leaves))
         if len(positional) > len(declared):
             rest = list(self.signature.parameters.values())[len(declared) :] if self.signature else []
             defaults = tuple([p.default for p in rest])
@@ -227,6 +240,8 @@ def _declared(input_signature, name):
 def _fit(spec, x):
     """A value as a spec wants it."""
     if not isinstance(spec, TensorSpec):
+        if not spec.is_compatible_with(x):
+            raise TypeError(f"Can not cast {x!r} to {spec}")
         return x
     if isinstance(x, TensorSpec):
         if not x.is_subtype_of(TensorSpec(spec.shape, spec.dtype)):

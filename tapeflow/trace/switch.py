@@ -28,7 +28,7 @@ def choose(index, operands, functions, specs, names, flatten=None, outside=()):
     """
     pairs = []
     for function, name in zip(functions, names, strict=True):
-        graph = Graph(name)
+        graph = Graph(name, by_reference=True)
         arguments = [graph.placeholder(spec.shape, spec.dtype) for spec in specs]
         pairs.append(trace_into(graph, lambda: function(*arguments), flatten))  # noqa: B023 - called at once
     branches = close(pairs)
@@ -147,6 +147,8 @@ def _batch(op, inputs, flags, attrs):
 
 def select(pred, x, y):
     """For each example `x` or `y`, by a vector of bools."""
+    if x._dtype.element is not None:
+        return P.list_where(pred, x, y)
     return P.where(P.reshape(pred, shape=(-1, *(1,) * (len(x.dims) - 1))), x, y)
 
 

@@ -41,17 +41,8 @@ def pytest_configure(config):
 OUTCOMES = pytest.StashKey[dict[str, str]]()
 
 
-def run_eagerly():
-    """Until there is a tf.function, models run eagerly also where a test does not ask for it."""
-    from keras.src.trainers.trainer import Trainer
-
-    if not hasattr(tapeflow, "function"):
-        Trainer.run_eagerly = property(lambda self: True, lambda self, value: None)
-
-
 def pytest_collection_modifyitems(config, items):
     """Keep the tests that pass on real TensorFlow."""
-    run_eagerly()
     wanted = listed("passing.txt")
     items[:] = [item for item in items if name_of(item) in wanted]
 
