@@ -17,6 +17,7 @@ from tapeflow.data.files import ElementReader, ElementWriter
 from tapeflow.data.function import ElementFunction
 from tapeflow.data.maps import CPUS
 from tapeflow.data.nested import ListDataset
+from tapeflow.data.order import AssertCardinalityDataset
 from tapeflow.data.rows import ArrayTable
 from tapeflow.data.spec_json import from_json, to_json
 from tapeflow.data.stream import Plain, Run, Stream
@@ -300,7 +301,7 @@ def load(path, element_spec=None, compression=None, reader_func=None, wait=False
     try:
         with open(os.path.join(path, _HEADER)) as file:
             header = json.load(file)
-        spec = from_json(header["spec"])
+        spec, count = from_json(header["spec"]), int(header["count"])
     except FileNotFoundError:
         raise NotFoundError(None, None, f"Could not find a saved dataset in {path}.") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -309,11 +310,11 @@ def load(path, element_spec=None, compression=None, reader_func=None, wait=False
     spec = spec if element_spec is None else element_spec
     shards = [FileDataset(os.path.join(path, name), spec, compression) for name in files]
     if reader_func is None and len(shards) == 1:
-        return shards[0]
+        return AssertCardinalityDataset(shards[0], count)
     datasets = ListDataset([[shard] for shard in shards], shards[0]._type_spec if shards else Dataset.range(0)._type_spec)
     if reader_func is not None:
         return reader_func(datasets)
-    return datasets.interleave(lambda shard: shard, cycle_length=CPUS)
+    return AssertCardinalityDataset(datasets.interleave(lambda shard: shard, cycle_length=CPUS), count)
 
 
 class FileDataset(Dataset):
