@@ -58,7 +58,7 @@ class ElementFunction:
         self._graph = traced.graph
         self._count = len(traced.graph.outputs) - len(traced.graph.saved)
         self._captured = traced.captures  # tensors of a function that is being traced around this one
-        self._plain = _plain(spec), _plain(self.spec)
+        self._plain = plain(spec), plain(self.spec)
         self._batches = {}
         self._sources = [node.attrs["source"] for node in all_nodes(self._graph) if node.op.name == "op_stream"]
 
@@ -174,7 +174,7 @@ def all_nodes(graph):
             yield from all_nodes(inner)
 
 
-def _plain(spec):
+def plain(spec):
     """Whether the leaves of an element are tensors, each its own only component."""
     return all(isinstance(part, TensorSpec) for part in nest.flatten(spec))
 
