@@ -34,9 +34,7 @@ class Memory:
     def keep(self, elements, specs):
         """Keep a complete list of elements; it is emptied."""
         if elements and all(isinstance(spec, TensorSpec) and spec.shape.is_fully_defined() for spec in specs):
-            self.columns = [
-                batched([values[i] for values in elements], spec) for i, spec in enumerate(specs)
-            ]
+            self.columns = [batched([values[i] for values in elements], spec) for i, spec in enumerate(specs)]
         else:
             self.elements = list(elements)
         elements.clear()
@@ -240,7 +238,9 @@ def _shard_function(function, spec):
         return None
     found = ElementFunction(lambda *parts: convert_to_tensor(function(*parts), int64), spec, "shard_func")
     if not (isinstance(found.spec, TensorSpec) and found.spec.is_compatible_with(TensorSpec([], int64))):
-        raise TypeError(f"Invalid `shard_func`. `shard_func` must return `tf.int64` scalar tensor but its return type is {found.spec}.")
+        raise TypeError(
+            f"Invalid `shard_func`. `shard_func` must return `tf.int64` scalar tensor but its return type is {found.spec}."
+        )
     return found
 
 
