@@ -17,8 +17,9 @@ UNCHECKED = {
     "count_up_to": "changes a variable: tests/array/test_variable_parts.py",
     **{
         f"list_{name}": "takes or gives a list: tests/ops/test_lists.py"
-        for name in ["reserve", "length", "get", "set", "only", "cleared", "padded", "from", "stack", "concat", "split", "width", "spread", "summed", "where"]
+        for name in ("reserve", "length", "get", "set", "only", "cleared", "padded", "from", "stack", "concat", "split")
     },
+    **{f"list_{name}": "a list of a batch: tests/trace/test_programs.py" for name in ("width", "spread", "summed", "where")},
 }
 
 UNCHECKED |= {
