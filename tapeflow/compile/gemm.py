@@ -201,8 +201,8 @@ class _Writer:
         with self.module.function(made, [("table", PTR), ("tile", INDEX), ("scratch", PTR)]) as f:
             table, tile, _ = f.arguments
             source, target = b(f, table), workspace(f, table)
-            with _group(f, tile, group, panels) as loop:
-                matrix, panel = _divided(f, loop.index, self.plan.panels)
+            with tile_range(f, tile, group, panels) as loop:
+                matrix, panel = divided(f, loop.index, self.plan.panels)
                 offset = _batch_offset(f, matrix, [(count, step) for count, _, step, _ in self.packed_batch])
                 f.call(pack, None, source + offset, target + loop.index * self.packed.bytes, f.index(panel))
         return Phase(made, -(-panels // group))
@@ -218,9 +218,9 @@ class _Writer:
         with self.module.function(made, [("table", PTR), ("tile", INDEX), ("scratch", PTR)]) as f:
             table, tile, scratch = f.arguments
             bases = a(f, table), b(f, table), c(f, table)
-            with _group(f, tile, plan.together, units) as loop:
-                rest, column_block = _divided(f, loop.index, across)
-                matrix, row_block = _divided(f, rest, down)
+            with tile_range(f, tile, plan.together, units) as loop:
+                rest, column_block = divided(f, loop.index, across)
+                matrix, row_block = divided(f, rest, down)
                 unit = _Unit(self, f, table, scratch, *self._matrices(f, matrix, bases), matrix)
                 unit.write(row_block, column_block)
         return Phase(made, -(-units // plan.together))
@@ -393,7 +393,7 @@ class _Unit:
             f.copy(target + loop.index * w.a_pitch, source + loop.index * w.spec.a[0], size)
 
 
-def _group(f, tile, group, total):
+def tile_range(f, tile, group, total):
     """A loop over the numbers of a tile of `group` numbers."""
     first = tile * group
     if group == 1:
@@ -401,7 +401,7 @@ def _group(f, tile, group, total):
     return f.loop(first, f.minimum(f.index(total), first + group))
 
 
-def _divided(f, number, by):
+def divided(f, number, by):
     """Quotient and remainder of an index."""
     if by == 1:
         return number, 0
@@ -413,6 +413,6 @@ def _batch_offset(f, matrix, axes):
     offset = 0
     for count, step in reversed(axes):
         if count > 1:
-            matrix, place = _divided(f, matrix, count) if matrix.__class__ is not int else divmod(matrix, count)
+            matrix, place = divided(f, matrix, count) if matrix.__class__ is not int else divmod(matrix, count)
             offset = place * step + offset if step else offset
     return offset

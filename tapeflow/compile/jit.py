@@ -52,12 +52,13 @@ class Code:
         return function
 
 
-def compile_text(text, names):
+def compile_text(text, names, imports=None):
     """The `Code` of a module in LLVM's textual form, from the disk cache where it is there.
 
     Args:
         text: the module.
         names: the functions whose addresses are wanted.
+        imports: addresses of functions that the text declares, by name, besides those of the process.
 
     Raises:
         RuntimeError: the text is not a valid module (an error in a generator, never the user's).
@@ -77,14 +78,14 @@ def compile_text(text, names):
     with _lock:
         if code is not None:
             try:
-                tracker = _load(code, names)
+                tracker = _load(code, names, imports)
             except RuntimeError:  # sound, yet not what this LLVM links: compiled anew below
                 code = None
         if code is None:
             code = _emit(text, target)
             if store:
                 store.put(key, code)
-            tracker = _load(code, names)
+            tracker = _load(code, names, imports)
     return Code(tracker, names, text, time.perf_counter() - start, len(code))
 
 
@@ -118,7 +119,7 @@ def _emit(text, target):
     return _machine(target).emit_object(_parse(text))
 
 
-def _load(code, names):
+def _load(code, names, imports):
     import llvmlite.binding as llvm
 
     global _jit
@@ -127,6 +128,8 @@ def _load(code, names):
     builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
     for name in names:
         builder.export_symbol(name)
+    for name, address in (imports or {}).items():
+        builder.import_symbol(name, address)
     return builder.link(_jit, f"tapeflow{next(_numbers)}")
 
 

@@ -20,9 +20,31 @@ UNROLLED = 12  # levels with no more steps than this together are written out: n
 class Level(NamedTuple):
     """One of the nested loops over k: how many steps, and the bytes that each moves in A and in B."""
 
-    count: int
+    steps: int
     a: int
     b: int
+
+
+class Kind(NamedTuple):
+    """What a micro-kernel does with A and B at each k.
+
+    Args:
+        first: what a sum begins with.
+        spread: whether A gives one element for all columns, or an element for each.
+        weighted: whether there is a B.
+        add: `add(f, total, a, b)`, the new total.
+    """
+
+    first: float
+    spread: bool
+    weighted: bool
+    add: Callable
+
+
+OUTER = Kind(0.0, True, True, lambda f, total, a, b: f.fma(a, b, total))  # matrix products and convolutions
+LANES = Kind(0.0, False, True, lambda f, total, a, b: f.fma(a, b, total))  # depthwise convolutions
+SUM = Kind(0.0, False, False, lambda f, total, a, b: total + a)  # mean pooling
+MAX = Kind(-math.inf, False, False, lambda f, total, a, b: f.maximum(total, a))  # max pooling
 
 
 class Phase(NamedTuple):
@@ -55,16 +77,16 @@ class Tile:
     table: object
     values: list
     place: object  # the address of the first element in C
-    pitch: int  # bytes between rows of C
     first_row: object
     first_column: object
     lanes: int
     columns: int
-    row_steps: list  # bytes of C from the first row to each
+    row_steps: tuple  # bytes of C from the first row to each
+    row_numbers: tuple  # and rows of C
 
     def row(self, i):
         """The index of a row in C."""
-        return self.first_row + i
+        return self.first_row + self.row_numbers[i]
 
     def column(self, j):
         """The index of a vector's first column in C."""
@@ -188,7 +210,9 @@ def for_each(f, runs, index, body):
         first += count
 
 
-def micro_kernel(module, type, rows, columns, levels, *, c_steps, epilogue, name="micro", blocked=None):
+def micro_kernel(
+    module, type, rows, columns, levels, *, c_steps, epilogue, numbers=None, name="micro", blocked=None, kind=OUTER
+):
     """Write a micro-kernel into a module, once for each specification.
 
     Args:
@@ -199,19 +223,22 @@ def micro_kernel(module, type, rows, columns, levels, *, c_steps, epilogue, name
         levels: the `Level`s of k, the outermost first.
         c_steps: bytes in C from the first row of the tile to each.
         epilogue: called with the `Tile`.
+        numbers: how many rows of C each is from the first; 0, 1, 2, ... by default.
         name: a stem for the function's name.
         blocked: None; or, where k is cut into blocks: "part" keeps sums in scratch memory, "last" begins with them. The
             single level's count is an argument then.
+        kind: what is done at each k.
 
     Returns:
         the function's name. It takes (a, b, c, row, column, table), and with `blocked` also (count, sums, fresh): sums is
         scratch memory of the tile's rows and columns, read unless `fresh`.
     """
-    key = ("micro", type, tuple(rows), columns, tuple(levels), tuple(c_steps), epilogue, blocked)
-    return module.once(key, lambda: _write_micro(module, type, rows, columns, levels, c_steps, epilogue, name, blocked))
+    place = tuple(c_steps), tuple(numbers or range(len(rows)))
+    key = ("micro", type, tuple(rows), columns, tuple(levels), place, epilogue, blocked, kind)
+    return module.once(key, lambda: _write_micro(module, type, rows, columns, levels, place, epilogue, name, blocked, kind))
 
 
-def _write_micro(module, type, rows, columns, levels, c_steps, epilogue, name, blocked):
+def _write_micro(module, type, rows, columns, levels, place, epilogue, name, blocked, kind):
     made = module.fresh(f"{name}_{len(rows)}x{columns}" + (f"_{blocked}" if blocked else ""))
     pointer = (PTR, "noalias readonly")
     arguments = [("a", *pointer), ("b", *pointer), ("c", PTR), ("row", INDEX), ("column", INDEX), ("table", PTR)]
@@ -220,40 +247,45 @@ def _write_micro(module, type, rows, columns, levels, c_steps, epilogue, name, b
     vectors = -(-columns // type.lanes)
     with module.function(made, arguments, internal=True, attributes="nounwind noinline") as f:
         a, b, c, row, column, table, *rest = f.arguments
-        zero = f.constant(type, 0)
-        sums = [zero] * (len(rows) * vectors)
+        sums = [f.constant(type, kind.first)] * (len(rows) * vectors)
         pitch = vectors * type.lanes * type.bytes
         places = [(i * pitch + j * type.lanes * type.bytes) for i in range(len(rows)) for j in range(vectors)]
         if blocked:
             count, memory, fresh = rest
-            levels = [levels[0]._replace(count=count)]
+            levels = [levels[0]._replace(steps=count)]
             read = fresh.equals(0)
             sums = f.choose(read, lambda: [f.load(memory + at, type) for at in places], lambda: sums)
-        sums = _accumulate(f, type, rows, columns, levels, a, b, sums)
+        sums = _accumulate(f, type, rows, columns, levels, a, b, sums, kind)
         if blocked == "part":
             for value, at in zip(sums, places, strict=True):
                 f.store(value, memory + at)
         else:
             grid = [sums[i * vectors : (i + 1) * vectors] for i in range(len(rows))]
-            epilogue(Tile(f, table, grid, c, 0, row, column, type.lanes, columns, list(c_steps)))
+            epilogue(Tile(f, table, grid, c, row, column, type.lanes, columns, *place))
     return made
 
 
-def _accumulate(f, type, rows, columns, levels, a, b, sums):
+def _accumulate(f, type, rows, columns, levels, a, b, sums, kind):
     """The sums after all steps of k."""
     vectors = len(sums) // len(rows)
     masks = [None if (j + 1) * type.lanes <= columns else columns - j * type.lanes for j in range(vectors)]
 
     def step(a, b, sums):
-        row = [f.load(b + j * type.lanes * type.bytes, type, masks[j]) for j in range(vectors)]
+        def vector(place, j):
+            return f.load(place + j * type.lanes * type.bytes, type, masks[j])
+
+        row = [vector(b, j) if kind.weighted else None for j in range(vectors)]
         sums = list(sums)
         for i, offset in enumerate(rows):
-            element = f.splat(f.load(a + offset, type.scalar), type.lanes)
+            if kind.spread:
+                parts = [f.splat(f.load(a + offset, type.scalar), type.lanes)] * vectors
+            else:
+                parts = [vector(a + offset, j) for j in range(vectors)]
             for j in range(vectors):
-                sums[i * vectors + j] = f.fma(element, row[j], sums[i * vectors + j])
+                sums[i * vectors + j] = kind.add(f, sums[i * vectors + j], parts[j], row[j])
         return sums
 
-    counts = [level.count for level in levels]
+    counts = [level.steps for level in levels]
     if all(isinstance(count, int) for count in counts) and math.prod(counts) <= UNROLLED:
         for numbers in itertools.product(*map(range, counts)):
             at_a = sum(n * level.a for n, level in zip(numbers, levels, strict=True))
@@ -265,7 +297,7 @@ def _accumulate(f, type, rows, columns, levels, a, b, sums):
         if not levels:
             return step(a, b, sums)
         level, *inner = levels
-        with f.loop(0, level.count, carry=[a, b, *sums]) as loop:
+        with f.loop(0, level.steps, carry=[a, b, *sums]) as loop:
             a, b, *sums = loop.values
             loop.next = [a + level.a, b + level.b, *nest(inner, a, b, sums)]
         return loop.results[2:]
