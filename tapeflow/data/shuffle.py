@@ -167,7 +167,7 @@ def shuffle(self, buffer_size, seed=None, reshuffle_each_iteration=True, name=No
         >>> import tapeflow as tf
         >>> tf.random.set_seed(5)
         >>> [int(x) for x in tf.data.Dataset.range(6).shuffle(3, seed=1)]
-        [0, 3, 2, 4, 1, 5]
+        [0, 2, 1, 5, 4, 3]
     """
     size = as_int(buffer_size)
     if size < 1 and size != UNKNOWN_CARDINALITY:

@@ -188,7 +188,9 @@ def test_results_come_as_they_are_ready_where_order_does_not_matter():
             assert go_on.wait(20)
         return x
 
-    dataset = Dataset.range(4).map(lambda x: tf.numpy_function(wait, [x], tf.int64), num_parallel_calls=2, deterministic=False)
+    dataset = Dataset.range(4).map(
+        lambda x: tf.numpy_function(wait, [x], tf.int64), num_parallel_calls=2, deterministic=False
+    )
     iterator = iter(dataset)
     first = int(next(iterator))
     go_on.set()
