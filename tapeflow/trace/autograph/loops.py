@@ -6,13 +6,14 @@ from tapeflow.base.dtypes import int32
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
+from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.primitive import P
 from tapeflow.core.record import user_line
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 from tapeflow.trace import control
-from tapeflow.trace.autograph.branches import choose, like, scalar_condition, symbolic, truth
+from tapeflow.trace.autograph.branches import choose, if_stmt, like, scalar_condition, symbolic
 from tapeflow.trace.autograph.rows import rows_of
 from tapeflow.trace.autograph.status import overload_of
 from tapeflow.trace.autograph.variables import (
@@ -27,15 +28,7 @@ from tapeflow.trace.autograph.variables import (
 )
 from tapeflow.trace.func_graph import FuncGraph
 
-BECAME_TENSOR = (
-    "The condition of while loop started as non-Tensor, then changed to Tensor. This may happen either because variables changed "
-    "type, or when a break or return statement inside the loop depends on a Tensor condition. In both cases, changing to a TF "
-    "loop should remove the error: make the condition a tensor from the start, such as `while tf.less(i, n)`."
-)
-PYTHON_BREAK = (
-    "break and return statements which depend on a TF condition are not supported in Python for loops. Did you intend to make it "
-    "a TF loop? Iterate over a tensor: `for i in tf.range(n)` in place of `for i in range(n)`."
-)
+UNROLL_LIMIT = 1000  # iterations of a Python loop that a condition without a value may leave
 
 
 def while_stmt(test, body, get_state, set_state, names, options):
@@ -52,18 +45,17 @@ def while_stmt(test, body, get_state, set_state, names, options):
         while test():
             body()
         return
-    first = _first_test(test)
-    if isinstance(first, (Tensor, Variable)):
-        Loop(test, body, get_state, set_state, names, options).run()
-        return
-    if first:  # `test` was called once already
+    go_on = _first_test(test)
+    while not isinstance(go_on, (Tensor, Variable)):
+        if not go_on:
+            return
         body()
-        while truth(test(), BECAME_TENSOR):
-            body()
+        go_on = test()
+    Loop(test, body, get_state, set_state, names, options).run()  # it computes the condition again
 
 
 def _first_test(test):
-    """The condition before the loop, computed aside: it is computed again in the loop."""
+    """The condition before the loop, computed aside."""
     if state.graph is None:
         return test()
     with FuncGraph("test").as_default():
@@ -90,11 +82,33 @@ def for_stmt(iterable, extra_test, body, get_state, set_state, names, options):
     if extra_test is None:
         for value in iterable:
             body(value)
-    elif truth(extra_test(), PYTHON_BREAK):
-        for value in iterable:
-            body(value)
-            if not truth(extra_test(), PYTHON_BREAK):
-                break
+    else:
+        _python_loop(iterable, extra_test, body, get_state, set_state, names)
+
+
+def _python_loop(iterable, extra_test, body, get_state, set_state, names):
+    """A Python loop with `break` or `return`. Once that depends on a tensor without a value, each iteration is a branch."""
+    branches = 0
+    if symbolic(extra_test()) is None and not extra_test():
+        return
+    for value in iterable:
+        go_on = extra_test()
+        if symbolic(go_on) is not None:
+            branches += 1
+            if branches > UNROLL_LIMIT:
+                raise NotImplementedError(
+                    "break and return statements which depend on a TF condition are not supported in Python for loops of more than "
+                    f"{UNROLL_LIMIT} iterations ({user_line()}). Did you intend to make it a TF loop? Iterate over a tensor: "
+                    "`for i in tf.range(n)` in place of `for i in range(n)`."
+                )
+            if_stmt(go_on, lambda: body(value), lambda: None, get_state, set_state, names, len(names))  # noqa: B023
+            continue
+        if not go_on:
+            return
+        body(value)
+        go_on = extra_test()
+        if symbolic(go_on) is None and not go_on:
+            return  # before the next value is taken
 
 
 def _for_rows(rows, extra_test, body, get_state, set_state, names, options):
@@ -233,6 +247,19 @@ class Loop:
         if flag:
             self._require_iteration(results[0])
         self.set_state(self.packed(results[kept:]))
+        self._settle_return()
+
+    def _settle_return(self):
+        """After `while True` with no way out but `return` it is known that the function has returned."""
+        after = self.get_state()
+        known = [
+            isinstance(x, SymbolicTensor) and name.startswith("do_return") for name, x in zip(self.names, after, strict=True)
+        ]
+        if not any(known) or self.limit is not None:
+            return
+        self.set_state(tuple([False if found else x for x, found in zip(after, known, strict=True)]))
+        endless = _first_test(self.test) is True
+        self.set_state(tuple([True if found and endless else x for x, found in zip(after, known, strict=True)]))
 
     @staticmethod
     def _as_condition(value):
