@@ -229,7 +229,7 @@ def while_loop(
         6
     """
     _check_callable(cond=cond, body=body)
-    if not isinstance(parallel_iterations, int) or parallel_iterations < 1:
+    if isinstance(parallel_iterations, int) and parallel_iterations < 1:
         raise TypeError("'parallel_iterations' must be a positive integer.")
     if isinstance(loop_vars, Tensor) or not loop_vars:
         raise ValueError(f"'loop_vars' must be provided: a list or tuple of at least one variable, got {loop_vars!r}.")

@@ -4,6 +4,7 @@ from tapeflow.base import nest
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
+from tapeflow.core import plan as plans
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.plan import plan_of
 from tapeflow.core.state import NOBODY, ongoing, state
@@ -29,7 +30,8 @@ class ConcreteFunction:
         self._traced = traced._replace(result=None)
         self._structure = _outline(traced.result)
         self._single = self._structure.__class__ is int
-        self._outside = bool(traced.captures or self.graph.variables)
+        self._native = None  # what runs the graph as native code
+        self._asked = False
         self._call = call
         self._arguments = arguments
         self._signature = signature
@@ -52,12 +54,16 @@ class ConcreteFunction:
 
     def run(self, values):
         """The values of the results, for the values of the tensors among the arguments; nothing records."""
-        graph = self.graph
-        plan = graph.derived.get("plan") or plan_of(graph)
-        if self._outside:
+        if self._traced.captures:
             values = [*values, *[x._value for x in self._traced.captures]]
-            values += [variable._tensor._value for variable in graph.variables]
-        return plan(*values)[: self._count]
+        run = self._native
+        if run is None and not self._asked:
+            self._asked = True
+            run = self._native = None if plans.compiler is None else plans.compiler(self.graph, False)
+        if run is not None:
+            return run(values)
+        values = [*values, *[variable._tensor._value for variable in self.graph.variables]]
+        return plan_of(self.graph)(*values)[: self._count]
 
     def _packed(self, flat):
         return pack(self._structure, flat)
