@@ -199,7 +199,8 @@ def _padded_shapes(shapes, spec):
             or any(n.__class__ is int and m is not None and n < m for n, m in zip(dims, own, strict=True))
         ):
             raise ValueError(
-                f"The padded shape {TensorShape(dims)} is not compatible with the shape {part.shape} of the corresponding input component."
+                f"The padded shape {TensorShape(dims)} is not compatible with the shape {part.shape} of the corresponding input "
+                "component."
             )
         found.append(dims)
     return found
