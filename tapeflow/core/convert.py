@@ -201,6 +201,9 @@ def _leaves(value):
 def _array_of_shape(value, dtype):
     if not value.is_fully_defined():
         raise ValueError(f"Cannot convert a partially known TensorShape {value} to a Tensor.")
+    if dtype not in (None, dtypes.int32, dtypes.int64):
+        text = "Allowed dtypes are tf.int32 and tf.int64."
+        raise TypeError(f"Cannot convert TensorShape {tuple(value.as_list())} to dtype {dtype!r}. {text}")
     dims = value.as_list()
     return np.array(dims, (dtype.numpy_dtype if dtype else np.int64 if max(dims, default=0) > INT32_MAX else np.int32))
 

@@ -47,7 +47,8 @@ class _Writer:
     def __init__(self, graph):
         self.graph = graph
         self.names = {id(x): f"v{i}" for i, x in enumerate(graph.inputs)}
-        self.constants = {"SCALARS": BY_CLASS, "normal": _normal, "number": _number}
+        # with the name of a module of ours, so that NumPy's floating point warnings are filtered
+        self.constants = {"__name__": __name__, "SCALARS": BY_CLASS, "normal": _normal, "number": _number}
         self.starts = []  # for each node the number of its first line
         self.lines = []
 

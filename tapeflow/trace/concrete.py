@@ -105,19 +105,18 @@ class ConcreteFunction:
 
     @property
     def structured_outputs(self):
-        """The nest that it returns, with `TensorSpec`s for tensors."""
-        outputs = self.graph.outputs[: self._count]
-        return pack(self._structure, [TensorSpec(x.shape, x.dtype) for x in outputs])
+        """The nest that it returns, with the graph's symbolic tensors."""
+        return self._packed(self.graph.outputs[: self._count])
 
     @property
     def output_dtypes(self):
         """The nest that it returns, with dtypes for tensors."""
-        return nest.map_structure(lambda spec: spec.dtype, self.structured_outputs)
+        return nest.map_structure(lambda x: x.dtype, self.structured_outputs)
 
     @property
     def output_shapes(self):
         """The nest that it returns, with shapes for tensors."""
-        return nest.map_structure(lambda spec: spec.shape, self.structured_outputs)
+        return nest.map_structure(lambda x: x.shape, self.structured_outputs)
 
     @property
     def inputs(self):
@@ -151,7 +150,8 @@ class ConcreteFunction:
         args, kwargs = self._arguments
         shown = [_shown(x) for x in args] + [f"{key}={_shown(x)}" for key, x in kwargs.items()]
         text = f"{self.name}({', '.join(shown)})"
-        return f"{text} -> {_shown(self.structured_outputs)}" if verbose else text
+        outputs = self._packed([TensorSpec(x.shape, x.dtype) for x in self.graph.outputs[: self._count]])
+        return f"{text} -> {_shown(outputs)}" if verbose else text
 
     def __repr__(self):
         return f"<ConcreteFunction {self.pretty_printed_signature()} at 0x{id(self):X}>"
