@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from tapeflow.base.dtypes import string
+from tapeflow.base.dtypes import int32, string
 from tapeflow.base.errors import InvalidArgumentError, invalid
 from tapeflow.core.convert import convert_to_tensor, static_dims, static_value
 from tapeflow.core.primitive import P
@@ -39,15 +39,22 @@ def _plain(value, dtype):
         raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype {dtype.name}") from None
 
 
-def axis_number(axis, name="axis"):
+def axis_number(axis, name="axis", takes=None):
     """An axis as an int; a tensor must be known while tracing.
 
+    Args:
+        takes: which class of error a value of another dtype has. TensorFlow's ops take int32 (`"int32"`: TypeError for
+            whatever is none), or any integers (`"integers"`: InvalidArgumentError, a bool is none), or int32 unless a
+            tensor says otherwise (None: TypeError, but InvalidArgumentError for a string).
+
     Raises:
-        TypeError: it is no integer.
+        TypeError, InvalidArgumentError: it is no integer, or not a single one.
         ValueError: it is None, or not known yet.
     """
     if axis.__class__ is int:
         return axis
+    if takes is not None:
+        _check_kind(axis, name, takes)
     if axis is None:
         raise ValueError(
             f"Attempt to convert a value ({axis}) with an unsupported type ({type(axis)}) to a Tensor: `{name}`."
@@ -55,16 +62,8 @@ def axis_number(axis, name="axis"):
     if isinstance(axis, numbers.Integral):
         return int(axis)
     if isinstance(axis, numbers.Number):
-        raise TypeError(f"Cannot convert {axis!r} to EagerTensor of dtype int32: `{name}` must be an integer")
-    x = convert_to_tensor(axis)
-    if x._dtype is string:
-        raise InvalidArgumentError(
-            None,
-            None,
-            f"Value for attr 'T{name}' of string is not in the list of allowed values: int32, int64, got {axis!r}",
-        )
-    if not x._dtype.is_integer:
-        raise TypeError(f"Cannot convert {axis!r} to EagerTensor of dtype int32: `{name}` must be an integer")
+        raise _no_int32(axis, name)
+    x = _integers(axis, name)
     value = static_value(x)
     if value is None:
         raise ValueError(f"`{name}` must be known while the function is traced, but {x!r} is computed in it.")
@@ -73,10 +72,42 @@ def axis_number(axis, name="axis"):
     return int(value.reshape(()))
 
 
-def axis_numbers(axis, name="axis"):
-    """One axis or several as a tuple of ints."""
+def _no_int32(value, name):
+    return TypeError(f"Cannot convert {value!r} to EagerTensor of dtype int32: `{name}` must be an integer")
+
+
+def _no_attr(value, name, dtype):
+    text = f"Value for attr 'T{name}' of {dtype.c_name} is not in the list of allowed values: int32, int64, got {value!r}"
+    return InvalidArgumentError(None, None, text)
+
+
+def _check_kind(value, name, takes):
+    """Raise the error that an op which `takes` so has for a value of another dtype."""
+    if isinstance(value, (numbers.Number, str)) and not isinstance(value, bool) and takes == "int32":
+        if not isinstance(value, numbers.Integral):
+            raise _no_int32(value, name)
+    elif takes == "integers" and value is not None:
+        dtype = convert_to_tensor(value)._dtype
+        if not dtype.is_integer:
+            raise _no_attr(value, name, dtype)
+
+
+def _integers(value, name):
+    """A tensor of integers; nothing at all counts as no integers."""
+    x = convert_to_tensor(value, dtype_hint=int32 if isinstance(value, (list, tuple)) and not value else None)
+    if x._dtype is string:
+        raise _no_attr(value, name, x._dtype)
+    if not x._dtype.is_integer:
+        raise _no_int32(value, name)
+    return x
+
+
+def axis_numbers(axis, name="axis", takes=None):
+    """One axis or several as a tuple of ints; see `axis_number`."""
     if axis.__class__ is int:
         return (axis,)
+    if takes is not None:
+        _check_kind(axis, name, takes)
     if isinstance(axis, (list, tuple)):
         return tuple([axis_number(i, name) for i in axis])
     if isinstance(axis, (numbers.Number, str)):
@@ -88,23 +119,24 @@ def axis_numbers(axis, name="axis"):
     return tuple(value.reshape(-1).tolist())
 
 
-def whole_number(value, name):
-    """An int, or a scalar symbolic tensor where the value is not known while tracing."""
+def whole_number(value, name, takes=None):
+    """An int, or a scalar symbolic tensor where the value is not known while tracing; see `axis_number` for `takes`."""
     if value.__class__ is int:
         return value
-    x = convert_to_tensor(int(value) if value.__class__ is bool else value)
-    if x._dtype is string:
-        raise InvalidArgumentError(
-            None,
-            None,
-            f"Value for attr 'T{name}' of string is not in the list of allowed values: int32, int64, got {value!r}",
-        )
-    if not x._dtype.is_integer:
-        raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype int32: `{name}` must be an integer")
+    if takes is not None:
+        _check_kind(value, name, takes)
+    x = _integers(int(value) if value.__class__ is bool else value, name)
     if x.dims not in ((), None):
         raise InvalidArgumentError(None, None, f"{name} must be a scalar, but got: {list(x.dims)}")
     known = static_value(x)
     return x if known is None else int(known)
+
+
+def integers(value, name):
+    """An integer or several for attrs, see `static_dims`, where a value of another dtype is InvalidArgumentError."""
+    if value.__class__ is not int:
+        _check_kind(value, name, "integers")
+    return static_dims(value)
 
 
 def vector(value, op, name):
@@ -113,7 +145,7 @@ def vector(value, op, name):
     Raises:
         InvalidArgumentError: not a vector, or not of integers.
     """
-    if value.__class__ is int or (isinstance(value, (Tensor, np.ndarray)) and convert_to_tensor(value).dims == ()):
+    if isinstance(value, int) or (isinstance(value, (Tensor, np.ndarray)) and convert_to_tensor(value).dims == ()):
         raise invalid(op, f"{name} must be a vector of {{int32,int64}}, got shape []")
     return static_dims(value)
 
@@ -127,6 +159,8 @@ def table(value, op, name, rows=None):
     columns = 2
     if isinstance(value, (list, tuple)):
         rows = tuple([_row(row) for row in value])
+        if len({row if row.__class__ is int else len(row) for row in rows}) > 1:
+            convert_to_tensor(value)  # refuses ragged lists
     else:
         x = convert_to_tensor(value)
         if not x._dtype.is_integer:
@@ -147,6 +181,24 @@ def table(value, op, name, rows=None):
 
 def _row(row):
     return row if row.__class__ is int else static_dims(row)
+
+
+def of_dtype(op, position, value, dtype):
+    """A tensor of the one dtype that an op takes at a position.
+
+    Raises:
+        InvalidArgumentError: a tensor of another dtype.
+        TypeError: a Python value that the dtype cannot hold.
+    """
+    if isinstance(value, Tensor):
+        if value._dtype is not dtype:
+            raise invalid(
+                op,
+                f"cannot compute {op} as input #{position}(zero-based) was expected to be a {dtype.c_name} tensor but is a "
+                f"{value._dtype.c_name} tensor",
+            )
+        return value
+    return _plain(value, dtype)
 
 
 def of_rank(x, rank):

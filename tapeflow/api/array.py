@@ -7,7 +7,7 @@ import numpy as np
 from tapeflow.api.arguments import axis_number, axis_numbers, of_rank, vector
 from tapeflow.api.export import export
 from tapeflow.base.dtypes import as_dtype, int32, int64
-from tapeflow.base.errors import InvalidArgumentError, invalid
+from tapeflow.base.errors import InvalidArgumentError, OpError, invalid
 from tapeflow.base.shape import TensorShape, as_shape, broadcast, normalize_axis
 from tapeflow.core.convert import convert_to_tensor, operand, static_dims
 from tapeflow.core.primitive import P
@@ -295,10 +295,10 @@ def repeat(input, repeats, axis=None, name=None):
         x = P.expand_dims(x, axis=(0,))
     rank = rank_of(x)
     if axis.__class__ is not int or not 0 <= axis < rank:
-        axis = normalize_axis(axis_number(axis), rank)
+        axis = normalize_axis(_repeat_axis(axis), rank)
     if repeats.__class__ is int:
         return _repeat_all(x, axis, repeats)
-    counts = convert_to_tensor(repeats)
+    counts = convert_to_tensor(repeats, int32 if repeats.__class__ is list and not repeats else None)
     if not counts._dtype.is_integer:
         raise TypeError(f"Argument `repeats` must be of type integer. Received {counts!r} of dtype: {counts._dtype}")
     if counts.dims is not None and len(counts.dims) > 1:
@@ -312,6 +312,14 @@ def repeat(input, repeats, axis=None, name=None):
         return P.gather(x, P.repeat_indices(counts), axis=axis, batch_dims=0)
     # The cotangent of a gather along axis 0 is IndexedSlices, that of a repeat is dense.
     return P.squeeze(P.gather(P.expand_dims(x, axis=(0,)), P.repeat_indices(counts), axis=1, batch_dims=0), axis=(0,))
+
+
+def _repeat_axis(axis):
+    """The axis as an int; tf.repeat alone has a TypeError for whatever is none."""
+    try:
+        return axis_number(axis)
+    except (ValueError, OpError):
+        raise TypeError(f"Argument `axis` must be an int. Received `axis` = {axis} of type {type(axis).__name__}") from None
 
 
 def _repeat_all(x, axis, count):

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from tapeflow.api.arguments import of_rank, table
+from tapeflow.api.arguments import of_dtype, of_rank, table
 from tapeflow.api.export import export
+from tapeflow.base.dtypes import int32, string
 from tapeflow.base.errors import UnimplementedError, invalid
 from tapeflow.core.convert import convert_to_tensor, operand, static_dims
 from tapeflow.core.primitive import P
@@ -184,11 +185,21 @@ def required_space_to_batch_paddings(input_shape, block_shape, base_paddings=Non
         >>> paddings.numpy().tolist(), crops.numpy().tolist()
         ([[0, 1]], [[0, 1]])
     """
-    shape, block = convert_to_tensor(input_shape), convert_to_tensor(block_shape)
+    shape, block = [of_dtype("required_space_to_batch_paddings", 0, x, int32) for x in (input_shape, block_shape)]
+    if block.dims is not None and len(block.dims) != 1:
+        raise ValueError(f"Shape {block.shape} of block_shape must have rank 1")
+    if not shape.shape.is_compatible_with(block.shape):
+        if block.dims == (0,):
+            shape = shape[:0]  # no block, no spatial axis
+        else:
+            raise ValueError(f"Shapes {shape.shape} of input_shape and {block.shape} of block_shape are incompatible")
     if base_paddings is None:
         start = end = P.zeros_like(shape)
     else:
-        start, end = P.unstack(convert_to_tensor(base_paddings), axis=1, num=2)
+        paddings = of_dtype("required_space_to_batch_paddings", 2, base_paddings, int32)
+        if not paddings.shape.is_compatible_with((block.shape[0], 2)):
+            raise ValueError(f"Shapes {paddings.shape} of base_paddings and {[block.shape[0], 2]} are incompatible")
+        start, end = P.unstack(paddings, axis=1, num=2)
     extra = P.floormod(block - P.floormod(shape + start + end, block), block)
     return P.stack(start, end + extra, axis=1), P.stack(P.zeros_like(extra), extra, axis=1)
 
@@ -307,6 +318,8 @@ def tensor_diag(diagonal, name=None):
         [[1, 0], [0, 2]]
     """
     x = convert_to_tensor(diagonal)
+    if x._dtype is string:
+        raise invalid("tensor_diag", "Value for attr 'T' of string is not in the list of allowed values: numbers and bools")
     dims = dims_of(x)
     if not dims:
         raise invalid("tensor_diag", "Input must be at least rank 1, got 0")

@@ -1,8 +1,10 @@
 """Picking and placing elements by index or condition: where, gather, scatter, partition and stitch."""
 
+import operator
+
 import numpy as np
 
-from tapeflow.api.arguments import axis_number, matching
+from tapeflow.api.arguments import axis_number, matching, of_dtype
 from tapeflow.api.export import export
 from tapeflow.base.dtypes import bool_, int32
 from tapeflow.base.errors import NotFoundError, invalid
@@ -70,10 +72,13 @@ def gather(params, indices, validate_indices=None, axis=None, batch_dims=0, name
         params = convert_to_tensor(params)
     if indices.__class__ is not Tensor:
         indices = convert_to_tensor(indices)
-    axis = batch_dims if axis is None else axis_number(axis)
+    axis = batch_dims if axis is None else axis_number(axis, takes="integers")
     if batch_dims < 0:
-        batch_dims += rank_of(indices)
-    if axis < 0 and params.dims is not None:
+        rank = rank_of(indices)
+        if batch_dims < -rank:
+            raise invalid("gather", f"Expected batch_dims in the range [{-rank}, {rank}], but got {batch_dims}")
+        batch_dims += rank
+    if axis < 0 and params.dims is not None and axis >= -len(params.dims):
         axis += len(params.dims)
     return P.gather(params, indices, axis=axis, batch_dims=batch_dims)
 
@@ -125,7 +130,7 @@ def scatter_nd(indices, updates, shape, bad_indices_policy="", name=None):
         >>> tf.scatter_nd([[1], [3], [1]], [10, 20, 30], [5])
         <tf.Tensor: shape=(5,), dtype=int32, numpy=array([ 0, 40,  0, 20,  0], dtype=int32)>
     """
-    if isinstance(shape, (list, tuple)) and any(isinstance(n, float) for n in shape):
+    if isinstance(shape, str) or (isinstance(shape, (list, tuple)) and any(isinstance(n, float) for n in shape)):
         raise TypeError(f"Cannot convert {shape!r} to EagerTensor of dtype int32")
     drop = _drops(bad_indices_policy)
     return P.scatter_nd(convert_to_tensor(indices), convert_to_tensor(updates), shape=static_dims(shape), drop=drop)
@@ -212,13 +217,11 @@ def dynamic_partition(data, partitions, num_partitions, name=None):
         >>> [x.numpy().tolist() for x in tf.dynamic_partition([10, 20, 30], [1, 0, 1], 2)]
         [[20], [10, 30]]
     """
-    data, partitions = (
-        convert_to_tensor(data),
-        convert_to_tensor(partitions, int32 if isinstance(partitions, list) else None),
-    )
-    if num_partitions < 1:
-        raise invalid("dynamic_partition", f"Value for attr 'num_partitions' of {num_partitions} must be at least minimum 1")
-    return list(P.dynamic_partition(data, partitions, num=num_partitions))
+    data, partitions = convert_to_tensor(data), of_dtype("dynamic_partition", 1, partitions, int32)
+    count = operator.index(num_partitions)
+    if count < 1:
+        raise invalid("dynamic_partition", f"Value for attr 'num_partitions' of {count} must be at least minimum 1")
+    return list(P.dynamic_partition(data, partitions, num=count))
 
 
 @export("dynamic_stitch")
@@ -237,7 +240,12 @@ def dynamic_stitch(indices, data, name=None):
         >>> tf.dynamic_stitch([[0, 2], [1]], [["a", "c"], ["b"]]).numpy().tolist()
         [b'a', b'b', b'c']
     """
-    places, parts = [convert_to_tensor(x, int32) for x in indices], matching(list(data))
+    for what, value in (("indices", indices), ("data", data)):
+        if not isinstance(value, (list, tuple)):
+            raise TypeError(f"Expected list for '{what}' argument to 'dynamic_stitch' Op, not {value!r}.")
+    if not indices:
+        raise invalid("dynamic_stitch", "Value for attr 'N' of 0 must be at least minimum 1: there is nothing to stitch")
+    places, parts = [of_dtype("dynamic_stitch", 0, x, int32) for x in indices], matching(list(data))
     inner = None
     for m, (at, x) in enumerate(zip(places, parts, strict=True)):
         rank_of(at), rank_of(x)  # they must be known

@@ -50,6 +50,10 @@ def stack(values, axis=0, name="stack"):
         >>> tf.stack([[1, 2], [3, 4]], axis=1).numpy().tolist()
         [[1, 3], [2, 4]]
     """
+    if axis and (values is None or isinstance(values, numbers.Number)):
+        raise TypeError(
+            f"tf.stack takes a list of tensors, got {values!r}, which is {type(values).__name__!r} and not subscriptable"
+        )
     if not isinstance(values, (list, tuple)):
         values = unstack(values) if axis else [convert_to_tensor(values)]
         if not axis:
@@ -125,7 +129,7 @@ def split(value, num_or_size_splits, axis=0, num=None, name="split"):
         [[1], [2, 3, 4]]
     """
     x = convert_to_tensor(value)
-    axis = axis_number(axis)
+    axis = axis_number(axis, takes="int32")
     if isinstance(num_or_size_splits, numbers.Integral):
         return list(P.split(x, sizes=_equal_sizes(x, int(num_or_size_splits), axis), axis=axis))
     given = num_or_size_splits if isinstance(num_or_size_splits, (list, tuple)) else convert_to_tensor(num_or_size_splits)

@@ -8,7 +8,7 @@ from tapeflow.api.arguments import axis_number, whole_number
 from tapeflow.api.export import export
 from tapeflow.base import nest
 from tapeflow.base.dtypes import as_dtype, bool_, float32, float64, int32, int64, string
-from tapeflow.base.errors import invalid
+from tapeflow.base.errors import OpError, invalid
 from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor, operand, static_dims, static_value
 from tapeflow.core.primitive import P
@@ -129,8 +129,8 @@ def eye(num_rows, num_columns=None, batch_shape=None, dtype=float32, name=None):
         [[1, 0], [0, 1]]
     """
     dtype = as_dtype(dtype)
-    rows = whole_number(num_rows, "num_rows")
-    columns = rows if num_columns is None else whole_number(num_columns, "num_columns")
+    rows = _eye_size(num_rows, "num_rows")
+    columns = rows if num_columns is None else _eye_size(num_columns, "num_columns")
     if rows.__class__ is int and columns.__class__ is int:
         if min(rows, columns) < 0:
             raise invalid("eye", f"Dimension {min(rows, columns)} must be >= 0")
@@ -142,6 +142,17 @@ def eye(num_rows, num_columns=None, batch_shape=None, dtype=float32, name=None):
         return matrix
     batch = static_dims(batch_shape)
     return P.broadcast_to(matrix, shape=(*batch, rows, columns))
+
+
+def _eye_size(value, name):
+    try:
+        return whole_number(value, name)
+    except (ValueError, OpError):
+        if isinstance(value, Tensor):
+            raise
+        raise TypeError(
+            f"Arguments `num_rows` and `num_columns` must be positive integer values. Received: {name}={value}"
+        ) from None
 
 
 _RANGE_ORDER = {int32: 0, int64: 1, float32: 2, float64: 3}
@@ -300,12 +311,14 @@ def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None
         [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
     x = convert_to_tensor(indices, int32 if indices.__class__ is list and not indices else None)
+    if isinstance(indices, (float, complex)):
+        raise TypeError(f"Cannot convert {indices!r} to EagerTensor of dtype int64: one_hot takes integers")
     if not x._dtype.is_integer:
         raise invalid(
             "one_hot",
             f"Value for attr 'TI' of {x._dtype.c_name} is not in the list of allowed values: uint8, int8, int32, int64",
         )
-    depth = whole_number(depth, "depth")
+    depth = whole_number(depth, "depth", takes="int32")
     if depth.__class__ is int and depth < 0:
         raise invalid("one_hot", f"depth must be non-negative, got: {depth}")
     on, off, dtype = _on_off(on_value, off_value, None if dtype is None else as_dtype(dtype))
@@ -363,6 +376,8 @@ def meshgrid(*args, **kwargs):
         raise TypeError(f"'{next(iter(kwargs))}' is an invalid keyword argument for this function")
     if indexing not in ("xy", "ij"):
         raise ValueError(f"Argument `indexing` parameter must be either 'xy' or 'ij', got '{indexing}'")
+    if args and args[0] is None:
+        raise TypeError("tf.meshgrid takes tensors, got None: a 'NoneType' object is not subscriptable")
     vectors = [P.reshape(convert_to_tensor(x), shape=(-1,)) for x in args]
     for i, x in enumerate(vectors):
         if x._dtype is not vectors[0]._dtype:

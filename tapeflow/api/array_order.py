@@ -2,11 +2,11 @@
 
 from collections import namedtuple
 
-from tapeflow.api.arguments import axis_number, direction, whole_number
+from tapeflow.api.arguments import axis_number, direction, of_dtype, whole_number
 from tapeflow.api.export import export
 from tapeflow.api.operands import is_tensor
 from tapeflow.base.dtypes import as_dtype, int32, int64
-from tapeflow.base.errors import invalid
+from tapeflow.base.errors import InvalidArgumentError, invalid
 from tapeflow.core.convert import convert_to_tensor, operand, static_value
 from tapeflow.core.primitive import P
 
@@ -32,7 +32,7 @@ def sort(values, axis=-1, direction="ASCENDING", name=None):
         <tf.Tensor: shape=(3,), dtype=int32, numpy=array([3, 2, 1], dtype=int32)>
     """
     descending = _descending(direction)
-    return P.sort(convert_to_tensor(values), axis=axis_number(axis), descending=descending)
+    return P.sort(convert_to_tensor(values), axis=_sorted_axis(axis), descending=descending)
 
 
 _descending = direction
@@ -52,7 +52,7 @@ def argsort(values, axis=-1, direction="ASCENDING", stable=False, name=None):
         <tf.Tensor: shape=(3,), dtype=int32, numpy=array([1, 2, 0], dtype=int32)>
     """
     descending = _descending(direction)
-    return P.argsort(convert_to_tensor(values), axis=axis_number(axis), descending=descending)
+    return P.argsort(convert_to_tensor(values), axis=_sorted_axis(axis), descending=descending)
 
 
 @export("math.top_k", "nn.top_k")
@@ -78,6 +78,14 @@ def top_k(input, k=1, sorted=True, index_type=int32, name=None):
     return TopKV2(*P.top_k(convert_to_tensor(input), k=whole_number(k, "k"), dtype=as_dtype(index_type)))
 
 
+def _sorted_axis(axis):
+    """The axis as an int; a sort has a ValueError for whatever is none."""
+    try:
+        return axis_number(axis)
+    except InvalidArgumentError:
+        raise ValueError(f"Argument `axis` must be a constant scalar. Received: axis={axis}.") from None
+
+
 def _arg_extreme(op, input, axis, output_type):
     dtype = as_dtype(output_type)
     if not dtype.is_integer:
@@ -86,6 +94,8 @@ def _arg_extreme(op, input, axis, output_type):
             f"Value for attr 'output_type' of {dtype.c_name} is not in the list of allowed values: "
             "int16, uint16, int32, int64",
         )
+    if isinstance(axis, (str, list, tuple)):
+        raise TypeError(f"axis must be int or Tensor with integer datatype, got {axis!r}")
     return op(convert_to_tensor(input), axis=0 if axis is None else axis_number(axis), dtype=dtype)
 
 
@@ -206,7 +216,7 @@ def histogram_fixed_width_bins(values, value_range, nbins=100, dtype=int32, name
     """
     x = convert_to_tensor(values)
     ends = convert_to_tensor(value_range, x._dtype)
-    count = whole_number(nbins, "nbins")
+    count = whole_number(nbins, "nbins", takes="int32")
     if count.__class__ is int and count <= 0:
         raise invalid("histogram_fixed_width", f"nbins should be a positive number, but got '{count}'")
     low, high = P.unstack(ends, axis=0, num=2)
@@ -231,7 +241,7 @@ def histogram_fixed_width(values, value_range, nbins=100, dtype=int32, name=None
         <tf.Tensor: shape=(5,), dtype=int32, numpy=array([2, 1, 0, 0, 1], dtype=int32)>
     """
     values = convert_to_tensor(values)
-    value_range = convert_to_tensor(value_range, values._dtype)
+    value_range = of_dtype("histogram_fixed_width", 1, value_range, values._dtype)
     ends = static_value(value_range)
     if value_range.dims is not None and value_range.dims not in ((2,), (None,)):
         raise invalid("histogram_fixed_width", f"value_range should be a vector of 2 elements: {value_range.shape}")

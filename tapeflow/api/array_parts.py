@@ -4,11 +4,11 @@ import numbers
 
 import numpy as np
 
-from tapeflow.api.arguments import axis_number, axis_numbers, matching, table, vector
+from tapeflow.api.arguments import axis_number, axis_numbers, integers, matching, table, vector
 from tapeflow.api.export import export
-from tapeflow.base.dtypes import bool_
+from tapeflow.base.dtypes import bool_, string
 from tapeflow.base.errors import invalid
-from tapeflow.core.convert import convert_to_tensor, operand, static_dims
+from tapeflow.core.convert import convert_to_tensor, operand
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
 from tapeflow.ops.movement import dims_of, rank_of
@@ -51,7 +51,10 @@ def reverse_sequence(input, seq_lengths, seq_axis=None, batch_axis=None, name=No
     x, lengths = convert_to_tensor(input), convert_to_tensor(seq_lengths)
     if seq_axis is None:
         raise TypeError("Expected int for argument 'seq_dim' not None.")
-    batch_axis = 0 if batch_axis is None else batch_axis
+    seq_axis, batch_axis = (
+        axis_number(seq_axis, "seq_axis"),
+        0 if batch_axis is None else axis_number(batch_axis, "batch_axis"),
+    )
     rank = rank_of(x)
     for what, i in (("seq_dim", seq_axis), ("batch_dim", batch_axis)):
         if not -rank <= i < rank:
@@ -92,7 +95,8 @@ def roll(input, shift, axis, name=None):
         <tf.Tensor: shape=(4,), dtype=int32, numpy=array([4, 1, 2, 3], dtype=int32)>
     """
     x = convert_to_tensor(input)
-    axes, by = axis_numbers(axis), static_dims(shift)
+    axes = axis_numbers(axis, takes="integers")
+    by = integers(shift, "shift")
     if isinstance(by, Tensor):
         by = tuple(P.unstack(by, axis=0, num=len(axes)))
     if len(axes) != len(by) or np.ndim(axis) != (0 if isinstance(shift, int) else len(convert_to_tensor(shift).dims)):
@@ -261,6 +265,8 @@ def boolean_mask(tensor, mask, axis=None, name="boolean_mask"):
         [[1, 2], [5, 6]]
     """
     x, mask = convert_to_tensor(tensor), convert_to_tensor(mask)
+    if mask._dtype is string and mask.dims != ():
+        raise invalid("boolean_mask", "Value for attr 'T' of string is not in the list of allowed values: a mask is bools")
     if mask._dtype is not bool_:
         mask = P.not_equal(mask, P.zeros_like(mask))
     axis = 0 if axis is None else axis_number(axis)

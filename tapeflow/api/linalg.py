@@ -5,7 +5,7 @@ import collections
 import numpy as np
 
 from tapeflow.api.export import EXPORTS, export
-from tapeflow.base.dtypes import as_dtype, int32
+from tapeflow.base.dtypes import as_dtype, float32, int32, string
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
@@ -306,14 +306,17 @@ def inv(input, adjoint=False, name=None):
 _adjoint = adjoint
 
 
-def real_matrix(value, name):
+def real_matrix(value, name, hint=None):
     """A tensor of real matrices.
+
+    Args:
+        hint: the dtype of what is not a tensor, where it can be that.
 
     Raises:
         TypeError: not floats.
         ValueError: fewer than 2 dimensions.
     """
-    a = convert_to_tensor(value)
+    a = convert_to_tensor(value, dtype_hint=hint)
     if not a._dtype.is_floating:
         raise TypeError(f"Input `{name}` must have `float`-like `dtype` (saw {a._dtype.name}).")
     if a.dims is not None and len(a.dims) < 2:
@@ -361,7 +364,7 @@ def matrix_rank(a, tol=None, validate_args=False, name=None):
         >>> int(tf.linalg.matrix_rank([[1.0, 2.0], [2.0, 4.0]]))
         1
     """
-    a = real_matrix(a, "a")
+    a = real_matrix(a, "a", float32)
     s = P.singular_values(a)
     if tol is None:
         scale = _larger(a) * float(np.finfo(a._dtype.numpy_dtype).eps)
@@ -387,6 +390,10 @@ def expm(input, name=None):
         [[1.0, 1.0], [0.0, 1.0]]
     """
     x = convert_to_tensor(input)
+    if x._dtype is string:
+        raise invalid(
+            "MatrixExponential", "Value for attr 'T' of string is not in the list of allowed values: float, double, ..."
+        )
     if x._dtype not in MATRICES:
         raise ValueError(f"tf.linalg.expm does not support matrices of type {x._dtype}")
     return P.expm(x)

@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from tapeflow.api.arguments import axis_numbers, whole_number
+from tapeflow.api.arguments import axis_numbers, matching, whole_number
 from tapeflow.api.export import export
 from tapeflow.base.errors import FailedPreconditionError, invalid
 from tapeflow.base.shape import normalize_axes
@@ -76,6 +76,8 @@ def diag(diagonal, name="diag", k=0, num_rows=-1, num_cols=-1, padding_value=0, 
             raise invalid("MatrixDiagV3", f"{text}upper_diag_index range: {count} diagonals, k = {k}")
     rows, columns = _matrix_size(longest, k, whole_number(num_rows, "num_rows"), whole_number(num_cols, "num_cols"))
     matrix = P.broadcast_to(_padding(padding_value, x._dtype), shape=(*batch, rows, columns))
+    if longest.__class__ is int and longest == 0 and k != (0, 0):
+        return matrix  # an empty diagonal may begin outside of the matrix
     return P.set_diag(matrix, x, k=k, align=align)
 
 
@@ -196,8 +198,7 @@ def cross(a, b, name=None):
         >>> tf.linalg.cross([1, 0, 0], [0, 1, 0]).numpy().tolist()
         [0, 0, 1]
     """
-    a = convert_to_tensor(a)
-    b = convert_to_tensor(b, dtype_hint=a._dtype)
+    a, b = matching((a, b))
     if not a.shape.is_compatible_with(b.shape):
         raise invalid("Cross", f"Both inputs must be of same shape: {listed(a.dims)} vs. {listed(b.dims)}")
     if a.dims is not None and (not a.dims or a.dims[-1] not in (3, None)):

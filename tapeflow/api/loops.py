@@ -205,13 +205,7 @@ def foldl(fn, elems, initializer=None, parallel_iterations=10, back_prop=True, s
 
 @export("foldr")
 def foldr(fn, elems, initializer=None, parallel_iterations=10, back_prop=True, swap_memory=False, name=None):
-    """Combine the rows of `elems` from the last to the first.
-
-    Args:
-        fn: a function of what was combined so far and one row.
-        elems: a tensor, or a nest of tensors with equal first axes.
-        initializer: what to begin with; the last row by default.
-        parallel_iterations, back_prop, swap_memory: accepted.
+    """Combine the rows of `elems` from the last to the first; arguments as in `tf.foldl`, `initializer` is the last row by default.
 
     Example:
         >>> import tapeflow as tf
@@ -236,10 +230,8 @@ def scan(
     """As `tf.foldl`, but every combined value is kept, stacked along the first axis.
 
     Args:
-        fn: a function of what was combined so far and one row.
-        elems: a tensor, or a nest of tensors with equal first axes.
+        fn, elems, parallel_iterations, back_prop, swap_memory: as in `tf.foldl`.
         initializer: what to begin with; the first row by default, which then is the first result.
-        parallel_iterations, back_prop, swap_memory: accepted.
         infer_shape: whether all results must have one shape.
         reverse: whether to begin with the last row; results stay in the order of the rows.
 

@@ -7,7 +7,7 @@ import numpy as np
 from tapeflow.api.export import export
 from tapeflow.api.operands import binary, hinted, is_tensor, matched, unary
 from tapeflow.api.tensor import true_division
-from tapeflow.base.dtypes import as_dtype, bool_, float32, float64
+from tapeflow.base.dtypes import as_dtype, bool_, float32, float64, string
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import NO_ATTRS, P, bind
@@ -399,6 +399,8 @@ def saturate_cast(value, dtype, name=None):
     value, dtype = convert_to_tensor(value), as_dtype(dtype)
     if value._dtype.is_complex and not dtype.is_complex:
         value = P.real(value)
+    if dtype.is_complex and value._dtype in (bool_, string):
+        raise TypeError(f"Cannot find minimum value of {value._dtype!r}: tf.saturate_cast takes numbers")
     if dtype.is_complex or (value._dtype is dtype and not dtype.is_floating):
         return cast(value, dtype)
     low, high = _limits(value._dtype, dtype)

@@ -5,7 +5,7 @@ import numpy as np
 from tapeflow.api.export import export
 from tapeflow.api.operands import is_tensor
 from tapeflow.base.dtypes import as_dtype, bool_, float32, float64, int32, int64, string
-from tapeflow.base.errors import InvalidArgumentError
+from tapeflow.base.errors import InvalidArgumentError, invalid
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.convert import convert_to_tensor, static_value
 from tapeflow.core.primitive import P, bind
@@ -185,6 +185,10 @@ def reduce_variance(input_tensor, axis=None, keepdims=False, name=None):
         [1.0, 9.0]
     """
     x = convert_to_tensor(input_tensor)
+    if x._dtype in (string, bool_):
+        raise invalid(
+            "reduce_variance", f"Value for attr 'T' of {x._dtype.c_name} is not in the list of allowed values: numbers"
+        )
     if not x._dtype.is_trainable:
         raise TypeError(f"Input must be either real or complex. Received integer type {x._dtype}.")
     axis = axes(axis)
@@ -416,7 +420,7 @@ def polyval(coeffs, x, name=None):
     x = convert_to_tensor(x)
     if not coeffs:
         return P.zeros_like(x)
-    terms = [convert_to_tensor(c, None if is_tensor(c) else x._dtype) for c in coeffs]
+    terms = [convert_to_tensor(c) for c in coeffs]
     total = terms[0]
     for term in terms[1:]:
         total = term + total * x

@@ -1,11 +1,14 @@
 """`tf.math`: segment reductions, counts, confusion matrices and other functions of indices."""
 
+from tapeflow.api.arguments import of_dtype
 from tapeflow.api.export import export, export_value
 from tapeflow.api.tensor import true_division
 from tapeflow.base.dtypes import as_dtype, float32, int32, int64
 from tapeflow.base.errors import invalid
+from tapeflow.base.shape import listed
 from tapeflow.core.convert import convert_to_tensor, static_dims
 from tapeflow.core.primitive import P
+from tapeflow.core.tensor import Tensor
 from tapeflow.ops.segment import spread_over
 
 
@@ -220,6 +223,11 @@ def confusion_matrix(labels, predictions, num_classes=None, weights=None, dtype=
     """
     dtype = as_dtype(dtype)
     labels, predictions = _squeezed(convert_to_tensor(labels), convert_to_tensor(predictions))
+    if () in (labels.dims, predictions.dims):
+        raise ValueError("Argument `axis` = 1 not in range [-1, 1): labels and predictions must be vectors, got scalars")
+    if not labels.shape.is_compatible_with(predictions.shape):
+        text = "Shapes of all inputs must match: labels.shape = {} != predictions.shape = {}"
+        raise invalid("confusion_matrix", text.format(*[listed(x.dims) for x in (labels, predictions)]))
     classes = {"labels": P.cast(labels, dtype=int64), "predictions": P.cast(predictions, dtype=int64)}
     classes = {
         what: P.in_range(x, low=0, high=None, message=f"`{what}` contains negative values.  ") for what, x in classes.items()
@@ -275,8 +283,11 @@ def in_top_k(targets, predictions, k, name=None):
         >>> tf.math.in_top_k([1, 0], [[0.1, 0.7, 0.2], [0.1, 0.7, 0.2]], k=1).numpy().tolist()
         [True, False]
     """
-    scores = convert_to_tensor(predictions, float32)
-    targets = convert_to_tensor(targets)
+    scores = of_dtype("in_top_k", 0, predictions, float32)
+    targets = convert_to_tensor(targets, dtype_hint=int32 if isinstance(targets, list) and not targets else None)
+    if targets._dtype not in (int32, int64):
+        named = f"Value for attr 'T' of {targets._dtype.c_name} is not in the list of allowed values: int32, int64"
+        raise invalid("in_top_k", named)
     if scores.dims is not None and len(scores.dims) != 2:
         raise invalid("in_top_k", f"predictions must be 2-dimensional, got shape {list(scores.dims)}")
     if targets.dims is not None and len(targets.dims) != 1:
@@ -290,7 +301,10 @@ def in_top_k(targets, predictions, k, name=None):
     own = P.gather(scores, places, axis=1, batch_dims=1)
     better = P.sum(P.cast(P.greater(scores, own), dtype=int32), axis=(1,), keepdims=False)
     finite = P.all(P.is_finite(scores), axis=(1,), keepdims=False)
-    among = P.less(better, P.cast(convert_to_tensor(k), dtype=int32))
+    k = P.cast(k, dtype=int32) if isinstance(k, Tensor) and k._dtype.is_integer else of_dtype("in_top_k", 2, k, int32)
+    if k.dims not in ((), None):
+        raise invalid("in_top_k", f"k must be 0-D, got shape {list(k.dims)}")
+    among = P.less(better, k)
     return P.logical_and(P.logical_and(exists, finite), among)
 
 
@@ -309,4 +323,4 @@ def invert_permutation(x, name=None):
         >>> tf.math.invert_permutation([2, 0, 1]).numpy().tolist()
         [1, 2, 0]
     """
-    return P.invert_permutation(convert_to_tensor(x))
+    return P.invert_permutation(convert_to_tensor(x, dtype_hint=int32 if isinstance(x, list) and not x else None))

@@ -1,6 +1,6 @@
 """Neural networks: activations, softmax and biases (`tf.nn`)."""
 
-from tapeflow.api.arguments import axis_number
+from tapeflow.api.arguments import axis_number, matching
 from tapeflow.api.export import export, export_later
 from tapeflow.base.errors import InvalidArgumentError, invalid
 from tapeflow.base.shape import listed
@@ -190,7 +190,7 @@ def log_softmax(logits, axis=None, name=None):
 
 
 def _checked_axis(axis, logits):
-    axis = int(axis)
+    axis = axis_number(axis, "dim", takes="int32")
     rank = None if logits.dims is None else len(logits.dims)
     if rank and not -rank <= axis < rank:
         raise InvalidArgumentError(
@@ -221,7 +221,7 @@ def bias_add(value, bias, data_format=None, name=None):
         [[11.0, 22.0]]
     """
     value = convert_to_tensor(value)
-    bias = convert_to_tensor(bias, dtype_hint=value._dtype)
+    value, bias = matching((value, bias))
     first = False
     if data_format is not None:
         if data_format[:2] not in ("NC", "N.") and not data_format.endswith("C"):

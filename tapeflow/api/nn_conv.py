@@ -1,5 +1,6 @@
 """Convolutions and their transposes (`tf.nn.conv2d`, `tf.nn.conv_transpose`, `tf.nn.depthwise_conv2d`, ...)."""
 
+from tapeflow.api.arguments import matching
 from tapeflow.api.export import export
 from tapeflow.api.nn_spatial import (
     channels_first,
@@ -21,7 +22,7 @@ UNDILATED, UNDILATED_3D = [1, 1, 1, 1], [1, 1, 1, 1, 1]
 def _convolve(op_name, count, input, filters, strides, padding, data_format, dilations):
     """Convolution over `count` spatial axes; axes before the batch axis are taken as more batch axes."""
     x = convert_to_tensor(input)
-    w = convert_to_tensor(filters, dtype_hint=x._dtype)
+    x, w = matching((x, filters))
     if x.dims is None or w.dims is None:
         raise ValueError(f"{op_name} needs an input and filters of known rank, got shapes {x.shape} and {w.shape}.")
     if len(w.dims) != count + 2:
@@ -297,6 +298,8 @@ def depthwise_conv2d(input, filter, strides, padding, data_format=None, dilation
         TensorShape([1, 5, 5, 6])
     """
     x = convert_to_tensor(input)
+    if x.dims is not None and len(x.dims) < 3:
+        raise ValueError(f"`input.shape.rank` must be at least 3. Received: input.shape={x.shape} with rank {len(x.dims)}")
     w = convert_to_tensor(filter, dtype_hint=x._dtype)
     first = channels_first(data_format, 2)
     channels = None if x.dims is None or len(x.dims) != 4 else x.dims[1 if first else 3]

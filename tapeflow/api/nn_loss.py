@@ -124,7 +124,9 @@ def _broadcast_classes(logits, labels):
         )
     if len(labels.dims) != len(logits.dims):
         classes = labels.dims[-1] if labels.dims else 1
-        labels = P.reshape(labels, shape=(*logits.dims[:-1], classes) if None not in logits.dims else (-1, classes))
+        one = None not in labels.dims and math.prod(labels.dims[:-1]) == 1
+        outer = (1,) * (len(logits.dims) - 1) if one else logits.dims[:-1]
+        labels = P.reshape(labels, shape=(-1, classes) if None in outer else (*outer, classes))
     dims = []
     for n, m in zip(logits.dims, labels.dims, strict=True):
         if n is None or m is None or not (n == m or 1 in (n, m)):

@@ -3,6 +3,7 @@
 import math
 import numbers
 
+from tapeflow.api.arguments import matching
 from tapeflow.api.export import export, public
 from tapeflow.api.math_reduce import reduce_mean, reduce_sum
 from tapeflow.base.dtypes import float16, float32
@@ -146,7 +147,7 @@ def batch_normalization(x, mean, variance, offset, scale, variance_epsilon, name
     inverse = P.rsqrt(variance + convert_to_tensor(variance_epsilon, variance._dtype))
     if scale is not None:
         inverse = inverse * scale
-    mean = convert_to_tensor(mean)
+    mean = matching((inverse, mean))[1]
     rest = -mean * inverse if offset is None else offset - mean * inverse
     if inverse._dtype is not x._dtype:
         inverse = P.cast(inverse, dtype=x._dtype)

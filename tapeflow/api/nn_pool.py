@@ -1,5 +1,6 @@
 """Pooling and morphology (`tf.nn.max_pool`, `tf.nn.avg_pool`, `tf.nn.dilation2d`, ...)."""
 
+from tapeflow.api.arguments import matching
 from tapeflow.api.export import export
 from tapeflow.api.nn_spatial import channels_first, from_last, full_tuple, spatial_padding, spatial_part, to_last
 from tapeflow.base.dtypes import as_dtype, int64
@@ -290,7 +291,7 @@ def dilation2d(input, filters, strides, padding, data_format, dilations, name=No
     if data_format != "NHWC":
         raise ValueError(f"`data_format` values other  than 'NHWC' are not supported. Received: data_format={data_format}")
     x = convert_to_tensor(input)
-    w = convert_to_tensor(filters, dtype_hint=x._dtype)
+    x, w = matching((x, filters))
     if x.dims is None or len(x.dims) != 4 or None in x.dims[1:3]:
         raise invalid("Dilation2D", f"input must be 4-dimensional, its height and width known: {x.shape}")
     if w.dims is None or len(w.dims) != 3 or None in w.dims[:2]:

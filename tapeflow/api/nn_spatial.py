@@ -33,18 +33,19 @@ def full_tuple(value, count, first, name):
     """
     if value is None:
         value = (1,)
+    elif isinstance(value, str):
+        raise TypeError(f"Expected int for argument {name!r} not {value!r}.")
     elif isinstance(value, numbers.Number) or not hasattr(value, "__len__"):
         value = (int(value),)
-    else:
-        value = tuple([int(n) for n in value])
+    if len(value) not in (1, count, count + 2):
+        raise ValueError(
+            f"{name} should be of length 1, {count} or {count + 2}. Received: {name}={list(value)} of length {len(value)}"
+        )
+    value = tuple([int(n) for n in value])
     if len(value) == count + 2:
         return value
     if len(value) == 1:
         value = value * count
-    elif len(value) != count:
-        raise ValueError(
-            f"{name} should be of length 1, {count} or {count + 2}. Received: {name}={list(value)} of length {len(value)}"
-        )
     return (1, 1, *value) if first else (1, *value, 1)
 
 

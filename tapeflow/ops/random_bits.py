@@ -280,6 +280,8 @@ def uniform_int(shape, key, counter, minval, maxval, *, dtype=np.int32, alg=PHIL
     """Integers of `shape` in [minval, maxval), as the remainder of full-range ones; raises unless minval < maxval."""
     dtype = np.dtype(dtype)
     minval, maxval = int(minval), int(maxval)
+    if 0 in shape:
+        return np.empty(shape, dtype)
     if minval >= maxval:
         raise InvalidArgumentError(None, None, f"Need minval < maxval, got {minval} >= {maxval}")
     unsigned = np.dtype(f"u{dtype.itemsize}")
