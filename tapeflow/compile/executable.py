@@ -98,6 +98,16 @@ class Executable:
                 raise AssertionError(f"{self.source.name}: native code and the NumPy kernels disagree in output {number}")
         return results
 
+    def explain(self):
+        """What became of the graph's nodes, for each set of shapes that was compiled, as text."""
+        found = []
+        for shapes, program in self._programs.items():
+            if program is None:
+                found.append(f"{self.source.name} for {shapes}: run once, by the NumPy kernels")
+            else:
+                found.append(program.explain(f"{self.source.name} for {', '.join(map(str, map(list, shapes)))}"))
+        return "\n".join(found) or f"{self.source.name}: not run yet"
+
     def program(self, shapes):
         """The `Program` for input shapes; compiled when it is first asked for."""
         with self._lock:
@@ -125,6 +135,10 @@ class Staged:
     def run(self, values):
         """The graph's outputs for some input values."""
         return self.second.run(self.first.run(values))
+
+    def explain(self, name):
+        """What became of the nodes."""
+        return f"{self.first.explain(name)}\nthen, for the shapes that this gives:\n{self.second.explain()}"
 
 
 def _is_repeatable(graph):

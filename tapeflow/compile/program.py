@@ -1,11 +1,15 @@
 """A plan as machine code that can be run: one native function for each stretch between Python steps."""
 
 import ctypes
+import sys
+import time
 
 import numpy as np
 
+from tapeflow.base import flags
 from tapeflow.base.errors import invalid
 from tapeflow.compile import pool
+from tapeflow.compile.explain import describe, explain, fallbacks
 from tapeflow.compile.internal import Internal
 from tapeflow.compile.jit import compile_text
 from tapeflow.compile.plan import ARENA, WORKSPACE, Plan
@@ -57,6 +61,11 @@ class Program:
             if isinstance(part, Stretch):
                 part.call = self.code.function(part.name, ctypes.c_void_p)
         self._frames = []
+        self.times = {}  # id of a step -> the shortest time that it took, with DEBUG=2
+        if flags.DEBUG:
+            found = fallbacks(plan)
+            if found:
+                print(f"{graph.name}: on NumPy kernels: {', '.join(found)}", file=sys.stderr)
 
     def _split(self):
         """The steps as stretches of native ones and single Python ones."""
@@ -65,7 +74,7 @@ class Program:
             if not step.native:
                 parts.append(step)
                 continue
-            if not parts or not isinstance(parts[-1], Stretch):
+            if not parts or not isinstance(parts[-1], Stretch) or flags.DEBUG >= 2:  # to be timed, each by itself
                 parts.append(Stretch(f"step{len(parts)}"))
             parts[-1].steps.append(step)
         return parts
@@ -81,6 +90,11 @@ class Program:
             return frame.run(values)
         finally:
             self._frames.append(frame)
+
+
+    def explain(self, name):
+        """What became of the graph's nodes, as text."""
+        return explain(self, name)
 
 
 class Frame:
@@ -134,14 +148,31 @@ class Frame:
                 table[place.slot] = address(value)
         self._take_variables()
         fresh = self._make_outputs()
-        for part in program.parts:
-            if isinstance(part, Stretch):
-                part.call(self.pointer)
-                self._raise_failures()
-            else:
-                self._run_node(part.node)
+        if flags.DEBUG >= 2:
+            self._run_timed(program)
+        else:
+            for part in program.parts:
+                self._run_part(part)
         self._give_variables()
         return self._collect(fresh)
+
+    def _run_part(self, part):
+        if isinstance(part, Stretch):
+            part.call(self.pointer)
+            if self.program.written.messages:
+                self._raise_failures()
+        else:
+            self._run_node(part.node)
+
+    def _run_timed(self, program):
+        """One run in which each step says how long it took."""
+        for part in program.parts:
+            start = time.perf_counter()
+            self._run_part(part)
+            took = time.perf_counter() - start
+            step = part.steps[0] if isinstance(part, Stretch) else part
+            program.times[id(step)] = min(took, program.times.get(id(step), took))
+            print(f"{took * 1e6:9.1f} us  {describe(program.plan, step)}", file=sys.stderr)
 
     def _take_variables(self):
         for held, cell in self.held:

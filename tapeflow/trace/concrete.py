@@ -65,6 +65,12 @@ class ConcreteFunction:
         values = [*values, *[variable._tensor._value for variable in self.graph.variables]]
         return plan_of(self.graph)(*values)[: self._count]
 
+    def explain(self):
+        """What became of each node of the graph, as text: kernels, library calls, what runs on NumPy."""
+        if self._native is None:
+            return f"{self.name}: {len(self.graph.nodes)} nodes, run by the NumPy kernels"
+        return self._native.__self__.explain()
+
     def _packed(self, flat):
         return pack(self._structure, flat)
 
