@@ -76,6 +76,11 @@ class Executable:
             return self._validated(program, values)
         return program.run(values)
 
+    def entry(self):
+        """A builtin function from tensors to tensors for the shapes of the last run; None where it takes more than one call."""
+        _, program = self._last
+        return program.entry() if isinstance(program, Program) and not flags.VALIDATE and not flags.DEBUG else None
+
     def interpret(self, values):
         """The same by the NumPy kernels."""
         graph = self.source

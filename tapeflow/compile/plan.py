@@ -360,6 +360,10 @@ class Output:
         self.number = number
         self.place = None
 
+    def is_plain(self, dims):
+        """Whether native code makes it, in the shape in which it is returned."""
+        return self.place is not None and self.value.dims == dims
+
 
 class Held:
     """A variable that native code reads or writes.

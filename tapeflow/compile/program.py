@@ -9,6 +9,7 @@ import numpy as np
 from tapeflow.base import flags
 from tapeflow.base.errors import invalid
 from tapeflow.compile import pool
+from tapeflow.compile.entry import Argument, Result, make_entry
 from tapeflow.compile.explain import describe, explain, fallbacks
 from tapeflow.compile.internal import Internal
 from tapeflow.compile.jit import compile_text
@@ -91,6 +92,31 @@ class Program:
         finally:
             self._frames.append(frame)
 
+
+    def entry(self):
+        """A builtin function from tensors to tensors, for a program that is one short native stretch and keeps nothing; or None."""
+        plan = self.plan
+        if len(self.parts) != 1 or not isinstance(self.parts[0], Stretch) or plan.variables or self.written.shared:
+            return None
+        if any(place is None for place in plan.inputs) or any(not output.is_plain(dims) for output, dims in plan.outputs):
+            return None
+        if len({output.number for output, _ in plan.outputs}) != len(plan.outputs):
+            return None
+        frame = Frame(self)
+        base = address(frame.arena)
+
+        def described(kind, x, place):
+            where = {"cell": base + place.offset} if place.slot == ARENA else {"slot": place.slot}
+            return kind(np.dtype(x._dtype.numpy_dtype), x.dims, **where)
+
+        return make_entry(
+            self.code[self.parts[0].name],
+            frame.pointer,
+            [described(Argument, x, place) for x, place in zip(plan.graph.inputs, plan.inputs, strict=True)],
+            [described(Result, output.value, output.place) for output, _ in plan.outputs],
+            failures=[base + offset for offset in self.written.messages],
+            keep=(self.code, frame),
+        )
 
     def explain(self, name):
         """What became of the graph's nodes, as text."""

@@ -41,6 +41,7 @@ def _write_stretch(module, stretch, plan, written):
         for step in stretch.steps:
             writer.step(plan, step)
     with module.function(stretch.name, [("table", PTR)]) as f:
+        written.shared |= writer.shared
         if writer.shared:
             team = runtime.begin(f, written.scratch)
             f.call(body, None, f.arguments[0], team)
@@ -55,6 +56,7 @@ class Written:
     Attributes:
         text: the module.
         messages: offset in the arena of a kernel's cells for errors -> their (node, message) pairs.
+        shared: whether threads share a step of it.
         workspace, scratch: the bytes that library calls work in: for all threads together, and for each.
     """
 
@@ -63,6 +65,7 @@ class Written:
         self.messages = {}
         self.workspace = 0
         self.scratch = 0
+        self.shared = False
 
 
 class StepWriter:
