@@ -2,7 +2,7 @@
 
 from tapeflow.compile.control import Nested, State, with_states
 from tapeflow.compile.group import Grouping
-from tapeflow.compile.halving import in_two
+from tapeflow.compile.halving import Part, in_two
 from tapeflow.compile.kernels import kernel_of
 from tapeflow.compile.library import library
 from tapeflow.compile.memory import Arena, bytes_of
@@ -66,6 +66,17 @@ class Borrowed:
         self.key = key
 
 
+class RowPlace:
+    """A row of an array, at a key of a plan, by a counter at another one."""
+
+    def __init__(self, plan, array, counter, dtype, size):
+        self.plan = plan
+        self.array = array
+        self.counter = counter
+        self.dtype = dtype  # of the counter
+        self.size = size  # bytes of a row
+
+
 class Unfit(Exception):
     """A nested graph needs Python, so whatever runs it does."""
 
@@ -96,6 +107,7 @@ class Plan:
         self.root = self if around is None else around.root
         self.borrowed = borrowed or {}
         self.chunk = 0
+        self.rows = []  # the `RowPlace`s of a loop's body
         self.grouping = Grouping(graph, library)
         self.reader = self.grouping.reader
         self.places = {}
@@ -117,10 +129,8 @@ class Plan:
         return self.chunk + (0 if self.around is None else self.around.base)
 
     def locate(self, key):
-        """(slot, offset from what the slot points to) of a key."""
+        """(slot, offset from what the slot points to) of a key whose place is its own."""
         place = self.places[key]
-        if isinstance(place, Borrowed):
-            return place.plan.locate(place.key)
         return place.slot, place.offset + (self.base if place.slot == ARENA else 0)
 
     def _slot(self):
@@ -171,7 +181,11 @@ class Plan:
             return self._home(value)
         if id(variable) not in self.borrowed:
             raise Unfit  # a real variable: Python looks after those
-        return Borrowed(self.around, self.borrowed[id(variable)])
+        found = self.borrowed[id(variable)]
+        if found.__class__ is RowPlace:
+            self.rows.append(found)
+            return found
+        return Borrowed(self.around, found)
 
     def _fix_outputs(self):
         """Arrays that are returned are made anew for every run; native code writes right into them."""
@@ -273,10 +287,17 @@ class Plan:
         count = attrs["count"]
         states = [State(x._spec, f"state {k}") for k, x in enumerate(node.outputs)]
         plans = []
-        for graph, writes in ((attrs["cond"], None), (attrs["body"], states)):
-            graph = run_passes(with_states(graph, states, writes))
+        for part, writes in ((attrs["cond"], None), (attrs["body"], states)):
+            graph, rows = with_states(part, states, writes)
+            graph = run_passes(graph)
             borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
             borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[count:], strict=True))
+            keys = [*results, *operands[count:]]
+            if len({row.array for row in rows}) < len(rows):
+                raise Unfit  # one array by two counters: the rows may be one
+            for row in rows:
+                counter = states[row.counter].spec.dtype
+                borrowed[id(row)] = RowPlace(self, keys[row.array], keys[row.counter], counter, bytes_of(Part(*row.spec)))
             plans.append(Plan(graph, self, borrowed))
         return plans
 
@@ -286,7 +307,7 @@ class Plan:
         for branch in attrs["branches"]:
             if any(x.spec != state.spec for x, state in zip(branch.outputs, states, strict=True)):
                 raise Unfit
-            graph = run_passes(with_states(branch, (), states))
+            graph = run_passes(with_states(branch, (), states)[0])
             borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
             borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[1:], strict=True))
             plans.append(Plan(graph, self, borrowed))
@@ -383,4 +404,4 @@ class Held:
         self.line = None
 
 
-__all__ = ["ARENA", "WORKSPACE", "Copy", "Held", "Host", "Loops", "Output", "Place", "Plan"]
+__all__ = ["ARENA", "WORKSPACE", "Copy", "Held", "Host", "Loops", "Output", "Place", "Plan", "RowPlace", "Borrowed"]

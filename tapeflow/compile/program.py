@@ -92,7 +92,6 @@ class Program:
         finally:
             self._frames.append(frame)
 
-
     def entry(self):
         """A builtin function from tensors to tensors, for a program that is one short native stretch and keeps nothing; or None."""
         plan = self.plan

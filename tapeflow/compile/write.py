@@ -5,9 +5,9 @@ from tapeflow.compile.control import Nested
 from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.loops import write_kernel
 from tapeflow.compile.memory import bytes_of
-from tapeflow.compile.plan import ARENA, WORKSPACE, Copy
+from tapeflow.compile.plan import ARENA, WORKSPACE, Borrowed, Copy, RowPlace
 from tapeflow.compile.scalars import MACHINE
-from tapeflow.compile.text import I8, PTR, Module
+from tapeflow.compile.text import I8, INDEX, PTR, Module
 
 
 class Stretch:
@@ -81,6 +81,7 @@ class StepWriter:
         self.module = module
         self.f = f
         self.written = written
+        self.counters = {}  # (id of a plan, key of a counter) -> its value in the present turn of a loop
         self.shared = False  # whether a step wants the thread pool
         self.arena = f.load(f.arguments[0], PTR)
         self.team = f.arguments[1]
@@ -99,6 +100,12 @@ class StepWriter:
 
     def pointer(self, plan, key):
         """The address of a key's place."""
+        place = plan.places[key]
+        while isinstance(place, Borrowed):
+            plan, key = place.plan, place.key
+            place = plan.places[key]
+        if isinstance(place, RowPlace):
+            return self.pointer(place.plan, place.array) + self.counters[id(place.plan), place.counter] * place.size
         slot, offset = plan.locate(key)
         if slot == ARENA:
             return self.arena + offset
@@ -145,12 +152,18 @@ class StepWriter:
     def _loop(self, plan, step):
         cond, body = step.plans
         f = self.f
-        for x, source, target in zip(step.node.outputs, step.operands, step.results, strict=False):
+        fresh = getattr(step.node.attrs["body"], "fresh", ())
+        for k, (x, source, target) in enumerate(zip(step.node.outputs, step.operands, step.results, strict=False)):
+            if k in fresh:
+                continue
             f.copy(self.pointer(plan, target), self.pointer(plan, source), bytes_of(x))
         with f.forever([]) as loop:
             for inner in cond.steps:
                 self.step(cond, inner)
             loop.leave_unless(self._scalar(cond, cond.graph.outputs[0], I8).differs(0))
+            for row in (*cond.rows, *body.rows):  # now, for the body moves the counters on
+                place = self.pointer(row.plan, row.counter)
+                self.counters[id(row.plan), row.counter] = f.convert(f.load(place, MACHINE[row.dtype]), INDEX)
             for inner in body.steps:
                 self.step(body, inner)
 
