@@ -25,6 +25,8 @@ from tapeflow.core.variable import SOLE, _references
 
 DATA = 16  # where an ndarray object keeps the address of its elements; checked below
 ALIGN = 64
+# Effects that neither look at variables nor change them.
+BLIND = {"iterator_next", "iterator_next_optional", "op_stream", "seed_stream", "timestamp"}
 
 
 def address(array):
@@ -186,6 +188,10 @@ class Frame:
             part.call(self.pointer)
             if self.program.written.messages:
                 self._raise_failures()
+        elif part.node.op.stateful and self.held and part.node.op.name not in BLIND:
+            self._give_variables()  # Python code may look at variables, and assign them
+            self._run_node(part.node)
+            self._take_variables()
         else:
             self._run_node(part.node)
 
