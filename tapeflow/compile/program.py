@@ -25,6 +25,7 @@ from tapeflow.core.variable import SOLE, _references
 
 DATA = 16  # where an ndarray object keeps the address of its elements; checked below
 ALIGN = 64
+LARGE = 1 << 16  # bytes from which an array of a result is kept to be used again
 # Effects that neither look at variables nor change them.
 BLIND = {"iterator_next", "iterator_next_optional", "op_stream", "seed_stream", "timestamp"}
 
@@ -146,6 +147,7 @@ class Frame:
         self.pointer = address(self.table)
         self.views = {}
         self.values = {}
+        self.spare = {}  # number of an output -> its array in the last run
         self.inputs = [
             (place, self.cell(place, x._dtype) if place is not None and place.slot == ARENA else None)
             for place, x in zip(plan.inputs, plan.graph.inputs, strict=True)
@@ -181,7 +183,9 @@ class Frame:
             for part in program.parts:
                 self._run_part(part)
         self._give_variables()
-        return self._collect(fresh)
+        results = self._collect(fresh)
+        self.values = {}  # hold nothing of what went in or out
+        return results
 
     def _run_part(self, part):
         if isinstance(part, Stretch):
@@ -232,10 +236,19 @@ class Frame:
         fresh = {}
         for output, _ in self.program.plan.outputs:
             if output.place is not None and output.place.slot != ARENA and output.number not in fresh:
-                array = fresh[output.number] = np.empty(output.value.dims, output.value._dtype.numpy_dtype)
+                array = fresh[output.number] = self._new_array(output)
                 self.table[output.place.slot] = address(array)
                 self.values[id(output.value)] = array
         return fresh
+
+    def _new_array(self, output):
+        """An array for a result: that of the run before, where nobody holds it any more, for new memory is slow to touch."""
+        array = self.spare.get(output.number)
+        if array is None or sys.getrefcount(array) > 3:  # the dict, the name, and the argument
+            array = np.empty(output.value.dims, output.value._dtype.numpy_dtype)
+            if array.nbytes >= LARGE:
+                self.spare[output.number] = array
+        return array
 
     def _collect(self, fresh):
         results = []

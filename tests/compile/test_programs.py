@@ -318,3 +318,14 @@ def test_validate_finds_a_wrong_result(monkeypatch):
         function(tf.constant([1.0, 2.0]))
         with pytest.raises(AssertionError, match="disagree in output 0"):
             function(tf.constant([1.0, 2.0]))
+
+
+def test_results_that_are_held_are_not_written_again():
+    function = tf.function(lambda x: x + 1.0)
+    values = [tf.fill([40_000], float(i)) for i in range(6)]
+    results = [function(x) for x in values]
+    assert [float(x[0]) for x in results] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    view = np.asarray(memoryview(results[-1]._value))
+    del results
+    function(values[0])
+    assert view[0] == 6.0
