@@ -3,6 +3,7 @@
 import collections
 import sys
 import threading
+import weakref
 
 import numpy as np
 
@@ -43,13 +44,18 @@ class Executable:
     """
 
     def __init__(self, graph, at_once=True, closed=False):
-        self.source = graph
+        self._source = weakref.ref(graph) if closed else lambda: graph  # a closed graph has what runs it
         self.closed = closed
         self.at_once = at_once or _has_loops(graph)
         self._graph = None
         self._programs = collections.OrderedDict()
         self._lock = threading.RLock()
         self._last = (None, None)
+
+    @property
+    def source(self):
+        """The graph as it was given."""
+        return self._source()
 
     @property
     def graph(self):

@@ -121,6 +121,16 @@ class Plan:
         self._place_intermediates()
         self.arena = self._arena.size
 
+    def release(self):
+        """Forget, once the code is written, what leads from nested plans to those around them: it goes in circles."""
+        self.root = self.around = None
+        self.rows, self.borrowed = [], {}
+        for step in self.steps:
+            if isinstance(step, Nested):
+                for plan in step.plans:
+                    plan.release()
+                    plan.places = {}
+
     # Fixed places: inputs, constants, variables, outputs
 
     @property

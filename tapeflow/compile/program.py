@@ -61,6 +61,7 @@ class Program:
         names = [p.name for p in self.parts if isinstance(p, Stretch)]
         self.code = compile_text(self.text, names, pool.imports()) if self.text else None
         pool.reserve(self.written.scratch)
+        plan.release()
         for part in self.parts:
             if isinstance(part, Stretch):
                 part.call = self.code.function(part.name, ctypes.c_void_p)
@@ -91,7 +92,7 @@ class Program:
             pool.ensure()
         frame = self._frames.pop() if self._frames else Frame(self)
         try:
-            return frame.run(values)
+            return frame.run(self, values)
         finally:
             self._frames.append(frame)
 
@@ -135,7 +136,7 @@ class Frame:
     """
 
     def __init__(self, program):
-        self.program = program
+        self.program = None  # while it runs; the program has the frame, and holding it would be a cycle
         plan = program.plan
         self.arena = aligned(plan.arena)
         self.workspace = aligned(program.written.workspace)
@@ -161,9 +162,17 @@ class Frame:
         """A scalar of the arena, as a 0-d array."""
         return self.arena[place.offset : place.offset + dtype.size].view(dtype.numpy_dtype).reshape(())
 
-    def run(self, values):
+    def run(self, program, values):
         """One run."""
-        program, table = self.program, self.table
+        self.program = program
+        try:
+            return self._run(program, values)
+        finally:
+            self.program = None
+            self.values = {}  # hold nothing of what went in or out
+
+    def _run(self, program, values):
+        table = self.table
         keep = []
         self.values = {}
         for value, x, (place, cell) in zip(values, program.plan.graph.inputs, self.inputs, strict=True):
@@ -183,9 +192,7 @@ class Frame:
             for part in program.parts:
                 self._run_part(part)
         self._give_variables()
-        results = self._collect(fresh)
-        self.values = {}  # hold nothing of what went in or out
-        return results
+        return self._collect(fresh)
 
     def _run_part(self, part):
         if isinstance(part, Stretch):
