@@ -66,7 +66,7 @@ def _binary(name):
 
     def reflected(self, other):
         other = operand(other, self)
-        return other if other is NotImplemented else bind(op, (other, self), NO_ATTRS)
+        return other if other is NotImplemented else method(other, self)
 
     return method, reflected
 
@@ -94,7 +94,9 @@ def _rtruediv(self, other):
 
 
 def _matmul(self, other):
-    return P.matmul(self, convert_to_tensor(other, dtype_hint=self._dtype))
+    if other.__class__ is Variable:
+        other = other._read()
+    return bind(P.matmul, (self, convert_to_tensor(other, dtype_hint=self._dtype)), NO_ATTRS)
 
 
 def _rmatmul(self, other):

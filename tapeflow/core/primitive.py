@@ -11,7 +11,7 @@ from tapeflow.base.errors import InternalError, InvalidArgumentError, OpError, R
 from tapeflow.core.composite import Composite
 from tapeflow.core.record import plan_residuals, recorder_of
 from tapeflow.core.state import CONSTANT, ongoing, scoped, state, within_trace
-from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, wrap
+from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, ndarray, wrap
 
 
 class _Registry:
@@ -150,24 +150,32 @@ def bind(op, inputs, attrs=NO_ATTRS):
         except Exception as error:
             result = _recover(op, inputs, attrs, error)
     else:
-        values = []
+        dtype, values = None, []
         for x in inputs:
             if x.__class__ is not Tensor:
                 return _interpret(op, inputs, attrs)
             values.append(x._value)
-        _check_dtypes(op, inputs)
+            if x._dtype is not dtype:
+                if dtype is None:
+                    dtype = x._dtype
+                if (op.uniform and x._dtype is not dtype) or not op.accepts & dtype.bit:
+                    _refuse_dtypes(op, inputs)
         try:
             result = op.kernel(*values, **attrs)
         except Exception as error:
             result = _recover(op, inputs, attrs, error)
-    dtype = BY_CLASS.get(result.__class__)
-    if dtype is not None:  # a scalar: `wrap`, in line
-        outputs = Tensor()
-        outputs._value = result
-        outputs._dtype = dtype
-        outputs._mark = None
+    if op.multiple:
+        outputs = tuple([wrap(value) for value in result])
     else:
-        outputs = tuple([wrap(value) for value in result]) if op.multiple else wrap(result)
+        outputs = Tensor()  # `wrap`, in line for the usual results: an array of the input's dtype, a scalar
+        if result.__class__ is not ndarray or not result.ndim or dtype is None or result.dtype is not dtype.numpy_dtype:
+            dtype = BY_CLASS.get(result.__class__)
+        if dtype is None:
+            outputs = wrap(result)
+        else:
+            outputs._value = result
+            outputs._dtype = dtype
+            outputs._mark = None
     if ongoing:
         if scoped and within_trace():  # computed from constants: one more of them
             for out in outputs if op.multiple else (outputs,):

@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any
 
-from tapeflow.core.state import CONSTANT, Idle, Mark, new_mark, ongoing, state
+from tapeflow.core.state import CONSTANT, Idle, Mark, ongoing, state
 from tapeflow.core.tensor import Tensor, ndarray
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -274,10 +274,15 @@ def own_mark(tensor):
     """The mark of a tensor that is about to be watched; it stays the same for as long as the tensor lives."""
     mark = tensor._mark
     if mark is None or not mark.watchers:  # a mark that nothing watches may be that of several tensors
-        with _marking:  # another thread must not give it another mark
+        _marking.acquire()  # another thread must not give it another mark; `with` would take four times as long
+        try:
             mark = tensor._mark
             if mark is None or not mark.watchers:
-                mark = tensor._mark = new_mark((0,))  # an id that no recorder has
+                mark = Mark()
+                mark.watchers = (0,)  # an id that no recorder has
+                tensor._mark = mark
+        finally:
+            _marking.release()
     return mark
 
 
@@ -285,9 +290,6 @@ def add_watchers(mark, new, active):
     """Note that recorders whose ids are `new` watch what `mark` marks."""
     ids = active.ids
     active.idle = None
-    if len(new) == len(ids) == len(ongoing):  # the usual case: nobody else records, what has watched it before has ended
-        mark.watchers = ids
-        return
     with _marking:
         watchers = (*[i for i in mark.watchers if i in ongoing and i not in new], *new)
         mark.watchers = ids if set(watchers) == set(ids) else watchers
@@ -298,11 +300,14 @@ _marking = threading.Lock()
 
 def watch_reading(variable, tensor, active):
     """Let the active recorders that want to watch the tensor that was read from a variable."""
-    new = []
+    ids, new = active.ids, []
     for recorder in active.recorders:
         if recorder.watch_variable(variable, tensor, active):
             new.append(recorder.id)
-    if new:
+    if len(new) == len(ids) == len(ongoing):  # the usual case of `add_watchers`
+        tensor._mark.watchers = ids
+        active.idle = None
+    elif new:
         add_watchers(tensor._mark, new, active)
 
 
