@@ -101,8 +101,8 @@ def convert_to_tensor(value, dtype=None, dtype_hint=None, name=None):
             pass
     if cls is float and (dtype.is_floating if dtype is not None else -FLOAT32_MAX <= value <= FLOAT32_MAX):
         return scalar(value, dtype or dtypes.float32)
-    if cls is int and dtype is not None and (dtype.is_floating or dtype is dtypes.int32) and INT32_MIN <= value <= INT32_MAX:
-        return scalar(value, dtype)
+    if cls is int and (dtype is None or dtype.is_floating or dtype is dtypes.int32) and INT32_MIN <= value <= INT32_MAX:
+        return scalar(value, dtype or dtypes.int32)
     if isinstance(value, Tensor):
         if dtype is not None and value._dtype is not dtype:
             raise ValueError(

@@ -138,7 +138,7 @@ def bind(op, inputs, attrs=NO_ATTRS):
     """
     if scoped and state.scope is not None and (op.stateful or has_symbols(attrs) or _from_outside(inputs)):
         return _interpret(op, inputs, attrs)
-    if len(inputs) == 2 and not attrs:  # the usual case, without the cost of loops and of unpacking
+    if len(inputs) == 2 and not attrs:  # the usual cases, without the cost of loops and of unpacking
         x, y = inputs
         if x.__class__ is not Tensor or y.__class__ is not Tensor:
             return _interpret(op, inputs, attrs)
@@ -149,19 +149,25 @@ def bind(op, inputs, attrs=NO_ATTRS):
             result = op.kernel(x._value, y._value)
         except Exception as error:
             result = _recover(op, inputs, attrs, error)
+    elif len(inputs) == 1:
+        (x,) = inputs
+        if x.__class__ is not Tensor:
+            return _interpret(op, inputs, attrs)
+        dtype = x._dtype
+        if not op.accepts & dtype.bit:
+            _refuse_dtypes(op, inputs)
+        try:
+            result = op.kernel(x._value, **attrs) if attrs else op.kernel(x._value)
+        except Exception as error:
+            result = _recover(op, inputs, attrs, error)
     else:
-        dtype, values = None, []
         for x in inputs:
             if x.__class__ is not Tensor:
                 return _interpret(op, inputs, attrs)
-            values.append(x._value)
-            if x._dtype is not dtype:
-                if dtype is None:
-                    dtype = x._dtype
-                if (op.uniform and x._dtype is not dtype) or not op.accepts & dtype.bit:
-                    _refuse_dtypes(op, inputs)
+        _check_dtypes(op, inputs)
+        dtype = inputs[0]._dtype if inputs else None
         try:
-            result = op.kernel(*values, **attrs)
+            result = op.kernel(*[x._value for x in inputs], **attrs)
         except Exception as error:
             result = _recover(op, inputs, attrs, error)
     if op.multiple:
