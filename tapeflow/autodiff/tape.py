@@ -78,12 +78,18 @@ class GradientTape:
     # Recording
 
     def __enter__(self):
-        self._start()
+        if self._entered:
+            self._start()
+        else:
+            self._spent = False
+            self._recording = self._entered = True
+            start(self)
         return self
 
     def __exit__(self, *exc):
         if self._recording:
-            self._stop()
+            self._recording = False
+            stop(self)
 
     def _start(self):
         if self._recording:
@@ -148,18 +154,16 @@ class GradientTape:
 
     def _watch(self, tensor):
         active = state.active
-        self._add_leaf(tensor, active, None)
-        add_watchers(tensor._mark, (self.id,), active)
+        add_watchers(self._add_leaf(tensor, active, None), (self.id,), active)
 
     def watch_variable(self, variable, tensor, active):
-        """Whether the tape watches what was read from `variable`; variables call it while it records."""
+        """The mark of what was read from `variable`, if the tape watches it, else None; variables call it while it records."""
         if not (self._watch_accessed_variables and variable._trainable) and id(variable) not in self._asked:
-            return False
+            return None
         if not variable._dtype.is_trainable:
             self._asked[id(variable)] = variable
-            return False
-        self._add_leaf(tensor, active, variable)
-        return True
+            return None
+        return self._add_leaf(tensor, active, variable)
 
     def _add_leaf(self, tensor, active, variable):
         before = mark = tensor._mark
@@ -169,6 +173,7 @@ class GradientTape:
             self._leaves[mark] = (next_serial(), variable)
             if not active.plain and state.lines:
                 self._remember().watches[id(mark)] = (before, user_line())
+        return mark
 
     def _variables(self):
         """A dict from id(variable) to (variable, the marks of its readings), of the variables watched so far."""

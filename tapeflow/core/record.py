@@ -43,14 +43,15 @@ class Rule:
     def __init__(self, call, names, skip, scales=False):
         self.call = {1: same, -1: opposite}.get(call, call)
         self.scales = scales
-        residuals, self.attr_names, self.every_attr = rule_parameters(self.call)
+        residuals, attr_names, self.every_attr = rule_parameters(self.call)
+        self.attr_names = frozenset(attr_names)
         self.sources = tuple([_source(name, names) for name in residuals[skip:]])
         self.reads = len(self.sources)
         self.take = _taker(self.sources)
 
     def attrs(self, attrs):
         """The attrs that the rule takes."""
-        if self.every_attr:
+        if self.every_attr or attrs.keys() <= self.attr_names:
             return attrs
         return {name: attrs[name] for name in self.attr_names if name in attrs}
 
@@ -229,7 +230,7 @@ def recorder_of(op):
             "            return note(op, inputs, attrs, out)",
         ]
     lines += [
-        f"    if {' and '.join(f'{mark} is None' for mark in marks)} or active.lists is None or not out._dtype.is_floating:",
+        f"    if {' and '.join(f'{mark} is None' for mark in marks)} or not active.lists or not out._dtype.is_floating:",
         "        return note(op, inputs, attrs, out)",
     ]
     if any(rule is not None and rule.scales for rule in rules):
@@ -290,6 +291,9 @@ def add_watchers(mark, new, active):
     """Note that recorders whose ids are `new` watch what `mark` marks."""
     ids = active.ids
     active.idle = None
+    if len(new) == len(ids) == len(ongoing):  # nobody else records
+        mark.watchers = ids
+        return
     with _marking:
         watchers = (*[i for i in mark.watchers if i in ongoing and i not in new], *new)
         mark.watchers = ids if set(watchers) == set(ids) else watchers
@@ -300,14 +304,19 @@ _marking = threading.Lock()
 
 def watch_reading(variable, tensor, active):
     """Let the active recorders that want to watch the tensor that was read from a variable."""
-    ids, new = active.ids, []
-    for recorder in active.recorders:
-        if recorder.watch_variable(variable, tensor, active):
+    recorders = active.recorders
+    if len(recorders) == 1 == len(ongoing):  # the usual case: nobody else records, what has watched it before has ended
+        mark = recorders[0].watch_variable(variable, tensor, active)
+        if mark is not None:
+            mark.watchers = active.ids
+            active.idle = None
+        return
+    new = []
+    for recorder in recorders:
+        mark = recorder.watch_variable(variable, tensor, active)
+        if mark is not None:
             new.append(recorder.id)
-    if len(new) == len(ids) == len(ongoing):  # the usual case of `add_watchers`
-        tensor._mark.watchers = ids
-        active.idle = None
-    elif new:
+    if new:
         add_watchers(tensor._mark, new, active)
 
 
