@@ -233,7 +233,8 @@ class GradientTape:
         """
         if unconnected_gradients.__class__ is not UnconnectedGradients:
             unconnected_gradients = UnconnectedGradients(unconnected_gradients)
-        self._check_use(sources)
+        if self._spent or self._recording or sources is None:
+            self._check_use(sources)
         cotangents = seeds_of(target, output_gradients)
         cls = sources.__class__
         handles = sources if cls is list or cls is tuple else (sources,)
@@ -260,14 +261,15 @@ class GradientTape:
             return None
         marks = {}
         for x in sources:
-            if x.__class__ is not Variable and x.__class__ is not Tensor:
-                x = handle_of(x)
-            if x.__class__ is Variable:
-                mark = x._tensor._mark
-                leaf = leaves.get(mark)
-                if leaf is None or leaf[1] is not x:
+            if x.__class__ is not Tensor:
+                variable = x if x.__class__ is Variable else handle_of(x)
+                if variable.__class__ is not Variable:
                     return None
-            elif x.__class__ is not Tensor or (mark := x._mark) not in leaves:
+                mark = variable._tensor._mark
+                leaf = leaves.get(mark)
+                if leaf is None or leaf[1] is not variable:
+                    return None
+            elif (mark := x._mark) not in leaves:
                 return None
             marks[mark] = True
         return marks if len(marks) == len(leaves) else None

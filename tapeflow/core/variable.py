@@ -240,7 +240,7 @@ class Variable(metaclass=_Creation):
             self._tensor = wrap(new)
             return
         if old.__class__ is ndarray and old.flags.owndata and _references(self, old) == SOLE:
-            try:
+            try:  # noqa: SIM105 - `suppress` costs as much as a small addition
                 (np.add if how == "add" else np.subtract)(old, new, out=old)
             except (RuntimeWarning, FloatingPointError):
                 pass  # the user made warnings errors: NumPy raises them when all is computed
