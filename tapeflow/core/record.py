@@ -290,7 +290,6 @@ def own_mark(tensor):
 def add_watchers(mark, new, active):
     """Note that recorders whose ids are `new` watch what `mark` marks."""
     ids = active.ids
-    active.idle = None
     if len(new) == len(ids) == len(ongoing):  # nobody else records
         mark.watchers = ids
         return
@@ -304,15 +303,14 @@ _marking = threading.Lock()
 
 def watch_reading(variable, tensor, active):
     """Let the active recorders that want to watch the tensor that was read from a variable."""
-    recorders = active.recorders
-    if len(recorders) == 1 == len(ongoing):  # the usual case: nobody else records, what has watched it before has ended
-        mark = recorders[0].watch_variable(variable, tensor, active)
-        if mark is not None:
-            mark.watchers = active.ids
-            active.idle = None
+    if len(ongoing) == 1:  # the usual case: nobody else records, and what has watched it before has ended
+        for recorder in active.recorders:
+            mark = recorder.watch_variable(variable, tensor, active)
+            if mark is not None:
+                mark.watchers = active.ids
         return
     new = []
-    for recorder in recorders:
+    for recorder in active.recorders:
         mark = recorder.watch_variable(variable, tensor, active)
         if mark is not None:
             new.append(recorder.id)
