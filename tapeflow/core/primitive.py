@@ -89,12 +89,9 @@ class Primitive:
         self.parameters = parameters or input_names(kernel)
         self.plans = plan_residuals(self.parameters, vjp, scales=scales)
         self.jvp_plans = plan_residuals(self.parameters, jvp) if isinstance(jvp, tuple) else None
+        # note(inputs, attrs, out) tells the recorders of a run of the op; it is written when it is first needed.
+        self.note = functools.partial(_first_note, self)
         PRIMITIVES[name] = self
-
-    @functools.cached_property
-    def note(self):
-        """`note(inputs, attrs, out)` tells the recorders of a run of the op; written when it is first needed."""
-        return recorder_of(self)
 
     def __call__(self, *inputs, **attrs):
         return bind(self, inputs, attrs)
@@ -104,6 +101,11 @@ class Primitive:
 
     def __reduce__(self):
         return _primitive_named, (self.name,)
+
+
+def _first_note(op, inputs, attrs, out):
+    op.note = recorder_of(op)
+    op.note(inputs, attrs, out)
 
 
 def _primitive_named(name):
