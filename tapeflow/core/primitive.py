@@ -140,7 +140,7 @@ def bind(op, inputs, attrs=NO_ATTRS):
     """
     if scoped and state.scope is not None and (op.stateful or has_symbols(attrs) or _from_outside(inputs)):
         return _interpret(op, inputs, attrs)
-    if len(inputs) == 2 and not attrs:  # the usual cases, without the cost of loops and of unpacking
+    if len(inputs) == 2:  # the usual cases, without the cost of loops and of unpacking
         x, y = inputs
         if x.__class__ is not Tensor or y.__class__ is not Tensor:
             return _interpret(op, inputs, attrs)
@@ -148,7 +148,7 @@ def bind(op, inputs, attrs=NO_ATTRS):
         if (y._dtype is not dtype and op.uniform) or not op.accepts & dtype.bit:
             _refuse_dtypes(op, inputs)
         try:
-            result = op.kernel(x._value, y._value)
+            result = op.kernel(x._value, y._value, **attrs) if attrs else op.kernel(x._value, y._value)
         except Exception as error:
             result = _recover(op, inputs, attrs, error)
     elif len(inputs) == 1:
