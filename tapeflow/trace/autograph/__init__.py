@@ -86,6 +86,7 @@ def to_graph(function, features=(), recursive=True):
     except Untransformable as error:
         raise _conversion_error(function, target, error) from None
     converted = factory.instantiate(target.__globals__, target.__closure__ or (), target.__defaults__, target.__kwdefaults__)
+    converted.__name__ = f"tf__{target.__name__}"
     return calls.artifact(converted)
 
 

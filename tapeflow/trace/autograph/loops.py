@@ -3,16 +3,18 @@
 from tapeflow.autodiff import vectorize_control
 from tapeflow.base import nest
 from tapeflow.base.dtypes import int32
+from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
+from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.primitive import P
 from tapeflow.core.record import user_line
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 from tapeflow.trace import control
-from tapeflow.trace.autograph.branches import choose, like, scalar_condition, symbolic, truth
+from tapeflow.trace.autograph.branches import choose, if_stmt, like, scalar_condition, symbolic
 from tapeflow.trace.autograph.rows import rows_of
 from tapeflow.trace.autograph.status import overload_of
 from tapeflow.trace.autograph.variables import (
@@ -27,15 +29,7 @@ from tapeflow.trace.autograph.variables import (
 )
 from tapeflow.trace.func_graph import FuncGraph
 
-BECAME_TENSOR = (
-    "The condition of while loop started as non-Tensor, then changed to Tensor. This may happen either because variables changed "
-    "type, or when a break or return statement inside the loop depends on a Tensor condition. In both cases, changing to a TF "
-    "loop should remove the error: make the condition a tensor from the start, such as `while tf.less(i, n)`."
-)
-PYTHON_BREAK = (
-    "break and return statements which depend on a TF condition are not supported in Python for loops. Did you intend to make it "
-    "a TF loop? Iterate over a tensor: `for i in tf.range(n)` in place of `for i in range(n)`."
-)
+UNROLL_LIMIT = 1000  # iterations of a Python loop that a condition without a value may leave
 
 
 def while_stmt(test, body, get_state, set_state, names, options):
@@ -52,18 +46,17 @@ def while_stmt(test, body, get_state, set_state, names, options):
         while test():
             body()
         return
-    first = _first_test(test)
-    if isinstance(first, (Tensor, Variable)):
-        Loop(test, body, get_state, set_state, names, options).run()
-        return
-    if first:  # `test` was called once already
+    go_on = _first_test(test)
+    while not isinstance(go_on, (Tensor, Variable)):
+        if not go_on:
+            return
         body()
-        while truth(test(), BECAME_TENSOR):
-            body()
+        go_on = test()
+    Loop(test, body, get_state, set_state, names, options).run()  # it computes the condition again
 
 
 def _first_test(test):
-    """The condition before the loop, computed aside: it is computed again in the loop."""
+    """The condition before the loop, computed aside."""
     if state.graph is None:
         return test()
     with FuncGraph("test").as_default():
@@ -90,11 +83,33 @@ def for_stmt(iterable, extra_test, body, get_state, set_state, names, options):
     if extra_test is None:
         for value in iterable:
             body(value)
-    elif truth(extra_test(), PYTHON_BREAK):
-        for value in iterable:
-            body(value)
-            if not truth(extra_test(), PYTHON_BREAK):
-                break
+    else:
+        _python_loop(iterable, extra_test, body, get_state, set_state, names)
+
+
+def _python_loop(iterable, extra_test, body, get_state, set_state, names):
+    """A Python loop with `break` or `return`. Once that depends on a tensor without a value, each iteration is a branch."""
+    branches = 0
+    if symbolic(extra_test()) is None and not extra_test():
+        return
+    for value in iterable:
+        go_on = extra_test()
+        if symbolic(go_on) is not None:
+            branches += 1
+            if branches > UNROLL_LIMIT:
+                raise NotImplementedError(
+                    "break and return statements which depend on a TF condition are not supported in Python for loops of more than "
+                    f"{UNROLL_LIMIT} iterations ({user_line()}). Did you intend to make it a TF loop? Iterate over a tensor: "
+                    "`for i in tf.range(n)` in place of `for i in range(n)`."
+                )
+            if_stmt(go_on, lambda: body(value), lambda: None, get_state, set_state, names, len(names))  # noqa: B023
+            continue
+        if not go_on:
+            return
+        body(value)
+        go_on = extra_test()
+        if symbolic(go_on) is None and not go_on:
+            return  # before the next value is taken
 
 
 def _for_rows(rows, extra_test, body, get_state, set_state, names, options):
@@ -202,12 +217,25 @@ class Loop:
         """Trace the loop and set the variables to what they are after it."""
         try:
             self._define_missing()
-            for name, value in zip(self.names, self.start, strict=True):
-                self._check_start(name, value)
+            for name, value, invariant in zip(self.names, self.start, self.invariants, strict=True):
+                self._check_start(name, value, invariant)
             self._loop()
-        except BaseException:
+        except BaseException as error:
             self.set_state(self.original)
+            self._tell_of_numbers(error)
             raise
+
+    def _tell_of_numbers(self, error):
+        """Note in an error about dtypes which variables were Python numbers: in the loop they are tensors."""
+        if not isinstance(error, (TypeError, InvalidArgumentError)) or getattr(error, "__notes__", None):
+            return
+        for name, value in zip(self.names, self.original, strict=True):
+            dtype = as_value(value).dtype.name if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+            if dtype is not None and dtype in str(error):
+                error.add_note(
+                    f"In the loop at {user_line()} '{name}', which is {value!r} before it, is a tensor of dtype {dtype}. Start with "
+                    "a number of the dtype that it is to have."
+                )
 
     def _loop(self):
         """The loop variables are the values of `start`, and whether there was an iteration if some variable had none before."""
@@ -233,6 +261,19 @@ class Loop:
         if flag:
             self._require_iteration(results[0])
         self.set_state(self.packed(results[kept:]))
+        self._settle_return()
+
+    def _settle_return(self):
+        """After `while True` with no way out but `return` it is known that the function has returned."""
+        after = self.get_state()
+        known = [
+            isinstance(x, SymbolicTensor) and name.startswith("do_return") for name, x in zip(self.names, after, strict=True)
+        ]
+        if not any(known) or self.limit is not None:
+            return
+        self.set_state(tuple([False if found else x for x, found in zip(after, known, strict=True)]))
+        endless = _first_test(self.test) is True
+        self.set_state(tuple([True if found and endless else x for x, found in zip(after, known, strict=True)]))
 
     @staticmethod
     def _as_condition(value):
@@ -337,7 +378,7 @@ class Loop:
 
     # Checks
 
-    def _check_start(self, name, value):
+    def _check_start(self, name, value, invariant):
         if isinstance(value, UndefinedReturnValue):
             if any(x.startswith("do_return") for x in self.names) and not self.failure:
                 return  # a bare `return`
@@ -351,6 +392,14 @@ class Loop:
                 f"'{name}' must be defined before the loop: the loop at {user_line()} is a TensorFlow loop, whose variables need a "
                 f"shape and a dtype. Set '{name}' to a tensor before it.{self.failure}"
             )
+        if invariant is not None:
+            for leaf, shape in zip(leaves_of(value), _shapes(invariant), strict=True):
+                wanted = TensorShape(getattr(shape, "shape", shape))
+                if is_value(leaf) and not wanted.is_compatible_with(as_value(leaf).shape):
+                    raise ValueError(
+                        f"'{name}' has shape {as_value(leaf).shape} before the loop, which does not conform with the shape "
+                        f"invariant {wanted} ({user_line()})."
+                    )
 
     def check(self, before, after):
         """Compare the variables before and after an iteration."""
@@ -431,16 +480,12 @@ def _check_leaf(name, start, entry, end, invariant):
             f"'{name}' has dtype {a.dtype.name} before the loop, but dtype {b.dtype.name} after one iteration {where}. Start with "
             f"tf.constant(..., tf.{b.dtype.name}), or use tf.cast in the loop."
         )
-    _check_shape(name, as_value(start).shape, a.shape, b.shape, invariant, where)
+    _check_shape(name, a.shape, b.shape, invariant, where)
 
 
-def _check_shape(name, start, entry, end, invariant, where):
+def _check_shape(name, entry, end, invariant, where):
     wanted = entry if invariant is None else getattr(invariant, "shape", invariant)
     wanted = TensorShape(wanted)
-    if invariant is not None and not wanted.is_compatible_with(start):
-        raise ValueError(
-            f"'{name}' has shape {start} before the loop, which does not conform with the shape invariant {wanted} {where}."
-        )
     if _fits(end, wanted):
         return
     if invariant is not None:
