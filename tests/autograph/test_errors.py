@@ -19,7 +19,7 @@ V = tf.TensorSpec([3], tf.float32)
 def raised(source, *specs, **namespace):
     """The error of tracing the function that `source` defines: (its class, its text with `FILE` for the file)."""
     function = function_of(source, tf=tf, **namespace)
-    with pytest.raises(Exception) as info:  # noqa: B017 - the caller compares the class
+    with pytest.raises(Exception) as info:
         tf.function(function).get_concrete_function(*specs)
     text = str(info.value).replace(function.__code__.co_filename, "FILE")
     return type(info.value), text
@@ -485,7 +485,7 @@ def test_errors_of_ops_show_the_line():
         "def program(v):\n    y = v\n    if tf.reduce_sum(y) > 0:\n        y = tf.matmul(y, tf.ones([2, 2]))\n    return y\n"
     )
     function = function_of(source, tf=tf)
-    with pytest.raises(Exception) as info:  # noqa: B017
+    with pytest.raises(Exception) as info:
         tf.function(function).get_concrete_function(V)
     path = function.__code__.co_filename
     found = [
