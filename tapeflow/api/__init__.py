@@ -1,5 +1,6 @@
 """TensorFlow's public names: checks, composites and signatures over the primitives."""
 
+from tapeflow import compile as compiler
 from tapeflow import ops
 from tapeflow.api import (
     array,
@@ -29,6 +30,7 @@ from tapeflow.api import (
     image,
     initializers,
     internal,
+    io,
     later,
     linalg,
     linalg_parts,
@@ -92,6 +94,7 @@ __all__ = [
     "image",
     "initializers",
     "internal",
+    "io",
     "later",
     "linalg",
     "linalg_parts",
@@ -129,3 +132,5 @@ __all__ = [
     "variable",
     "version",
 ]
+
+compiler.install()

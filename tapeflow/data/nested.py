@@ -1,5 +1,7 @@
 """Datasets of datasets: `flat_map`, `interleave`, `window`, and what is drawn from several datasets at once."""
 
+import collections
+import itertools
 import threading
 
 from tapeflow.base import nest
@@ -141,33 +143,38 @@ class InterleaveStream(Stream):
     def _refill(self, place):
         if self._streams is not None:
             try:
-                self._open[place] = self._opened(next(self._streams))
+                self._open[place] = next(self._streams)
             except StopIteration:
                 self._streams = None
 
-    def _opened(self, stream):
-        return stream
-
 
 class ParallelInterleaveStream(InterleaveStream):
-    """The same, where a thread for each open stream computes its next elements ahead."""
+    """The same, where a thread for each stream computes its next elements ahead; as many streams wait to take a turn."""
 
-    __slots__ = ("_limit",)
+    __slots__ = ("_limit", "_waiting")
 
     def __init__(self, streams, cycle, block, threads):
         super().__init__(streams, cycle, block)
         self._limit = threading.Semaphore(threads)
+        self._waiting = collections.deque()
 
     def __next__(self):
-        if self._done == self._at == 0 and all(stream is None for stream in self._open):
-            for place in range(len(self._open)):  # all at once, so that they work at the same time
-                self._refill(place)
+        if self._streams is not None:
+            self._fill()
         return super().__next__()
 
-    def _opened(self, stream):
-        ahead = Ahead(LimitedStream(stream, self._limit), None, 1, self._block)
-        ahead.start()
-        return ahead
+    def _fill(self):
+        missing = 2 * len(self._open) - len(self._waiting) - sum(stream is not None for stream in self._open)
+        for stream in itertools.islice(self._streams, missing):
+            ahead = Ahead(LimitedStream(stream, self._limit), None, 1, self._block)
+            ahead.start()
+            self._waiting.append(ahead)
+
+    def _refill(self, place):
+        if self._waiting:
+            self._open[place] = self._waiting.popleft()
+        else:
+            super()._refill(place)
 
 
 class LimitedStream(Stream):
@@ -267,7 +274,8 @@ class WindowStream(Stream):
         elements = self._buffer[: self._span : self._stride]
         self._pending = max(0, self._shift - len(self._buffer))
         self._buffer = self._buffer[self._shift :]
-        return [ListDataset([[leaf] for leaf in part], spec) for part, spec in zip(zip(*elements), self._specs, strict=True)]
+        parts = zip(*elements, strict=True)
+        return [ListDataset([[leaf] for leaf in part], spec) for part, spec in zip(parts, self._specs, strict=True)]
 
 
 class ListDataset(Dataset):

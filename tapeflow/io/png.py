@@ -1,14 +1,12 @@
-"""PNG images to arrays and back (ISO 15948), by zlib alone."""
+"""PNG images to arrays and back (ISO 15948), by zlib alone: Pillow has no 16-bit colours."""
 
 import struct
 import zlib
 
 import numpy as np
 
-from tapeflow.base.dtypes import string, uint8, uint16
+from tapeflow.base.dtypes import uint16
 from tapeflow.base.errors import UnimplementedError, invalid
-from tapeflow.core.primitive import Primitive
-from tapeflow.core.tensor import Spec
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # The colour types with as many channels.
@@ -130,53 +128,3 @@ def encode(pixels, level):
         struct.pack(">I4s", len(part), kind) + part + struct.pack(">I", zlib.crc32(kind + part)) for kind, part in parts
     ]
     return SIGNATURE + b"".join(packed)
-
-
-def _decode_kernel(contents, *, channels, dtype):
-    if contents.ndim:
-        raise ValueError(contents.shape)
-    return converted(decode(contents[()]), channels, dtype)
-
-
-def _decode_infer(contents, *, channels, dtype):
-    if contents.shape not in (None, ()):
-        raise invalid("DecodePng", f"contents must be scalar, got shape {list(contents.shape)}")
-    return Spec((None, None, channels or None), dtype)
-
-
-def _encode_kernel(image, *, level):
-    if image.ndim != 3 or image.shape[2] not in COLOURS or 0 in image.shape:
-        raise ValueError(image.shape)
-    result = np.empty((), object)
-    result[()] = encode(image, level)
-    return result
-
-
-def _encode_infer(image, *, level):
-    if image.shape is not None and (len(image.shape) != 3 or image.shape[2] not in (None, *COLOURS) or 0 in image.shape):
-        raise invalid("EncodePng", f"image must be [height, width, 1 to 4 channels], got shape {list(image.shape)}")
-    return Spec((), string)
-
-
-def _example():
-    result = np.empty((), object)
-    result[()] = encode(np.arange(30, dtype=np.uint8).reshape(2, 5, 3), -1)
-    return result
-
-
-decode_png = Primitive(
-    "decode_png",
-    _decode_kernel,
-    _decode_infer,
-    accepts={string},
-    samples=lambda: [((_example(),), {"channels": channels, "dtype": uint8}) for channels in (0, 1, 4)],
-)
-encode_png = Primitive(
-    "encode_png",
-    _encode_kernel,
-    _encode_infer,
-    accepts={uint8, uint16},
-    samples=lambda: [((np.arange(30, dtype=np.uint8).reshape(2, 5, 3),), {"level": -1})],
-)
-
-__all__ = ["decode_png", "encode_png"]
