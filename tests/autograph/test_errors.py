@@ -480,6 +480,16 @@ def test_tracebacks_hold_the_users_frames():
     assert len(inside) <= 1  # the entry; nothing of the operators
 
 
+def test_tracebacks_can_be_whole():
+    tf.debugging.disable_traceback_filtering()
+    try:
+        with pytest.raises(Custom) as info:
+            tf.function(_outer)(tf.constant(1.0))
+    finally:
+        tf.debugging.enable_traceback_filtering()
+    assert "if_stmt" in [frame.name for frame in traceback.extract_tb(info.value.__traceback__)]
+
+
 def test_errors_of_ops_show_the_line():
     source = (
         "def program(v):\n    y = v\n    if tf.reduce_sum(y) > 0:\n        y = tf.matmul(y, tf.ones([2, 2]))\n    return y\n"
