@@ -7,7 +7,7 @@ axes, so a group may take several passes over them for each of its rows (softmax
 
 from tapeflow.compile.affine import ZERO, add, constant, rename, size, strides_of, total, variable
 from tapeflow.compile.expr import MustStore, Reader, loads
-from tapeflow.compile.rebuild import operands
+from tapeflow.compile.rebuild import has_tensors, operands
 from tapeflow.compile.scalars import MACHINE, is_scalar
 from tapeflow.compile.views import PADS, RESHAPES, VIEWS, axes_of, pieces
 from tapeflow.core.tensor import Tensor
@@ -231,7 +231,7 @@ def kind_of(node):
     """How a node is treated: "point", "view", "reduce", "pieces" or "opaque"."""
     name = node.op.name
     outs = node.outputs
-    if node.op.stateful or not all(_known(x) for x in (*node.inputs, *outs)) or any(0 in out.dims for out in outs):
+    if node.op.stateful or has_tensors(node.attrs) or not all(_known(x) for x in (*node.inputs, *outs)) or any(0 in out.dims for out in outs):
         return "opaque"
     if any(out._dtype not in MACHINE for out in outs) or any(x._dtype not in MACHINE for x in node.inputs):
         return "opaque"

@@ -305,6 +305,8 @@ class Plan:
         for number, step in enumerate(self.steps):
             for key in self._keys(step):
                 last[key] = number
+        for output, _ in self.outputs:
+            last["value", id(output.value)] = len(self.steps)  # read when all is done
         taken = {}
         for number, step in enumerate(self.steps):
             for key in self._keys(step):

@@ -233,7 +233,8 @@ class Frame:
     def _run_node(self, node):
         """Run a node on its NumPy kernel; what native code will read of its results is put into the table."""
         attrs = {key: self._attr(attr) for key, attr in node.attrs.items()} if has_tensors(node.attrs) else node.attrs
-        inputs = [self._own(x) if node.op.stateful else self.value(x) for x in node.inputs]
+        keeps = node.op.stateful or any(out._dtype.numpy_dtype is None for out in node.outputs)  # a list keeps its elements
+        inputs = [self._own(x) if keeps else self.value(x) for x in node.inputs]
         with naming_line(node), tracing(None), paused():
             result = _call(node.op, inputs, attrs)
         for out, tensor in zip(node.outputs, result if node.op.multiple else (result,), strict=True):
