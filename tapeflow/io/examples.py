@@ -1,5 +1,6 @@
 """Serialized `tensorflow.Example` and `SequenceExample` messages to arrays, column by column."""
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -15,8 +16,9 @@ FIELDS = {int64: "int64_list", float32: "float_list", string: "bytes_list"}
 WORDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "string"}
 
 
-class Column(NamedTuple):
-    """What is read of one feature.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Column:
+    """What is read of one feature; no tuple, which would be taken apart as an attr.
 
     Attributes:
         key: the feature's name.

@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapeflow.base.dtypes import uint8, uint16
+from tapeflow.base.dtypes import float32, uint8, uint16
 from tapeflow.base.errors import InvalidArgumentError, UnimplementedError
 from tapeflow.io import png
 
 STARTS = {b"\xff\xd8\xff": "JPEG", png.SIGNATURE: "PNG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
 DCT_METHODS = ("", "INTEGER_FAST", "INTEGER_ACCURATE")
-MOST = 1 << 29  # samples of an image: what claims more is damaged
+SMALL = 1 << 12
 
 
 def invalid(op, text):
@@ -66,7 +66,7 @@ def _named(op, text):
 
 def _check_size(op, size, channels=4):
     width, height = size
-    if width < 1 or height < 1 or width * height * channels > MOST:
+    if width < 1 or height < 1 or width * height * channels > png.MOST:
         raise invalid(op, f"Image of {height} x {width} pixels is too large, or empty")
 
 
@@ -85,14 +85,19 @@ def _array(image, channels):
 
 def decode_png(data, op, channels=0, dtype=uint8):
     """The pixels of a PNG file, uint8 or uint16."""
-    # The depth stands in the header: signature, length, "IHDR", width, height.
-    deep = data[24:25] == b"\x10"
-    if dtype is uint16 or deep:
-        return png.converted(png.decode(data), channels, dtype)
+    # The depth stands in the header: signature, length, "IHDR", width, height. A small file is read sooner without Pillow.
+    deep = dtype is uint16 or data[24:25] == b"\x10"
+    pixels = png.decode(data, simple=not deep) if deep or len(data) < SMALL else None
+    if pixels is None:
+        if b"IEND" not in data:
+            raise invalid(op, f"Invalid PNG data, size {len(data)}: it is truncated")
+        pixels = _pillow_png(data, op, channels)
+    return png.converted(pixels, channels, dtype)
+
+
+def _pillow_png(data, op, channels):
     from PIL.PngImagePlugin import PngImageFile
 
-    if b"IEND" not in data:
-        raise invalid(op, f"Invalid PNG data, size {len(data)}: it is truncated")
     with _named(op, f"Invalid PNG data, size {len(data)}"):
         image = PngImageFile(io.BytesIO(data))
         _check_size(op, image.size)
@@ -226,7 +231,7 @@ def decode(data, op, channels=0, dtype=uint8, expand=True, jpeg=PLAIN_JPEG, crop
         op: "DecodeImage" (any format), "DecodePng", "DecodeJpeg" or "DecodeAndCropJpeg" (PNG, JPEG, or one GIF frame),
             "DecodeGif" (these as a single frame, too), "DecodeBmp" or "DecodeWebP".
         channels: 0 for those that the file has.
-        dtype: uint8 or uint16; uint8 values are spread over the wider range.
+        dtype: uint8, uint16 or float32 (values in [0, 1]).
         expand: whether a GIF or WebP file gives all its frames, along a new first axis.
         jpeg: how a JPEG file is decoded.
         crop: the window of a JPEG file.
@@ -247,7 +252,7 @@ def decode(data, op, channels=0, dtype=uint8, expand=True, jpeg=PLAIN_JPEG, crop
         case "JPEG":
             pixels = decode_jpeg(data, op, channels, jpeg, crop)
         case "PNG":
-            pixels = decode_png(data, op, channels, dtype)
+            pixels = decode_png(data, op, channels, uint8 if dtype is uint8 else uint16)
         case "GIF":
             pixels = _gif_as(decode_gif(data, op), op, channels, expand)
         case "BMP":
@@ -257,7 +262,16 @@ def decode(data, op, channels=0, dtype=uint8, expand=True, jpeg=PLAIN_JPEG, crop
             pixels = frames if expand else frames[0]
     if op == "DecodeGif" and pixels.ndim == 3:
         pixels = pixels[None]
-    return png.converted(pixels, 0, dtype)
+    return _as(pixels, dtype)
+
+
+def _as(pixels, dtype):
+    """Samples as uint8, uint16 or float32 in [0, 1]; TensorFlow spreads 8 bits over 16 by a shift."""
+    if dtype is float32:
+        return pixels * np.float32(1 / np.iinfo(pixels.dtype).max)
+    if dtype is uint16 and pixels.dtype == np.uint8:
+        return pixels.astype(np.uint16) << 8
+    return pixels
 
 
 def _gif_as(frames, op, channels, expand):

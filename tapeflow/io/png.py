@@ -1,4 +1,7 @@
-"""PNG images to arrays and back (ISO 15948), by zlib alone: Pillow has no 16-bit colours."""
+"""PNG images to arrays and back (ISO 15948), by zlib alone.
+
+Pillow, which reads other files, has no 16-bit colours, and takes longer to open a small file than this takes to read it.
+"""
 
 import struct
 import zlib
@@ -11,6 +14,8 @@ from tapeflow.base.errors import UnimplementedError, invalid
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # The colour types with as many channels.
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+MOST = 1 << 29  # bytes of an image: what claims more is damaged
+FEW = 300  # bytes that are worth a walk in Python, before Pillow is quicker
 COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
 
 
@@ -23,43 +28,67 @@ def chunks(data):
         at += 12 + length
 
 
-def decode(data):
-    """The pixels [height, width, channels] of a PNG file, uint8 or uint16; palettes are looked up."""
+def decode(data, simple=False):
+    """The pixels [height, width, channels] of a PNG file, uint8 or uint16; palettes are looked up.
+
+    Args:
+        data: the file's bytes.
+        simple: give None for an interlaced file, and for one with many bytes that are undone one by one.
+
+    Raises:
+        InvalidArgumentError: a damaged file.
+        UnimplementedError: an interlaced file.
+    """
     if not data.startswith(SIGNATURE):
         raise invalid("DecodePng", f"Invalid PNG data, size {len(data)}: it does not start with the PNG signature")
     try:
         parts = list(chunks(data))
         width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", parts[0][1])
-        found = dict(parts)
-        lines = np.frombuffer(zlib.decompress(b"".join(part for kind, part in parts if kind == b"IDAT")), np.uint8)
         if interlaced:
-            raise UnimplementedError(None, None, "Interlaced PNG images are not supported. [Op:DecodePng]")
+            if simple:
+                return None
+            raise UnimplementedError(None, None, "Interlaced 16-bit PNG images are not supported. [Op:DecodePng]")
         bits = depth * CHANNELS[colour]
-        rows = _unfiltered(lines.reshape(height, 1 + (width * bits + 7) // 8), max(bits // 8, 1))
-    except (struct.error, zlib.error, ValueError, KeyError, IndexError) as error:
+        size = height * (1 + (width * bits + 7) // 8)
+        if size > MOST or parts[-1][0] != b"IEND":
+            raise ValueError("it is truncated" if size <= MOST else f"{height} x {width} pixels are too many")
+        packed = b"".join([part for kind, part in parts if kind == b"IDAT"])
+        lines = np.frombuffer(zlib.decompressobj().decompress(packed, size), np.uint8).reshape(height, size // height)
+        rows = _unfiltered(lines[:, 0], lines[:, 1:].copy(), max(bits // 8, 1), simple)
+        if rows is None:
+            return None
+        pixels = _samples_of(rows, width, depth, CHANNELS[colour], colour)
+        return _coloured(pixels, dict(parts)) if colour == 3 else pixels
+    except (struct.error, zlib.error, ValueError, KeyError, IndexError, ZeroDivisionError) as error:
         raise invalid("DecodePng", f"Invalid PNG data, size {len(data)}: {error}") from error
-    pixels = _samples_of(rows, width, depth, CHANNELS[colour], colour)
-    if colour == 3:
-        palette = np.frombuffer(found[b"PLTE"], np.uint8).reshape(-1, 3)
-        if b"tRNS" in found:
-            alpha = np.full((len(palette), 1), 255, np.uint8)
-            alpha[: len(found[b"tRNS"]), 0] = np.frombuffer(found[b"tRNS"], np.uint8)
-            palette = np.concatenate([palette, alpha], 1)
-        return palette[pixels[..., 0]]
-    return pixels
 
 
-def _unfiltered(lines, step):
-    """The bytes of the rows; each row starts with the filter by which it differs from its neighbours."""
-    kinds, rows = lines[:, 0], lines[:, 1:].astype(np.uint8)
+def _coloured(numbers, found):
+    """The colours of a palette's numbers."""
+    palette = np.frombuffer(found[b"PLTE"], np.uint8).reshape(-1, 3)
+    if b"tRNS" in found:
+        alpha = np.full((len(palette), 1), 255, np.uint8)
+        alpha[: len(found[b"tRNS"]), 0] = np.frombuffer(found[b"tRNS"], np.uint8)
+        palette = np.concatenate([palette, alpha], 1)
+    return palette[numbers[..., 0]]
+
+
+def _unfiltered(kinds, rows, step, simple):
+    """The bytes of the rows, in place; each row's filter says how it differs from its neighbours.
+
+    Args:
+        simple: give None where it would take long.
+    """
+    if simple and np.count_nonzero(kinds > 2) * rows.shape[1] > FEW:
+        return None
     above = np.zeros(rows.shape[1], np.uint8)
     for row, kind in zip(rows, kinds.tolist(), strict=True):
         match kind:
             case 0:
                 pass
             case 1:
-                columns = row.reshape(-1, step) if row.size % step == 0 else None
-                np.cumsum(columns, axis=0, dtype=np.uint8, out=columns)
+                pixels = row.reshape(-1, step)
+                np.cumsum(pixels, axis=0, dtype=np.uint8, out=pixels)
             case 2:
                 row += above
             case 3 | 4:
@@ -73,7 +102,9 @@ def _unfiltered(lines, step):
 def _predicted(row, above, step, kind):
     """Undo the filters that look at the pixels on the left and above, byte by byte."""
     values, upper = row.tolist(), above.tolist()
-    for i, value in enumerate(values):
+    # Before the first byte that is not 0 in both rows all guesses are 0.
+    start = len(values) - len((row | above).tobytes().lstrip(b"\0"))
+    for i in range(start, len(values)):
         left = values[i - step] if i >= step else 0
         up = upper[i]
         if kind == 3:
@@ -82,7 +113,7 @@ def _predicted(row, above, step, kind):
             corner = upper[i - step] if i >= step else 0
             a, b, c = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
             guess = left if a <= b and a <= c else up if b <= c else corner
-        values[i] = (value + guess) & 255
+        values[i] = (values[i] + guess) & 255
     row[:] = values
 
 
