@@ -230,7 +230,9 @@ def check_function(op, inputs, attrs):
         for a, b in zip(own, [] if undefined else gradients, strict=not undefined):
             assert (a is None) == (b is None), f"{op.name}, {name}: gradients {a} and {b}"
             if a is not None:
-                np.testing.assert_allclose(dense(a), dense(b), rtol=1e-12, atol=1e-12, err_msg=f"gradient of {op.name}, {name}")
+                np.testing.assert_allclose(
+                    dense(a), dense(b), rtol=1e-12, atol=1e-12, err_msg=f"gradient of {op.name}, {name}"
+                )
 
 
 CHECKS = {

@@ -1,5 +1,6 @@
 """TensorFlow's public names: checks, composites and signatures over the primitives."""
 
+from tapeflow import compile as compiler
 from tapeflow import ops
 from tapeflow.api import (
     array,
@@ -131,3 +132,5 @@ __all__ = [
     "variable",
     "version",
 ]
+
+compiler.install()

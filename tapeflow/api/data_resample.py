@@ -18,9 +18,7 @@ _SEEN_BEFORE = 10  # of each class: so many are taken to have been seen at the b
 
 
 @constructor("sample_from_datasets")
-def sample_from_datasets(
-    datasets, weights=None, seed=None, stop_on_empty_dataset=False, rerandomize_each_iteration=None
-):
+def sample_from_datasets(datasets, weights=None, seed=None, stop_on_empty_dataset=False, rerandomize_each_iteration=None):
     """Elements of several datasets, each from one that is drawn at random.
 
     Args:

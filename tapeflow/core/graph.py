@@ -1,6 +1,7 @@
 """`Graph`: an ordered list of nodes over symbolic tensors, what tracing builds and `run` executes on the kernels."""
 
 import weakref
+from typing import NamedTuple
 
 from tapeflow.base.errors import OperatorNotAllowedInGraphError, OpError
 from tapeflow.base.shape import TensorShape
@@ -106,6 +107,21 @@ class Node:
         return self.op.name
 
     type = name
+
+
+class NodeDef(NamedTuple):
+    """A node as plain data."""
+
+    name: str
+    op: str
+    input: tuple
+    attr: dict
+
+
+class GraphDef(NamedTuple):
+    """A graph as plain data."""
+
+    node: list
 
 
 class _Placeholder:
@@ -289,6 +305,21 @@ class Graph:
         for position, node in enumerate(self.nodes):
             for out in node.outputs:
                 out.position = position
+
+    def get_operations(self):
+        """The nodes in program order."""
+        return list(self.nodes)
+
+    def as_graph_def(self, from_version=None, add_shapes=False):
+        """The graph as plain data: an object whose `node` lists name, op, inputs and attrs of each placeholder and node."""
+        nodes = [NodeDef(x.name.partition(":")[0], "Placeholder", (), {"dtype": x.dtype}) for x in self.inputs]
+        for node in self.nodes:
+            name = node.outputs[0].name.partition(":")[0] if node.outputs else node.op.name
+            inputs = tuple(
+                [getattr(x, "name", "constant") if x.__class__ is not Tensor else "constant" for x in node.inputs]
+            )
+            nodes.append(NodeDef(name, node.op.name, inputs, node.attrs))
+        return GraphDef(nodes)
 
     # Running
 

@@ -395,5 +395,16 @@ def make_record(op, inputs, attrs, outputs, out_marks, marks=None):
     return (op, marks, saved, out_marks, specs, attrs, None)
 
 
-__all__ = ["Rule", "add_watchers",
-    "make_record", "note", "own_mark", "plan_residuals", "recorder_of", "rule_parameters", "shape_of", "user_line", "watch_reading"]
+__all__ = [
+    "Rule",
+    "add_watchers",
+    "make_record",
+    "note",
+    "own_mark",
+    "plan_residuals",
+    "recorder_of",
+    "rule_parameters",
+    "shape_of",
+    "user_line",
+    "watch_reading",
+]

@@ -195,10 +195,12 @@ def _padded_shapes(shapes, spec):
         dims = _as_dims(given)
         own = None if part.shape.rank is None else part.shape.as_list()
         if own is not None and (
-            len(own) != len(dims) or any(n.__class__ is int and m is not None and n < m for n, m in zip(dims, own, strict=True))
+            len(own) != len(dims)
+            or any(n.__class__ is int and m is not None and n < m for n, m in zip(dims, own, strict=True))
         ):
             raise ValueError(
-                f"The padded shape {TensorShape(dims)} is not compatible with the shape {part.shape} of the corresponding input component."
+                f"The padded shape {TensorShape(dims)} is not compatible with the shape {part.shape} of the corresponding input "
+                "component."
             )
         found.append(dims)
     return found

@@ -274,7 +274,8 @@ class WindowStream(Stream):
         elements = self._buffer[: self._span : self._stride]
         self._pending = max(0, self._shift - len(self._buffer))
         self._buffer = self._buffer[self._shift :]
-        return [ListDataset([[leaf] for leaf in part], spec) for part, spec in zip(zip(*elements), self._specs, strict=True)]
+        parts = zip(*elements, strict=True)
+        return [ListDataset([[leaf] for leaf in part], spec) for part, spec in zip(parts, self._specs, strict=True)]
 
 
 class ListDataset(Dataset):

@@ -3,8 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
-import uuid
 
 from tapeflow.base import nest
 from tapeflow.base.dtypes import int64, string
@@ -34,9 +32,7 @@ class Memory:
     def keep(self, elements, specs):
         """Keep a complete list of elements; it is emptied."""
         if elements and all(isinstance(spec, TensorSpec) and spec.shape.is_fully_defined() for spec in specs):
-            self.columns = [
-                batched([values[i] for values in elements], spec) for i, spec in enumerate(specs)
-            ]
+            self.columns = [batched([values[i] for values in elements], spec) for i, spec in enumerate(specs)]
         else:
             self.elements = list(elements)
         elements.clear()
@@ -198,7 +194,7 @@ class ShardWriter:
 
     def __init__(self, path, spec, compression, function):
         self._path, self._spec, self._compression, self._function = path, spec, compression, function
-        self._temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+        self._temporary = f"{path}.{os.urandom(8).hex()}.tmp"
         os.makedirs(self._temporary)
         self._writers = {}
         self._count = 0
@@ -221,7 +217,7 @@ class ShardWriter:
         with open(os.path.join(self._temporary, _HEADER), "w") as file:
             json.dump(header, file)
         with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self._path)
+            _remove(self._path)
         os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
         os.replace(self._temporary, self._path)
         self._temporary = None
@@ -231,8 +227,15 @@ class ShardWriter:
         if self._temporary is not None:
             for writer in self._writers.values():
                 writer.discard()
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            _remove(self._temporary)
             self._temporary = None
+
+
+def _remove(folder):
+    """Delete a folder of files."""
+    for name in os.listdir(folder):
+        os.remove(os.path.join(folder, name))
+    os.rmdir(folder)
 
 
 def _shard_function(function, spec):
@@ -240,7 +243,9 @@ def _shard_function(function, spec):
         return None
     found = ElementFunction(lambda *parts: convert_to_tensor(function(*parts), int64), spec, "shard_func")
     if not (isinstance(found.spec, TensorSpec) and found.spec.is_compatible_with(TensorSpec([], int64))):
-        raise TypeError(f"Invalid `shard_func`. `shard_func` must return `tf.int64` scalar tensor but its return type is {found.spec}.")
+        raise TypeError(
+            f"Invalid `shard_func`. `shard_func` must return `tf.int64` scalar tensor but its return type is {found.spec}."
+        )
     return found
 
 

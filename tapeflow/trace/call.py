@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tapeflow.core.plan import plan_of
+from tapeflow.core.plan import runner_of
 from tapeflow.core.primitive import P, Primitive, symbols_in
 from tapeflow.core.state import state
 from tapeflow.trace.derive import (
@@ -40,7 +40,7 @@ def split_saved(outs, saved):
 
 
 def _kernel(*values, graph, saved, back):
-    return plan_of(graph)(*values)
+    return runner_of(graph)(*values)
 
 
 def _infer(*specs, graph, saved, back):

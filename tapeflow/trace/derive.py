@@ -84,13 +84,15 @@ def gradients_through(graph, operands, saved, wanted, seeded, seeds):
     """
     with GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([operands[i] for i in wanted])
-        if saved is not None:
-            tape.watch([x for x in saved if x.dtype.is_trainable])
-        results, readings = replay(graph, operands, saved)
+        results, readings = replay(graph, operands, saved, on_read=_watcher(tape))
     groups = sources_of(graph, operands, readings, wanted)
     found = tape.gradient([results[k] for k in seeded], [x for group in groups for x in group], output_gradients=list(seeds))
     grads = iter(found)
     return results, [total_of([next(grads) for _ in group]) for group in groups]
+
+
+def _watcher(tape):
+    return lambda tensor: tape.watch(tensor) if tensor.dtype.is_trainable else None
 
 
 def pullback(graph, wanted, seeded):

@@ -148,8 +148,9 @@ class Function:
             if concrete is not None:
                 self._exact.move_to_end(key)
                 return concrete
-            for shapes, concrete in self._kinds.get(call.key, ()):
+            for shapes, known in self._kinds.get(call.key, ()):
                 if all(TensorShape(own).is_subtype_of(TensorShape(shape)) for own, shape in zip(dims, shapes, strict=True)):
+                    concrete = known
                     break
             else:
                 dims = self._relaxed(call.key, dims)
@@ -211,7 +212,7 @@ class Function:
         state.creators = (*creators, functools.partial(self._create, graph, may_create))
         try:
             positional, named = arguments
-            pair = trace_into(graph, lambda: function(*self._object(), *positional, **named), flatten)
+            pair = trace_into(graph, lambda: function(*self._object(), *positional, **named), self._flat_results)
         except BaseException:
             self._traces -= 1
             raise
@@ -219,6 +220,17 @@ class Function:
             state.creators = creators
         specs = call.described(dims, self._labels(call))
         return ConcreteFunction(f"__inference_{name}_{_number()}", close([pair])[0], call, specs, self._signature)
+
+    def _flat_results(self, result):
+        """The tensors in what the function returned."""
+        try:
+            return flatten(result)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                "To be compatible with tf.function, Python functions must return zero or more Tensors or ExtensionTypes or None "
+                f"values; in compilation of {self._python_function!r}, found return value of type {type(result).__name__}, which is "
+                f"not a Tensor or ExtensionType: {result!r}. {error}"
+            ) from None
 
     def _features(self):
         """The optional parts of AutoGraph's conversion, as a tuple."""
@@ -378,7 +390,7 @@ def function(
         if isinstance(python_function, (staticmethod, classmethod)):
             return type(python_function)(decorated(python_function.__func__))
         if not callable(python_function):
-            raise TypeError(f"tf.function needs a callable object, got {python_function!r}.")
+            raise TypeError(f"{python_function!r} is not a callable object: tf.function takes a function.")
         inner = python_function
         if isinstance(inner, Function):
             inner = inner._python_function

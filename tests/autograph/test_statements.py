@@ -208,7 +208,9 @@ def test_python_loops_that_a_tensor_ends():
     assert traced(f, 1, 4)[2] == 4
 
 
-def test_endless_python_loops_are_refused():
+def test_endless_python_loops_are_refused(monkeypatch):
+    monkeypatch.setattr("tapeflow.trace.autograph.loops.UNROLL_LIMIT", 20)
+
     def f(x):
         for k in itertools.count():
             x = x + k

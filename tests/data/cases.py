@@ -111,9 +111,9 @@ CASES = {
     "map_python": lambda tf: upto(tf, 4).map(
         lambda x: tf.ensure_shape(tf.numpy_function(lambda v: v * 2, [x], tf.int64), []), num_parallel_calls=2
     ),
-    "map_batch": lambda tf: slices(tf, MATRIX, [0, 1, 2])
-    .map(lambda x, y: (tf.reshape(x, [2, 1]) / 255.0, tf.one_hot(y, 3)))
-    .batch(2),
+    "map_batch": lambda tf: (
+        slices(tf, MATRIX, [0, 1, 2]).map(lambda x, y: (tf.reshape(x, [2, 1]) / 255.0, tf.one_hot(y, 3))).batch(2)
+    ),
     "map_shuffle_batch": lambda tf: slices(tf, np.arange(40.0)).map(lambda x: x * 2 + 1).shuffle(10, seed=3).batch(7),
     "map_sum_batch": lambda tf: slices(tf, MATRIX).map(tf.reduce_sum).batch(2),
     "map_none": lambda tf: upto(tf, 2).map(lambda x: (x, None)),
@@ -133,7 +133,9 @@ CASES = {
     "interleave": lambda tf: upto(tf, 1, 6).interleave(
         lambda x: tf.data.Dataset.from_tensors(x).repeat(6), cycle_length=2, block_length=4
     ),
-    "interleave_uneven": lambda tf: upto(tf, 7).interleave(lambda x: tf.data.Dataset.range(x), cycle_length=3, block_length=2),
+    "interleave_uneven": lambda tf: upto(tf, 7).interleave(
+        lambda x: tf.data.Dataset.range(x), cycle_length=3, block_length=2
+    ),
     "interleave_parallel": lambda tf: upto(tf, 7).interleave(
         lambda x: tf.data.Dataset.range(x).map(lambda y: x * 10 + y), cycle_length=3, block_length=2, num_parallel_calls=2
     ),
@@ -148,15 +150,19 @@ CASES = {
     "padded": lambda tf: lengths(tf, 1, 3, 2).padded_batch(2),
     "padded_drop": lambda tf: lengths(tf, 1, 3, 2).padded_batch(2, drop_remainder=True),
     "padded_shapes": lambda tf: lengths(tf, 1, 3, 2).padded_batch(2, padded_shapes=[5], padding_values=-1),
-    "padded_nest": lambda tf: lengths(tf, 1, 3, 2)
-    .map(lambda x: {"a": x, "b": (tf.cast(x, tf.float32), "s")})
-    .padded_batch(3, padded_shapes={"a": [None], "b": ([4], [])}, padding_values={"a": 9, "b": (0.5, "")}),
+    "padded_nest": lambda tf: (
+        lengths(tf, 1, 3, 2)
+        .map(lambda x: {"a": x, "b": (tf.cast(x, tf.float32), "s")})
+        .padded_batch(3, padded_shapes={"a": [None], "b": ([4], [])}, padding_values={"a": 9, "b": (0.5, "")})
+    ),
     "padded_strings": lambda tf: lengths(tf, 1, 2).map(tf.strings.as_string).padded_batch(2),
     "padded_tensor_shape": lambda tf: lengths(tf, 1, 2).padded_batch(2, padded_shapes=tf.constant([4], tf.int64)),
     "ragged_batch": lambda tf: lengths(tf, 1, 3, 2).ragged_batch(2),
     "ragged_batch_drop": lambda tf: lengths(tf, 1, 3, 2).map(lambda x: (x, 1.0)).ragged_batch(2, drop_remainder=True),
     "ragged_batch_int32": lambda tf: lengths(tf, 1, 3).ragged_batch(2, row_splits_dtype=tf.int32),
-    "ragged_batch_deep": lambda tf: lengths(tf, 1, 2).map(lambda x: tf.fill([tf.size(x), 3, tf.size(x) + 1], 7)).ragged_batch(2),
+    "ragged_batch_deep": lambda tf: (
+        lengths(tf, 1, 2).map(lambda x: tf.fill([tf.size(x), 3, tf.size(x) + 1], 7)).ragged_batch(2)
+    ),
     "sparse_batch": lambda tf: lengths(tf, 1, 3, 2).sparse_batch(2, [4]),
     "unbatch": lambda tf: upto(tf, 7).batch(3).unbatch(),
     "unbatch_nest": lambda tf: tf.data.Dataset.from_tensors({"a": MATRIX, "b": ["x", "y", "z"]}).unbatch(),
@@ -210,9 +216,9 @@ CASES = {
     "window_shift": lambda tf: upto(tf, 7).window(3, shift=1, drop_remainder=True).flat_map(lambda w: w.batch(3)),
     "window_stride": lambda tf: upto(tf, 9).window(3, shift=2, stride=2).flat_map(lambda w: w.batch(3)),
     "window_gap": lambda tf: upto(tf, 11).window(2, shift=4).flat_map(lambda w: w.batch(2)),
-    "window_pairs": lambda tf: slices(tf, [1, 2, 3, 4], [5, 6, 7, 8])
-    .window(2)
-    .flat_map(lambda a, b: tf.data.Dataset.zip((a.batch(2), b.batch(2)))),
+    "window_pairs": lambda tf: (
+        slices(tf, [1, 2, 3, 4], [5, 6, 7, 8]).window(2).flat_map(lambda a, b: tf.data.Dataset.zip((a.batch(2), b.batch(2))))
+    ),
     "window_dict": lambda tf: slices(tf, {"a": [1, 2, 3]}).window(2).flat_map(lambda w: w["a"].batch(2)),
     "group_by_window": lambda tf: upto(tf, 10).group_by_window(lambda x: x % 3, lambda key, group: group.batch(2), 2),
     "group_by_window_func": lambda tf: upto(tf, 12).group_by_window(
@@ -226,7 +232,9 @@ CASES = {
         tf.size, [3, 6], [2, 2, 1], pad_to_bucket_boundary=True
     ),
     "buckets_values": lambda tf: bucketed(tf, padding_values=-1, drop_remainder=True),
-    "buckets_no_padding": lambda tf: lengths(tf, 2, 3, 2, 3).bucket_by_sequence_length(tf.size, [3], [2, 2], no_padding=True),
+    "buckets_no_padding": lambda tf: lengths(tf, 2, 3, 2, 3).bucket_by_sequence_length(
+        tf.size, [3], [2, 2], no_padding=True
+    ),
     "group_by_reducer": lambda tf: slices(tf, np.array([5, 3, 4, 2, 7])).apply(
         tf.data.experimental.group_by_reducer(lambda x: -(x % 3), summing(tf))
     ),
@@ -264,6 +272,7 @@ CASES = {
     # options
     "options": lambda tf: upto(tf, 3).with_options(tf.data.Options()),
 }
+
 
 def three(tf, infinite):
     return upto(tf, 3).repeat() if infinite else upto(tf, 3)

@@ -24,7 +24,9 @@ def main():
         "errors": {name: describe.failure(tf, make) for name, make in cases.ERRORS.items()},
     }
     lines = [
-        f"{json.dumps(kind)}: {{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()) + "\n}"
+        f"{json.dumps(kind)}: {{\n"
+        + ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
+        + "\n}"
         for kind, rows in found.items()
     ]
     (HERE / "golden.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")

@@ -188,7 +188,9 @@ def test_results_come_as_they_are_ready_where_order_does_not_matter():
             assert go_on.wait(20)
         return x
 
-    dataset = Dataset.range(4).map(lambda x: tf.numpy_function(wait, [x], tf.int64), num_parallel_calls=2, deterministic=False)
+    dataset = Dataset.range(4).map(
+        lambda x: tf.numpy_function(wait, [x], tf.int64), num_parallel_calls=2, deterministic=False
+    )
     iterator = iter(dataset)
     first = int(next(iterator))
     go_on.set()
@@ -352,7 +354,7 @@ def test_a_file_that_is_damaged(tmp_path, place):
 def test_a_header_that_is_no_spec(tmp_path):
     Dataset.range(3).save(str(tmp_path / "saved"))
     (tmp_path / "saved" / "dataset.json").write_text('{"spec": {"tensor": [[1]]}, "count": 3}')
-    with pytest.raises(tf.errors.DataLossError, match="dataset.json cannot be read"):
+    with pytest.raises(tf.errors.DataLossError, match=r"dataset\.json cannot be read"):
         Dataset.load(str(tmp_path / "saved"))
 
 

@@ -12,9 +12,20 @@ PACKAGE = os.path.dirname(os.path.dirname(HIDDEN)) + os.sep
 
 def explained(error):
     """The same error without the frames of tracing; it says why a symbolic tensor had to be a Python value."""
-    if isinstance(error, OperatorNotAllowedInGraphError):
+    if _lacks_value(error):
         _say_why(error)
     return error.with_traceback(trimmed(error.__traceback__))
+
+
+def _lacks_value(error):
+    """Whether Python asked a symbolic tensor for its value."""
+    if isinstance(error, (TypeError, AttributeError, NotImplementedError)):
+        return (
+            isinstance(error, OperatorNotAllowedInGraphError)
+            or "symbolic tensor" in str(error)
+            or "SymbolicTensor" in str(error)
+        )
+    return False
 
 
 def trimmed(traceback):

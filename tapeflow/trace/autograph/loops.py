@@ -3,6 +3,7 @@
 from tapeflow.autodiff import vectorize_control
 from tapeflow.base import nest
 from tapeflow.base.dtypes import int32
+from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
@@ -216,12 +217,25 @@ class Loop:
         """Trace the loop and set the variables to what they are after it."""
         try:
             self._define_missing()
-            for name, value in zip(self.names, self.start, strict=True):
-                self._check_start(name, value)
+            for name, value, invariant in zip(self.names, self.start, self.invariants, strict=True):
+                self._check_start(name, value, invariant)
             self._loop()
-        except BaseException:
+        except BaseException as error:
             self.set_state(self.original)
+            self._tell_of_numbers(error)
             raise
+
+    def _tell_of_numbers(self, error):
+        """Note in an error about dtypes which variables were Python numbers: in the loop they are tensors."""
+        if not isinstance(error, (TypeError, InvalidArgumentError)) or getattr(error, "__notes__", None):
+            return
+        for name, value in zip(self.names, self.original, strict=True):
+            dtype = as_value(value).dtype.name if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+            if dtype is not None and dtype in str(error):
+                error.add_note(
+                    f"In the loop at {user_line()} '{name}', which is {value!r} before it, is a tensor of dtype {dtype}. Start with "
+                    "a number of the dtype that it is to have."
+                )
 
     def _loop(self):
         """The loop variables are the values of `start`, and whether there was an iteration if some variable had none before."""
@@ -364,7 +378,7 @@ class Loop:
 
     # Checks
 
-    def _check_start(self, name, value):
+    def _check_start(self, name, value, invariant):
         if isinstance(value, UndefinedReturnValue):
             if any(x.startswith("do_return") for x in self.names) and not self.failure:
                 return  # a bare `return`
@@ -378,6 +392,14 @@ class Loop:
                 f"'{name}' must be defined before the loop: the loop at {user_line()} is a TensorFlow loop, whose variables need a "
                 f"shape and a dtype. Set '{name}' to a tensor before it.{self.failure}"
             )
+        if invariant is not None:
+            for leaf, shape in zip(leaves_of(value), _shapes(invariant), strict=True):
+                wanted = TensorShape(getattr(shape, "shape", shape))
+                if is_value(leaf) and not wanted.is_compatible_with(as_value(leaf).shape):
+                    raise ValueError(
+                        f"'{name}' has shape {as_value(leaf).shape} before the loop, which does not conform with the shape "
+                        f"invariant {wanted} ({user_line()})."
+                    )
 
     def check(self, before, after):
         """Compare the variables before and after an iteration."""
@@ -458,16 +480,12 @@ def _check_leaf(name, start, entry, end, invariant):
             f"'{name}' has dtype {a.dtype.name} before the loop, but dtype {b.dtype.name} after one iteration {where}. Start with "
             f"tf.constant(..., tf.{b.dtype.name}), or use tf.cast in the loop."
         )
-    _check_shape(name, as_value(start).shape, a.shape, b.shape, invariant, where)
+    _check_shape(name, a.shape, b.shape, invariant, where)
 
 
-def _check_shape(name, start, entry, end, invariant, where):
+def _check_shape(name, entry, end, invariant, where):
     wanted = entry if invariant is None else getattr(invariant, "shape", invariant)
     wanted = TensorShape(wanted)
-    if invariant is not None and not wanted.is_compatible_with(start):
-        raise ValueError(
-            f"'{name}' has shape {start} before the loop, which does not conform with the shape invariant {wanted} {where}."
-        )
     if _fits(end, wanted):
         return
     if invariant is not None:
