@@ -7,6 +7,7 @@ subsampled colours, which differs by a few levels.
 """
 
 import contextlib
+import functools
 import io
 import struct
 from typing import NamedTuple
@@ -19,7 +20,6 @@ from tapeflow.io import png
 
 STARTS = {b"\xff\xd8\xff": "JPEG", png.SIGNATURE: "PNG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
 DCT_METHODS = ("", "INTEGER_FAST", "INTEGER_ACCURATE")
-SMALL = 1 << 12
 
 
 def invalid(op, text):
@@ -41,27 +41,17 @@ def kind_of(data, op):
     raise invalid(op, "Unknown image file format. One of JPEG, JPEG XL, PNG, GIF, BMP, WebP required.")
 
 
+# What Pillow raises for damaged files.
+FAILURES = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError, MemoryError, struct.error)
+
+
 @contextlib.contextmanager
 def _named(op, text):
     """What Pillow raises for damaged files becomes an `InvalidArgumentError`."""
-    from PIL import Image
-
     try:
         yield
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        IndexError,
-        KeyError,
-        TypeError,
-        OverflowError,
-        struct.error,
-    ) as error:
-        raise invalid(op, f"{text}: {error}") from error
-    except (MemoryError, Image.DecompressionBombError) as error:
-        raise invalid(op, f"{text}: the image is too large") from error
+    except FAILURES as error:
+        raise invalid(op, f"{text}: {error or type(error).__name__}") from error
 
 
 def _check_size(op, size, channels=4):
@@ -70,39 +60,49 @@ def _check_size(op, size, channels=4):
         raise invalid(op, f"Image of {height} x {width} pixels is too large, or empty")
 
 
-def _array(image, channels):
-    """The pixels of a loaded image; 0 channels are those that it has."""
+def _array(image):
+    """The pixels of an image."""
+    image.load()
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
         clear = image.mode in ("P", "PA") and ("transparency" in image.info or image.mode == "PA")
         image = image.convert("RGBA" if clear else "L" if image.mode in ("1", "I", "I;16") else "RGB")
-    own = len(image.getbands())
-    if image.mode == "RGB" and channels == 4:
-        image = image.convert("RGBA")
-        own = 4
-    pixels = np.frombuffer(image.tobytes(), np.uint8).reshape(image.size[1], image.size[0], own)
-    return png.converted(pixels, channels, uint8)
+    return np.frombuffer(image.tobytes(), np.uint8).reshape(image.size[1], image.size[0], len(image.getbands()))
+
+
+# Pillow's names of the modes of a PNG file with 8 bits a sample, by its colour type.
+PNG_MODES = {0: "L", 2: "RGB", 4: "LA", 6: "RGBA"}
 
 
 def decode_png(data, op, channels=0, dtype=uint8):
     """The pixels of a PNG file, uint8 or uint16."""
-    # The depth stands in the header: signature, length, "IHDR", width, height. A small file is read sooner without Pillow.
-    deep = dtype is uint16 or data[24:25] == b"\x10"
-    pixels = png.decode(data, simple=not deep) if deep or len(data) < SMALL else None
-    if pixels is None:
-        if b"IEND" not in data:
-            raise invalid(op, f"Invalid PNG data, size {len(data)}: it is truncated")
-        pixels = _pillow_png(data, op, channels)
-    return png.converted(pixels, channels, dtype)
+    # The depth stands in the header: signature, length, "IHDR", width, height.
+    if dtype is uint16 or data[24:25] == b"\x10":
+        return png.converted(png.decode(data), channels, dtype)
+    header, found = png.opened(data)
+    mode = PNG_MODES.get(header.colour)
+    try:
+        if header.depth == 8 and mode and not header.interlaced and b"tRNS" not in found:
+            # Opening the file would take most of the time of a small image.
+            image = _pillow().frombytes(mode, header[:2], found[b"IDAT"], "zip", mode, 0)
+            pixels = np.frombuffer(image.tobytes("raw", mode), np.uint8).reshape(header.height, header.width, len(mode))
+        else:
+            pixels = _array(_opened_png(data))
+    except FAILURES as error:
+        raise png.damaged(data, error) from error
+    return png.converted(pixels, channels, uint8)
 
 
-def _pillow_png(data, op, channels):
+@functools.cache
+def _pillow():
+    from PIL import Image
+
+    return Image
+
+
+def _opened_png(data):
     from PIL.PngImagePlugin import PngImageFile
 
-    with _named(op, f"Invalid PNG data, size {len(data)}"):
-        image = PngImageFile(io.BytesIO(data))
-        _check_size(op, image.size)
-        image.load()
-        return _array(image, channels)
+    return PngImageFile(io.BytesIO(data))
 
 
 def _open_jpeg(data, op):
@@ -157,8 +157,7 @@ def decode_jpeg(data, op, channels=0, settings=PLAIN_JPEG, crop=None):
         fancy = settings.fancy and subsampled and image.mode != "L"
         # Pillow couples the fast method with plain upscaling.
         image.decoderconfig = (settings.ratio, int(settings.method != "INTEGER_ACCURATE" and not fancy))
-        image.load()
-        pixels = _array(image, channels)
+        pixels = png.converted(_array(image), channels, uint8)
     return pixels if crop is None else _cropped(pixels, crop, op)
 
 
@@ -196,8 +195,7 @@ def decode_bmp(data, op, channels=0):
     with _named(op, f"Invalid BMP data (size {len(data)}). Input size should match the header"):
         image = BmpImageFile(io.BytesIO(data))
         _check_size(op, image.size)
-        image.load()
-        return _array(image, channels)
+        return png.converted(_array(image), channels, uint8)
 
 
 def decode_webp(data, op, channels=0):
