@@ -40,14 +40,19 @@ ERRORS = {
 COMPRESSIONS = ("", "GZIP", "ZLIB")
 
 
+def os_error(path, error):
+    """TensorFlow's exception for an `OSError`."""
+    kind = ERRORS.get(error.errno, UnknownError)
+    return kind(None, None, f"{path}; {error.strerror or error}")
+
+
 @contextlib.contextmanager
 def named_errors(path):
     """What the operating system refuses becomes TensorFlow's exception, with the file's name."""
     try:
         yield
     except OSError as error:
-        kind = ERRORS.get(error.errno, UnknownError)
-        raise kind(None, None, f"{path}; {error.strerror or error}") from error
+        raise os_error(path, error) from error
     except ValueError as error:  # a name with a zero byte
         raise InvalidArgumentError(None, None, f"{path!r}; {error}") from error
 
@@ -189,7 +194,10 @@ def damaged(path, offset, text):
 def whole_streams(path, offset):
     """A damaged compressed stream becomes a `DataLossError` with the file's name and `offset()`."""
     try:
-        with named_errors(path):
-            yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        yield
+    except OSError as error:
+        if isinstance(error, gzip.BadGzipFile):
+            raise damaged(path, offset(), f"damaged compressed data ({error})") from error
+        raise os_error(path, error) from error
+    except (EOFError, zlib.error) as error:
         raise damaged(path, offset(), f"damaged compressed data ({error})") from error

@@ -50,7 +50,7 @@ def _named(op, text):
     """What Pillow raises for damaged files becomes an `InvalidArgumentError`."""
     try:
         yield
-    except FAILURES as error:
+    except (*FAILURES, _pillow().DecompressionBombError) as error:
         raise invalid(op, f"{text}: {error or type(error).__name__}") from error
 
 
