@@ -236,3 +236,10 @@ def test_buffers_do_not_change_what_is_read(tmp_path):
     for size in (1, 7, None):
         with open_compressed(path, "ZLIB", size) as file:
             assert file.read() == bytes(range(256)) * 50
+
+
+def test_gzip_files_of_several_members(tmp_path):
+    path = tmp_path / "file.gz"
+    path.write_bytes(gzip.compress(b"one\n") + b"\0" * 9 + gzip.compress(b"") + gzip.compress(b"two\n") + b"\0")
+    with LineReader(path, "GZIP") as reader:
+        assert list(reader) == [b"one", b"two"]
