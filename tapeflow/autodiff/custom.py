@@ -28,7 +28,6 @@ class VariableWatcher:
         """Note a variable that was read."""
         if variable.trainable:
             self.variables.setdefault(id(variable), variable)
-        return False
 
     def note(self, *_):
         """Nothing: ops are not recorded."""
