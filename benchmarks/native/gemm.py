@@ -31,7 +31,8 @@ def main(threads):
         c, other = normal((m, n)), normal((m, n))
         spec = Matmul.dense(m, n, k, F32, kind[0] == "T", kind[1] == "T")
         run, compiled, kernel = on_pool(
-            lambda module, spec=spec: emit_matmul(module, spec, a=slot(0), b=slot(1), c=slot(2), workspace=slot(3)), [a, b, c]
+            lambda module, spec=spec: emit_matmul(module, spec, a=slot(0), b=slot(1), c=slot(2), workspace=slot(3)),
+            [a, b, c],
         )
         left, right = (a.T if kind[0] == "T" else a), (b.T if kind[1] == "T" else b)
 
@@ -42,7 +43,9 @@ def main(threads):
         assert np.abs(c - other).max() < 1e-5 * k
         speed = [2 * m * n * k / time / 1e9 for time in (ours, blas)]
         share = speed[0] / (threads * peak.flops / most / 1e9)
-        print(f"{m:>5}x{k:>4}x{n:>4} {kind}  {speed[0]:>5.0f}  {share:>4.0%}  {speed[1]:>5.0f}  {blas / ours:>5.2f}  {compiled * 1e3:.0f} ms")
+        print(
+            f"{m:>5}x{k:>4}x{n:>4} {kind}  {speed[0]:>5.0f}  {share:>4.0%}  {speed[1]:>5.0f}  {blas / ours:>5.2f}  {compiled * 1e3:.0f} ms"
+        )
         print(f"{'':>16}    {kernel.note}") if "-v" in sys.argv else None
 
 
