@@ -43,9 +43,8 @@ def main(threads):
         assert np.abs(c - other).max() < 1e-5 * k
         speed = [2 * m * n * k / time / 1e9 for time in (ours, blas)]
         share = speed[0] / (threads * peak.flops / most / 1e9)
-        print(
-            f"{m:>5}x{k:>4}x{n:>4} {kind}  {speed[0]:>5.0f}  {share:>4.0%}  {speed[1]:>5.0f}  {blas / ours:>5.2f}  {compiled * 1e3:.0f} ms"
-        )
+        row = f"{speed[0]:>5.0f}  {share:>4.0%}  {speed[1]:>5.0f}  {blas / ours:>5.2f}  {compiled * 1e3:.0f} ms"
+        print(f"{m:>5}x{k:>4}x{n:>4} {kind}  {row}")
         print(f"{'':>16}    {kernel.note}") if "-v" in sys.argv else None
 
 
