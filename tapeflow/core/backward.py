@@ -74,14 +74,14 @@ def walk(records, cotangents, kept=(), useful=None):
                     continue
                 if special:
                     result = _apply(rule, residuals, g, attrs)
+                elif not residuals:
+                    result = g if rule.call is same else rule.call(g)
                 elif rule.reads == 2:  # a call with a star is three times as slow
                     x, y = residuals
                     result = rule.call(g, x, y)
                 elif rule.reads == 1:
                     (x,) = residuals
                     result = rule.call(g, x)
-                elif rule.call is same:
-                    result = g
                 else:
                     result = rule.call(g, *residuals)
                 if dims is not None:

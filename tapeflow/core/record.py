@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any
 
-from tapeflow.core.state import CONSTANT, Idle, Mark, new_mark, ongoing, state
+from tapeflow.core.state import CONSTANT, Idle, Mark, ongoing, state
 from tapeflow.core.tensor import Tensor, ndarray
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -43,14 +43,15 @@ class Rule:
     def __init__(self, call, names, skip, scales=False):
         self.call = {1: same, -1: opposite}.get(call, call)
         self.scales = scales
-        residuals, self.attr_names, self.every_attr = rule_parameters(self.call)
+        residuals, attr_names, self.every_attr = rule_parameters(self.call)
+        self.attr_names = frozenset(attr_names)
         self.sources = tuple([_source(name, names) for name in residuals[skip:]])
         self.reads = len(self.sources)
         self.take = _taker(self.sources)
 
     def attrs(self, attrs):
         """The attrs that the rule takes."""
-        if self.every_attr:
+        if self.every_attr or attrs.keys() <= self.attr_names:
             return attrs
         return {name: attrs[name] for name in self.attr_names if name in attrs}
 
@@ -229,7 +230,7 @@ def recorder_of(op):
             "            return note(op, inputs, attrs, out)",
         ]
     lines += [
-        f"    if {' and '.join(f'{mark} is None' for mark in marks)} or active.lists is None or not out._dtype.is_floating:",
+        f"    if {' and '.join(f'{mark} is None' for mark in marks)} or not active.lists or not out._dtype.is_floating:",
         "        return note(op, inputs, attrs, out)",
     ]
     if any(rule is not None and rule.scales for rule in rules):
@@ -274,18 +275,22 @@ def own_mark(tensor):
     """The mark of a tensor that is about to be watched; it stays the same for as long as the tensor lives."""
     mark = tensor._mark
     if mark is None or not mark.watchers:  # a mark that nothing watches may be that of several tensors
-        with _marking:  # another thread must not give it another mark
+        _marking.acquire()  # another thread must not give it another mark; `with` would take four times as long
+        try:
             mark = tensor._mark
             if mark is None or not mark.watchers:
-                mark = tensor._mark = new_mark((0,))  # an id that no recorder has
+                mark = Mark()
+                mark.watchers = (0,)  # an id that no recorder has
+                tensor._mark = mark
+        finally:
+            _marking.release()
     return mark
 
 
 def add_watchers(mark, new, active):
     """Note that recorders whose ids are `new` watch what `mark` marks."""
     ids = active.ids
-    active.idle = None
-    if len(new) == len(ids) == len(ongoing):  # the usual case: nobody else records, what has watched it before has ended
+    if len(new) == len(ids) == len(ongoing):  # nobody else records
         mark.watchers = ids
         return
     with _marking:
@@ -298,9 +303,16 @@ _marking = threading.Lock()
 
 def watch_reading(variable, tensor, active):
     """Let the active recorders that want to watch the tensor that was read from a variable."""
+    if len(ongoing) == 1:  # the usual case: nobody else records, and what has watched it before has ended
+        for recorder in active.recorders:
+            mark = recorder.watch_variable(variable, tensor, active)
+            if mark is not None:
+                mark.watchers = active.ids
+        return
     new = []
     for recorder in active.recorders:
-        if recorder.watch_variable(variable, tensor, active):
+        mark = recorder.watch_variable(variable, tensor, active)
+        if mark is not None:
             new.append(recorder.id)
     if new:
         add_watchers(tensor._mark, new, active)

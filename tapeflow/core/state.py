@@ -23,7 +23,13 @@ class Active:
         outer: what was active before the innermost recorder started and is to be active again when it stops, if that is known.
     """
 
-    __slots__ = ("idle", "ids", "lists", "outer", "plain", "recorders")
+    __slots__ = ("idle", "ids", "lists", "outer", "plain", "recorders")  # and no __init__, see `Mark`
+    recorders: tuple
+    ids: tuple
+    plain: bool
+    lists: tuple | None
+    idle: "Idle | None"
+    outer: "Active | None"
 
 
 def active_of(recorders, plain):
