@@ -9,7 +9,6 @@ from tapeflow.compile.loops import Member
 from tapeflow.compile.micro import slot, store_tile
 from tapeflow.compile.text import INDEX, PTR
 
-
 INLINE = 24  # instructions, about, that are written out for each vector of a tile
 
 

@@ -132,7 +132,11 @@ class Kernel:
 
 
 def write_kernel(module, kernel, name):
-    """Add a function `name(ptr operands, i64 tile, ptr scratch)` that runs one tile of a kernel; returns (number of tiles, messages of its errors)."""
+    """Add a function `name(ptr operands, i64 tile, ptr scratch)` that runs one tile of a kernel.
+
+    Returns:
+        The number of tiles, and the messages of its errors.
+    """
     lanes = kernel.lanes(module.target)
     turns, tiles = kernel.tiling(lanes)
     arguments = [("operands", PTR), ("tile", INDEX), ("scratch", PTR)]

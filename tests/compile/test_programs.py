@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from compiled import check, graph_of
 
 import tapeflow as tf
+from compiled import check, graph_of
 from tapeflow.base import flags
 from tapeflow.compile import pool
 from tapeflow.compile.control import Nested
