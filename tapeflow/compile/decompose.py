@@ -10,7 +10,7 @@ import numpy as np
 
 from tapeflow.base.dtypes import INTEGERS, float32, float64, int64
 from tapeflow.base.shape import normalize_axes
-from tapeflow.compile.internal import check_range
+from tapeflow.compile.internal import CHECK_NUMERICS, check_range
 from tapeflow.compile.rebuild import rebuilt
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import wrap
@@ -114,7 +114,12 @@ def _arg_extreme(reduce, worst):
     return rule
 
 
+def _check_numerics(builder, x, *, message):
+    return builder.add(CHECK_NUMERICS, (x,), {"message": message}, None)[0] if x._dtype in WIDE else None
+
+
 DECOMPOSED = {
+    "check_numerics": _check_numerics,
     "argmax": _arg_extreme("max", -math.inf),
     "argmin": _arg_extreme("min", math.inf),
     "mean": _mean,

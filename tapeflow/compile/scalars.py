@@ -240,8 +240,15 @@ def _check_range(c, x):
     return c.f.where(wrong, 0, x)
 
 
+def _check_numerics(c, x):
+    c.fail(c.f.compare("oeq", c.f.abs(x), float("inf")), f"{c.attrs['message']} : Tensor had Inf values")
+    c.fail(c.f.compare("uno", x, x), f"{c.attrs['message']} : Tensor had NaN values")
+    return x
+
+
 RULES = {
     "check_range": _check_range,
+    "checked_numerics": _check_numerics,
     "copy": lambda c, x: x,
     "add": lambda c, x, y: x + y,
     "sub": lambda c, x, y: x - y,
@@ -313,11 +320,12 @@ KINDS = {
     "relu6": FLOATS,
     "pow_slope": FLOATS,
     "bitcast": INTEGERS | FLOATS,
+    "checked_numerics": FLOATS,
     **dict.fromkeys(FUNCTIONS, FLOATS),
 }
 RULES |= {name: _function(name) for name in FUNCTIONS if name not in RULES}
 
 # Ops that may find an error while they run.
-FAILING = {"check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
+FAILING = {"checked_numerics", "check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
 
 __all__ = ["Call", "FAILING", "FLOATS", "INTEGERS", "MACHINE", "RULES", "is_scalar"]
