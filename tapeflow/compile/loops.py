@@ -127,12 +127,16 @@ class Kernel:
         tiles = max(1, min(MOST_TILES, n, int(time / TILE)))
         turns = -(-n // tiles)
         if self.rows[0] == self.vector:
-            turns = -(-turns // (8 * lanes)) * 8 * lanes
+            turns = -(-turns // (8 * lanes)) * 8 * lanes if not self.axes else -(-turns // lanes) * lanes
         return turns, -(-n // turns)
 
 
 def write_kernel(module, kernel, name):
-    """Add a function `name(ptr operands, i64 tile, ptr scratch)` that runs one tile of a kernel; returns (number of tiles, messages of its errors)."""
+    """Add a function `name(ptr operands, i64 tile, ptr scratch)` that runs one tile of a kernel.
+
+    Returns:
+        The number of tiles, and the messages of its errors.
+    """
     lanes = kernel.lanes(module.target)
     turns, tiles = kernel.tiling(lanes)
     arguments = [("operands", PTR), ("tile", INDEX), ("scratch", PTR)]

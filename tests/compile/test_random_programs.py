@@ -104,5 +104,3 @@ def test_gradients(program):
     graph = graph_of(function, [(shape, tf.float64)] * 2)
     expected, got, _ = both(graph, inputs)
     close(got, expected, 1e-7)
-
-
