@@ -377,3 +377,24 @@ def test_kernels_stay_within_their_buffers(at_end, monkeypatch):
         values = [floats(rows, columns), floats(columns, columns), floats(columns)]
         graph = graph_of(function, [(x.shape, tf.float32) for x in values])
         compile_graph(graph).run([guarded(x) for x in values])
+
+
+@pytest.mark.parametrize("strides", [1, 2, 3])
+def test_an_epilogue_of_a_strided_gradient_knows_its_pixels(strides):
+    def function(w, g, x):
+        shape = [2, 7, 8, 3]
+        return tf.nn.relu(tf.nn.conv2d_transpose(g, w, shape, strides, "SAME") * x + 1.0)
+
+    size = (2, -(-7 // strides), -(-8 // strides), 5)
+    program = check(function, floats(3, 3, 3, 5), floats(*size), floats(2, 7, 8, 3), rtol=1e-5)
+    assert kinds(program) == [LibraryStep]
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
+def test_short_floats_are_native(dtype):
+    def function(x, w):
+        x, w = tf.cast(x, dtype), tf.cast(w, dtype)
+        return tf.nn.softmax(tf.tanh(x @ w) * 2.0), tf.reduce_sum(x * x, 0)
+
+    program = check(function, floats(5, 7), floats(7, 33), rtol=1e-2)
+    assert Host not in kinds(program)
