@@ -1,5 +1,7 @@
 """What the compiler makes of graphs: fusion, variables in place, shapes from data, loops, errors, and the same bits on any threads."""
 
+import threading
+
 import numpy as np
 import pytest
 from native_checks import Guarded
@@ -9,7 +11,7 @@ from compiled import check, graph_of
 from tapeflow.base import flags
 from tapeflow.compile import pool
 from tapeflow.compile.control import Nested
-from tapeflow.compile.executable import Staged, compile_graph
+from tapeflow.compile.executable import MOST_PROGRAMS, Staged, compile_graph
 from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.plan import Host, Loops
 from tapeflow.compile.program import Frame
@@ -398,3 +400,30 @@ def test_short_floats_are_native(dtype):
 
     program = check(function, floats(5, 7), floats(7, 33), rtol=1e-2)
     assert Host not in kinds(program)
+
+
+def test_several_threads_call_one_function():
+    function = tf.function(lambda x: (tf.nn.softmax(x @ x) * tf.exp(-x), tf.reduce_sum(x, 0)))
+    values = [tf.constant(floats(64, 64) * 0.1) for _ in range(4)]
+    expected = [[y.numpy() for y in function(x)] for x in values for _ in range(2)][1::2]
+    wrong = []
+
+    def work(number):
+        for _ in range(40):
+            found = [y.numpy() for y in function(values[number])]
+            if any(not np.array_equal(a, b) for a, b in zip(found, expected[number], strict=True)):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_programs_of_one_graph_are_bounded():
+    function = tf.function(lambda x: tf.exp(x) * 2.0, input_signature=[tf.TensorSpec([None])])
+    for count in range(1, 60):
+        function(tf.zeros([count]))
+    assert len(function.get_concrete_function()._native.__self__._programs) <= MOST_PROGRAMS
