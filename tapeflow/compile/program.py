@@ -8,11 +8,13 @@ import numpy as np
 
 from tapeflow.base import flags
 from tapeflow.base.errors import invalid
+from tapeflow.compile import entry as entries
 from tapeflow.compile import pool
 from tapeflow.compile.entry import Argument, Result, make_entry
 from tapeflow.compile.explain import describe, explain, fallbacks
 from tapeflow.compile.internal import CHECK_NUMERICS, Internal
 from tapeflow.compile.jit import compile_text
+from tapeflow.compile.memory import bytes_of
 from tapeflow.compile.plan import ARENA, WORKSPACE, Plan
 from tapeflow.compile.rebuild import has_tensors
 from tapeflow.compile.specialise import naming_line
@@ -97,27 +99,35 @@ class Program:
             self._frames.append(frame)
 
     def entry(self):
-        """A builtin function from tensors to tensors, for a program that is one short native stretch and keeps nothing; or None."""
+        """A builtin function from tensors to tensors, for a program that is one native stretch; or None."""
         plan = self.plan
-        if len(self.parts) != 1 or not isinstance(self.parts[0], Stretch) or plan.variables or self.written.shared:
+        if len(self.parts) != 1 or not isinstance(self.parts[0], Stretch):
             return None
         if any(place is None for place in plan.inputs) or any(not output.is_plain(dims) for output, dims in plan.outputs):
             return None
         if len({output.number for output, _ in plan.outputs}) != len(plan.outputs):
             return None
+        if any(bytes_of(output.value) >= LARGE for output, _ in plan.outputs):  # whose memory is used again
+            return None
         frame = Frame(self)
         base = address(frame.arena)
 
-        def described(kind, x, place):
+        def described(kind, x, place, *first, **more):
             where = {"cell": base + place.offset} if place.slot == ARENA else {"slot": place.slot}
-            return kind(np.dtype(x._dtype.numpy_dtype), x.dims, **where)
+            return kind(*first, np.dtype(x._dtype.numpy_dtype), x.dims, **where, **more)
 
+        variables = plan.variables.values()
         return make_entry(
             self.code[self.parts[0].name],
             frame.pointer,
             [described(Argument, x, place) for x, place in zip(plan.graph.inputs, plan.inputs, strict=True)],
             [described(Result, output.value, output.place) for output, _ in plan.outputs],
+            held=[
+                described(entries.Held, held.value, held.place, held.variable, written=held.written) for held in variables
+            ],
             failures=[base + offset for offset in self.written.messages],
+            failed=(lambda: frame.fail(self)) if any(held.written for held in variables) else None,
+            release=self.written.shared,
             keep=(self.code, frame),
         )
 
@@ -348,6 +358,14 @@ class Frame:
         return attr
 
     # Errors
+
+    def fail(self, program):
+        """Raise the error of a step that has failed."""
+        self.program = program
+        try:
+            self._raise_failures()
+        finally:
+            self.program = None
 
     def _raise_failures(self):
         for offset, messages in self.program.written.messages.items():
