@@ -242,7 +242,7 @@ def kind_of(node):
         return "opaque"
     if name in VIEWS or name == "fill":
         return "view"
-    if name in ("zeros_like", "ones_like") or is_scalar(node):
+    if name in ("zeros_like", "ones_like", "gather") or is_scalar(node):
         return "point"
     if name in REDUCERS:
         return "reduce"

@@ -113,7 +113,10 @@ class _Board:
             return True
         root = writer.members[0][0]
         dense = place_in(root.dims, range(len(root.dims)))
-        if any(x.data[0] == id(before) and (x.data[1] != dense or root.axes is not None) for x in loads(root.expr)):
+        if any(
+            x.data[0] == id(before) and (x.op == "take" or x.data[1] != dense or root.axes is not None)
+            for x in loads(root.expr)
+        ):
             return False
         readers = [g for g in self.by_number.values() if id(before) in g.reads and g is not writer]
         if any(g.before >> writer.number & 1 for g in readers) or id(before) in {id(x) for x in self.grouping.graph.outputs}:
@@ -227,7 +230,7 @@ class _Board:
                 place = level.get(x.data[0])
                 if place is None:
                     continue
-                if rename(x.data[1], names) != place or (computed_on_row and place != rows):
+                if x.op == "take" or rename(x.data[1], names) != place or (computed_on_row and place != rows):
                     return False
         return True
 
