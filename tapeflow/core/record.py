@@ -153,6 +153,8 @@ def note(op, inputs, attrs, outputs):
     active = state.active
     ids = active.ids
     if not ids:
+        if outputs.__class__ is Tensor:
+            outputs._mark = None
         return
     watchers = ()
     marks = []
