@@ -387,6 +387,10 @@ def test_layers_that_keras_calls():
     with pytest.raises(tf.errors.OperatorNotAllowedInGraphError) as info:
         tf.function(lambda x: layer(x))(tf.ones([2]))
     assert "AutoGraph did not convert" in str(info.value) and "Decorate it with @tf.function" in str(info.value)
+    Half.call = tf.function(Half.call)  # what it says
+    model = tf.keras.Sequential([layers.Input((2,)), Half()])
+    assert model(tf.constant([[1.0, 2.0]])).numpy().tolist() == [[0.5, 1.0]]
+    assert model.predict(tf.constant([[-1.0, -2.0]]), verbose=0).tolist() == [[-1.0, -2.0]]
     # called by converted code it is converted, as any method
     assert tf.function(lambda x: layer.call(x))(tf.ones([2])).numpy().tolist() == [0.5, 0.5]
 
