@@ -316,6 +316,14 @@ class Function:
             args = self._signature.declared
         return self._concrete(Call(self._signature.bind(args, kwargs)))
 
+    def explain(self):
+        """What became of each node of each trace, as text: kernels with loops, FLOPs, bytes and times, library calls, fallbacks.
+
+        Times are those of runs with `DEBUG=2`.
+        """
+        concretes = [concrete for kind in self._kinds.values() for _, concrete in kind]
+        return "\n\n".join(concrete.explain() for concrete in concretes) or f"{self.__name__}: not traced yet"
+
     def pretty_printed_concrete_signatures(self, verbose=True):
         """The arguments and results of each trace, as text."""
         concretes = [concrete for kind in self._kinds.values() for _, concrete in kind]
