@@ -81,8 +81,8 @@ def program(x):
 """
     assert raised(source, X) == (
         ValueError,
-        "the else branch must also have a return statement: program returns a value in the other branch of the condition at "
-        "FILE:2, but not on every path. Return a value of the same dtype at the end of program.",
+        "the else branch must also have a return statement: a value is returned in the other branch of the condition at FILE:2, but "
+        "program does not return one on every path. Return a value of the same dtype at the end of program.",
     )
     source = """\
 def program(n):
@@ -92,6 +92,11 @@ def program(n):
 """
     kind, text = raised(source, N)
     assert kind is ValueError and "must also have a return statement" in text and "FILE:3" in text
+    assert raised("def program(n):\n    for i in tf.range(n):\n        return i\n", N) == (
+        ValueError,
+        "a return statement must also follow the loop: a value is returned within the loop at FILE:2, but program does not return "
+        "one on every path. Return a value of the same dtype at the end of program.",
+    )
 
 
 # Branches that differ

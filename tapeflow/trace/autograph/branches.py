@@ -12,7 +12,7 @@ from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 from tapeflow.trace import control
-from tapeflow.trace.autograph.scopes import scope_unreturned
+from tapeflow.trace.autograph.scopes import note_unreturned
 from tapeflow.trace.autograph.variables import (
     UndefinedReturnValue,
     as_value,
@@ -179,7 +179,10 @@ class Branches:
                 continue
             (which,) = lacking
             if isinstance(ends[which], UndefinedReturnValue):
-                scope_unreturned(which)
+                note_unreturned(
+                    f"the {which} branch must also have a return statement: a value is returned in the other branch of the "
+                    "condition at"
+                )
             elif not self._has_returned(which):
                 self._refuse_missing(name, which)
             zeros = like(ends[first if which == second else second])
