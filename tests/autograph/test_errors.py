@@ -138,6 +138,15 @@ def program(x):
     )
 
 
+def test_dtypes_of_what_is_returned():
+    source = "def program(x):\n    if x > 0:\n        return 1\n    return x\n"
+    assert raised(source, X) == (
+        TypeError,
+        "'retval_' (what the function returns) has dtype int32 in the main branch, but dtype float32 in the else branch of the "
+        "condition at FILE:2. Use tf.cast in one of them.",
+    )
+
+
 def test_structures_of_branches():
     source = """\
 def program(x):
