@@ -110,15 +110,16 @@ class InterleaveDataset(FlatMapDataset):
 class InterleaveStream(Stream):
     """The elements of some streams by turns, `block` of each; an ended one makes room for the next."""
 
-    __slots__ = ("_at", "_block", "_done", "_open", "_streams")
+    __slots__ = ("_at", "_block", "_done", "_open", "_streams", "_waiting")
 
     def __init__(self, streams, cycle, block):
         self._streams, self._block = streams, block
+        self._waiting = collections.deque()  # streams that were opened before their turn
         self._open = [None] * cycle
         self._at = self._done = 0  # whose turn it is, and how many of its block it has given
 
     def __next__(self):
-        while self._streams is not None or any(stream is not None for stream in self._open):
+        while self._streams is not None or self._waiting or any(stream is not None for stream in self._open):
             if self._open[self._at] is None:
                 self._refill(self._at)
             stream = self._open[self._at]
@@ -140,7 +141,9 @@ class InterleaveStream(Stream):
         self._at, self._done = (self._at + 1) % len(self._open), 0
 
     def _refill(self, place):
-        if self._streams is not None:
+        if self._waiting:
+            self._open[place] = self._waiting.popleft()
+        elif self._streams is not None:
             try:
                 self._open[place] = next(self._streams)
             except StopIteration:
@@ -150,12 +153,11 @@ class InterleaveStream(Stream):
 class ParallelInterleaveStream(InterleaveStream):
     """The same, where a thread for each stream computes its next elements ahead; as many streams wait to take a turn."""
 
-    __slots__ = ("_limit", "_waiting")
+    __slots__ = ("_limit",)
 
     def __init__(self, streams, cycle, block, threads):
         super().__init__(streams, cycle, block)
         self._limit = threading.Semaphore(threads)
-        self._waiting = collections.deque()
 
     def __next__(self):
         if self._streams is not None:
@@ -174,12 +176,6 @@ class ParallelInterleaveStream(InterleaveStream):
             except Exception as error:
                 stream = FailedStream(error)
             self._waiting.append(stream)
-
-    def _refill(self, place):
-        if self._waiting:
-            self._open[place] = self._waiting.popleft()
-        else:
-            super()._refill(place)
 
 
 class FailedStream(Stream):

@@ -118,8 +118,8 @@ class TracedIterator(Flow):
         if self._asked > _MOST_ASKED:
             raise ValueError(
                 "An unusually high number of `Iterator.get_next()` calls was detected: a Python loop over a dataset never ends "
-                "while a function is traced. Let AutoGraph convert the function (tf.function does so, unless autograph=False or a decorator "
-                "forbids it), or use Dataset.reduce or tf.while_loop."
+                "while a function is traced. Let AutoGraph convert the function (tf.function does so, unless autograph=False or a "
+                "decorator forbids it), or use Dataset.reduce or tf.while_loop."
             )
         return self.get_next()
 
