@@ -4,7 +4,7 @@ import numpy as np
 
 from tapeflow.api.export import export
 from tapeflow.api.image_color import convert_image_dtype
-from tapeflow.base.dtypes import as_dtype, bool_, int32, int64, uint8, uint16
+from tapeflow.base.dtypes import as_dtype, bool_, float32, int32, int64, uint8, uint16
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
@@ -206,7 +206,7 @@ def decode_image(contents, channels=None, dtype=uint8, name=None, expand_animati
     dtype = as_dtype(dtype)
     if dtype is bool_ or not (dtype.is_floating or dtype.is_integer):
         raise invalid("DecodeImage", f"dtype must be of integers or floats, got {dtype.name}")
-    own = dtype if dtype in (uint8, uint16) else uint16
+    own = dtype if dtype in (uint8, uint16, float32) else uint16
     pixels = _decoded("DecodeImage", contents, channels=channels, dtype=own, expand=bool(expand_animations))
     return pixels if own is dtype else convert_image_dtype(pixels, dtype)
 

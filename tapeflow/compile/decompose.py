@@ -6,7 +6,9 @@ Its first argument is the `Builder` of the graph that the ops join.
 
 import math
 
-from tapeflow.base.dtypes import float32, float64
+import numpy as np
+
+from tapeflow.base.dtypes import INTEGERS, float32, float64, int64
 from tapeflow.base.shape import normalize_axes
 from tapeflow.compile.internal import check_range
 from tapeflow.compile.rebuild import rebuilt
@@ -94,7 +96,27 @@ def _dense_xent(builder, logits, labels):
     return loss, e / total - labels
 
 
+def _arg_extreme(reduce, worst):
+    def rule(builder, x, *, axis=0, dtype=int64):
+        """The first place of the extreme element; nan is passed over, as TensorFlow does."""
+        if x._dtype not in WIDE and x._dtype not in INTEGERS:
+            return None
+        n = x.dims[axis]
+        if x._dtype in WIDE:
+            x = P.where(P.is_nan(x), wrap(x._dtype.type(worst)), x)
+        best = getattr(P, reduce)(x, axis=(axis,), keepdims=True)
+        places = P.range(*[wrap(np.int32(i)) for i in (0, n, 1)])
+        behind = len(x.dims) - 1 - axis % len(x.dims)
+        places = P.reshape(places, shape=(n, *(1,) * behind))
+        found = P.where(P.equal(x, best), places, wrap(np.int32(n)))
+        return P.cast(P.min(found, axis=(axis,), keepdims=False), dtype=dtype)
+
+    return rule
+
+
 DECOMPOSED = {
+    "argmax": _arg_extreme("max", -math.inf),
+    "argmin": _arg_extreme("min", math.inf),
     "mean": _mean,
     "softmax": _softmax,
     "log_softmax": _log_softmax,

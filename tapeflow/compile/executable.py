@@ -76,6 +76,11 @@ class Executable:
             return self._validated(program, values)
         return program.run(values)
 
+    def entry(self):
+        """A builtin function from tensors to tensors for the shapes of the last run; None where it takes more than one call."""
+        _, program = self._last
+        return program.entry() if isinstance(program, Program) and not flags.VALIDATE and not flags.DEBUG else None
+
     def interpret(self, values):
         """The same by the NumPy kernels."""
         graph = self.source
@@ -97,6 +102,16 @@ class Executable:
                 print(f"VALIDATE: {self.source.name}: output {number} differs:\n{a}\n{b}", file=sys.stderr)
                 raise AssertionError(f"{self.source.name}: native code and the NumPy kernels disagree in output {number}")
         return results
+
+    def explain(self):
+        """What became of the graph's nodes, for each set of shapes that was compiled, as text."""
+        found = []
+        for shapes, program in self._programs.items():
+            if program is None:
+                found.append(f"{self.source.name} for {shapes}: run once, by the NumPy kernels")
+            else:
+                found.append(program.explain(f"{self.source.name} for {', '.join(map(str, map(list, shapes)))}"))
+        return "\n".join(found) or f"{self.source.name}: not run yet"
 
     def program(self, shapes):
         """The `Program` for input shapes; compiled when it is first asked for."""
@@ -125,6 +140,10 @@ class Staged:
     def run(self, values):
         """The graph's outputs for some input values."""
         return self.second.run(self.first.run(values))
+
+    def explain(self, name):
+        """What became of the nodes."""
+        return f"{self.first.explain(name)}\nthen, for the shapes that this gives:\n{self.second.explain()}"
 
 
 def _is_repeatable(graph):

@@ -141,7 +141,7 @@ class Grouping:
                 strided = kind == "opaque" and self.library(node) is not None
                 for x in operands(node) if kind == "opaque" else node.inputs:
                     if strided:
-                        self._need(self._behind_views(x))
+                        self._need(self._behind_views(x) if node.op.name == "matmul" else x)
                     elif kind == "opaque":
                         self._need(x)
                     else:
@@ -231,7 +231,12 @@ def kind_of(node):
     """How a node is treated: "point", "view", "reduce", "pieces" or "opaque"."""
     name = node.op.name
     outs = node.outputs
-    if node.op.stateful or has_tensors(node.attrs) or not all(_known(x) for x in (*node.inputs, *outs)) or any(0 in out.dims for out in outs):
+    if (
+        node.op.stateful
+        or has_tensors(node.attrs)
+        or not all(_known(x) for x in (*node.inputs, *outs))
+        or any(0 in out.dims for out in outs)
+    ):
         return "opaque"
     if any(out._dtype not in MACHINE for out in outs) or any(x._dtype not in MACHINE for x in node.inputs):
         return "opaque"
@@ -318,12 +323,15 @@ class _Board:
         """
         self.in_place, self.olds = {}, {}
         old = {}  # id(variable) -> the value that was read
+        effect = None  # the last effect of other code, which must not see what is assigned after it
         for node in self.grouping.graph.nodes:
-            if node.op.name == "read_variable":
+            if node.op.stateful and node.op.name not in ("read_variable", "update_variable"):
+                effect = next(g for g in self.by_number.values() if g.anchor is not None and g.anchor.node is node)
+            elif node.op.name == "read_variable":
                 old[id(node.attrs["variable"])] = node.outputs[0]
             elif node.op.name == "update_variable":
                 value, before = node.inputs[0], old.get(id(node.attrs["variable"]))
-                if self._is_root(value, node) and self._reserve(value, before):
+                if self._is_root(value, node) and self._reserve(value, before, effect):
                     self.in_place[id(value)] = id(node.attrs["variable"])
                     self.olds[id(value)] = None if before is None else id(before)
                 elif before is not None:
@@ -337,11 +345,15 @@ class _Board:
         members = self.by_number[owners[0]].members
         return bool(members) and members[0][0].place is None
 
-    def _reserve(self, value, before):
+    def _reserve(self, value, before, effect):
         """Whether a value can take its variable's place; then whatever reads the old value comes before it."""
+        writer = self.by_number[self.owner[id(value)][0]]
+        if effect is not None:
+            if effect.before >> writer.number & 1:
+                return False
+            self._precede(effect, writer)
         if before is None:
             return True
-        writer = self.by_number[self.owner[id(value)][0]]
         root = writer.members[0][0]
         dense = place_in(root.dims, range(len(root.dims)))
         if any(x.data[0] == id(before) and (x.data[1] != dense or root.axes is not None) for x in loads(root.expr)):

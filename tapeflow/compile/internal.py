@@ -1,6 +1,7 @@
 """Ops that only compiled graphs have; they are made by passes, and no user calls them."""
 
 from tapeflow.base.errors import invalid
+from tapeflow.core.tensor import Spec
 
 
 class Internal:
@@ -41,6 +42,17 @@ CHECK_RANGE = Internal("check_range", _checked, lambda x, **attrs: x)
 COPY = Internal("copy", lambda x: x, lambda x: x)
 
 
+def _with_row(array, index, row):
+    result = array.copy()
+    result[index] = row
+    return result
+
+
+# An array's row by an index, and the array with another row; the index is known to be in range.
+ROW = Internal("row", lambda array, index: array[index], lambda array, index: Spec(array.shape[1:], array.dtype))
+ROW_SET = Internal("row_set", _with_row, lambda array, index, row: array)
+
+
 def check_range(builder, x, limit, op, message, line=None):
     """`x` by way of a check that its elements are in [0, limit).
 
@@ -53,4 +65,4 @@ def check_range(builder, x, limit, op, message, line=None):
     return builder.add(CHECK_RANGE, (x,), {"limit": limit, "op": op, "message": message}, line)[0]
 
 
-__all__ = ["CHECK_RANGE", "COPY", "Internal", "check_range"]
+__all__ = ["CHECK_RANGE", "COPY", "ROW", "ROW_SET", "Internal", "check_range"]

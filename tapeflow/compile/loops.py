@@ -127,7 +127,7 @@ class Kernel:
         tiles = max(1, min(MOST_TILES, n, int(time / TILE)))
         turns = -(-n // tiles)
         if self.rows[0] == self.vector:
-            turns = -(-turns // (8 * lanes)) * 8 * lanes
+            turns = -(-turns // (8 * lanes)) * 8 * lanes if not self.axes else -(-turns // lanes) * lanes
         return turns, -(-n // turns)
 
 

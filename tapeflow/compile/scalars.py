@@ -52,6 +52,8 @@ def is_scalar(node):
     if rule is None or node.outputs[0]._dtype not in MACHINE:
         return False
     kinds = KINDS.get(node.op.name)
+    if node.op.name == "bitcast" and node.inputs[0]._dtype.size != node.outputs[0]._dtype.size:
+        return False
     return all(x._dtype in MACHINE and (kinds is None or x._dtype in kinds) for x in node.inputs)
 
 
@@ -87,7 +89,9 @@ def _cast(c, x):
     if x.type.floating and not machine.floating and machine.bits < 64:
         wide = c.f.convert(x, I64 if target.is_unsigned and machine.bits == 32 else I32)
         return c.f.convert(wide, machine)
-    return c.f.convert(x, machine, signed=source is not bool_ and not (source if not x.type.floating else target).is_unsigned)
+    return c.f.convert(
+        x, machine, signed=source is not bool_ and not (source if not x.type.floating else target).is_unsigned
+    )
 
 
 def _sign(c, x):
@@ -297,6 +301,7 @@ RULES = {
     "xlog1py": _unless_zero(0, lambda c, x, y: x * FUNCTIONS["log1p"](c.f, y)),
     "where": lambda c, condition, x, y: c.f.where(condition, x, y),
     "cast": _cast,
+    "bitcast": lambda c, x: c.f.bits(x, MACHINE[c.dtype]),
 }
 
 # The dtypes of the operands for which a rule holds, where not for all of MACHINE.
@@ -307,6 +312,7 @@ KINDS = {
     "floormod": INTEGERS,
     "relu6": FLOATS,
     "pow_slope": FLOATS,
+    "bitcast": INTEGERS | FLOATS,
     **dict.fromkeys(FUNCTIONS, FLOATS),
 }
 RULES |= {name: _function(name) for name in FUNCTIONS if name not in RULES}

@@ -1,5 +1,6 @@
 """Serialized `tensorflow.Example` and `SequenceExample` messages to arrays, column by column."""
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -15,8 +16,9 @@ FIELDS = {int64: "int64_list", float32: "float_list", string: "bytes_list"}
 WORDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "string"}
 
 
-class Column(NamedTuple):
-    """What is read of one feature.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Column:
+    """What is read of one feature; no tuple, which would be taken apart as an attr.
 
     Attributes:
         key: the feature's name.
@@ -67,18 +69,20 @@ class Features(NamedTuple):
 
 
 def _features(data, where):
-    from google.protobuf.message import DecodeError
-
+    example, failure = _example()
     try:
-        return Features(_example().FromString(data).features.feature, where)
-    except DecodeError as error:
+        return Features(example.FromString(data).features.feature, where)
+    except failure as error:
         shown = repr(data[:100])[1:] + ("..." if len(data) > 100 else "")
         raise _invalid(f"{where}Could not parse example input, value: {shown}") from error
 
 
 @functools.cache
 def _example():
-    return message("Example")
+    """The class of the message, and the error of bytes that are none."""
+    from google.protobuf.message import DecodeError
+
+    return message("Example"), DecodeError
 
 
 def _invalid(text):
@@ -94,6 +98,9 @@ def values_of(features, column):
     feature = features.feature.get(column.key)
     if feature is None:
         return None
+    values = getattr(feature, FIELDS[column.dtype]).value
+    if values:
+        return values
     return checked_values(feature, column.dtype, f"{features.where}Key: {column.key}. ")
 
 
@@ -122,6 +129,8 @@ def array_of(values, dtype, shape):
 
 def _dense_values(column, features):
     values = values_of(features, column)
+    if values is not None and len(values) == 1 and not column.shape:
+        return values
     if values is None:
         values = column.default
         if values is None:

@@ -2,10 +2,8 @@
 
 import contextlib
 import errno
-import gzip
 import io
 import os
-import secrets
 import zlib
 
 from tapeflow.base.errors import (
@@ -37,7 +35,14 @@ ERRORS = {
     errno.ENFILE: ResourceExhaustedError,
     errno.ENOMEM: ResourceExhaustedError,
 }
+CHUNK = 1 << 16  # bytes that are decompressed at once
 COMPRESSIONS = ("", "GZIP", "ZLIB")
+
+
+def os_error(path, error):
+    """TensorFlow's exception for an `OSError`."""
+    kind = ERRORS.get(error.errno, UnknownError)
+    return kind(None, None, f"{path}; {error.strerror or error}")
 
 
 @contextlib.contextmanager
@@ -46,8 +51,7 @@ def named_errors(path):
     try:
         yield
     except OSError as error:
-        kind = ERRORS.get(error.errno, UnknownError)
-        raise kind(None, None, f"{path}; {error.strerror or error}") from error
+        raise os_error(path, error) from error
     except ValueError as error:  # a name with a zero byte
         raise InvalidArgumentError(None, None, f"{path!r}; {error}") from error
 
@@ -96,7 +100,7 @@ def write_bytes(path, content):
         folder = os.path.dirname(path)
         if folder:
             os.makedirs(folder, exist_ok=True)
-        temporary = f"{path}.{secrets.token_hex(4)}.tmp"
+        temporary = f"{path}.{os.urandom(4).hex()}.tmp"
         try:
             with open(temporary, "xb") as file:
                 file.write(content)
@@ -120,21 +124,32 @@ def compression_of(name):
 
 
 class Inflated(io.RawIOBase):
-    """A zlib stream as a file that is read once, from its start."""
+    """A zlib stream, or the members of a gzip file, as a file that is read once, from its start.
 
-    def __init__(self, file):
+    Args:
+        file: the file below, which is closed with this one.
+        members: whether it is a gzip file.
+    """
+
+    def __init__(self, file, members=False):
         self._file = file
-        self._inflater = zlib.decompressobj()
+        self._members = members
         self._pending = b""
+        self._begin()
+
+    def _begin(self):
+        self._inflater = zlib.decompressobj(zlib.MAX_WBITS + (16 if self._members else 0))
 
     def readable(self):
         """Always."""
         return True
 
     def readinto(self, buffer):
-        """Fill a buffer; 0 at the stream's end."""
-        while not self._inflater.eof:
-            source = self._pending or self._file.read(1 << 16)
+        """Fill a buffer; 0 at the end."""
+        while True:
+            if self._inflater.eof and not self._next_member():
+                return 0
+            source = self._pending or self._file.read(CHUNK)
             if not source:
                 raise EOFError("the compressed stream ends before its end mark")
             data = self._inflater.decompress(source, len(buffer))
@@ -142,7 +157,20 @@ class Inflated(io.RawIOBase):
             if data:
                 buffer[: len(data)] = data
                 return len(data)
-        return 0
+
+    def _next_member(self):
+        """Whether a gzip file goes on; zeros may stand between its members."""
+        if not self._members:
+            return False
+        rest = self._inflater.unused_data.lstrip(b"\0")
+        while not rest:
+            more = self._file.read(CHUNK)
+            if not more:
+                return False
+            rest = more.lstrip(b"\0")
+        self._begin()
+        self._pending = rest
+        return True
 
     def close(self):
         """Close the file below, too."""
@@ -167,17 +195,7 @@ def open_compressed(path, compression="", buffer_size=None):
         if compression == "":
             return open(path, "rb", buffering=max(size, 2))
         file = open(path, "rb")  # noqa: SIM115 (the reader closes it)
-    if compression == "GZIP":
-        return io.BufferedReader(_Gunzipped(file), size)
-    return io.BufferedReader(Inflated(file), size)
-
-
-class _Gunzipped(gzip.GzipFile):
-    """A gzip file that closes the file below, too."""
-
-    def __init__(self, file):
-        super().__init__(fileobj=file, mode="rb")
-        self.myfileobj = file
+    return io.BufferedReader(Inflated(file, members=compression == "GZIP"), size)
 
 
 def damaged(path, offset, text):
@@ -191,5 +209,5 @@ def whole_streams(path, offset):
     try:
         with named_errors(path):
             yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error) as error:
         raise damaged(path, offset(), f"damaged compressed data ({error})") from error

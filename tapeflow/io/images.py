@@ -7,19 +7,19 @@ subsampled colours, which differs by a few levels.
 """
 
 import contextlib
+import functools
 import io
 import struct
 from typing import NamedTuple
 
 import numpy as np
 
-from tapeflow.base.dtypes import uint8, uint16
+from tapeflow.base.dtypes import float32, uint8, uint16
 from tapeflow.base.errors import InvalidArgumentError, UnimplementedError
 from tapeflow.io import png
 
 STARTS = {b"\xff\xd8\xff": "JPEG", png.SIGNATURE: "PNG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
 DCT_METHODS = ("", "INTEGER_FAST", "INTEGER_ACCURATE")
-MOST = 1 << 29  # samples of an image: what claims more is damaged
 
 
 def invalid(op, text):
@@ -41,63 +41,68 @@ def kind_of(data, op):
     raise invalid(op, "Unknown image file format. One of JPEG, JPEG XL, PNG, GIF, BMP, WebP required.")
 
 
+# What Pillow raises for damaged files.
+FAILURES = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError, MemoryError, struct.error)
+
+
 @contextlib.contextmanager
 def _named(op, text):
     """What Pillow raises for damaged files becomes an `InvalidArgumentError`."""
-    from PIL import Image
-
     try:
         yield
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        IndexError,
-        KeyError,
-        TypeError,
-        OverflowError,
-        struct.error,
-    ) as error:
-        raise invalid(op, f"{text}: {error}") from error
-    except (MemoryError, Image.DecompressionBombError) as error:
-        raise invalid(op, f"{text}: the image is too large") from error
+    except (*FAILURES, _pillow().DecompressionBombError) as error:
+        raise invalid(op, f"{text}: {error or type(error).__name__}") from error
 
 
 def _check_size(op, size, channels=4):
     width, height = size
-    if width < 1 or height < 1 or width * height * channels > MOST:
+    if width < 1 or height < 1 or width * height * channels > png.MOST:
         raise invalid(op, f"Image of {height} x {width} pixels is too large, or empty")
 
 
-def _array(image, channels):
-    """The pixels of a loaded image; 0 channels are those that it has."""
+def _array(image):
+    """The pixels of an image."""
+    image.load()
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
         clear = image.mode in ("P", "PA") and ("transparency" in image.info or image.mode == "PA")
         image = image.convert("RGBA" if clear else "L" if image.mode in ("1", "I", "I;16") else "RGB")
-    own = len(image.getbands())
-    if image.mode == "RGB" and channels == 4:
-        image = image.convert("RGBA")
-        own = 4
-    pixels = np.frombuffer(image.tobytes(), np.uint8).reshape(image.size[1], image.size[0], own)
-    return png.converted(pixels, channels, uint8)
+    return np.frombuffer(image.tobytes(), np.uint8).reshape(image.size[1], image.size[0], len(image.getbands()))
+
+
+# Pillow's names of the modes of a PNG file with 8 bits a sample, by its colour type.
+PNG_MODES = {0: "L", 2: "RGB", 4: "LA", 6: "RGBA"}
 
 
 def decode_png(data, op, channels=0, dtype=uint8):
     """The pixels of a PNG file, uint8 or uint16."""
     # The depth stands in the header: signature, length, "IHDR", width, height.
-    deep = data[24:25] == b"\x10"
-    if dtype is uint16 or deep:
+    if dtype is uint16 or data[24:25] == b"\x10":
         return png.converted(png.decode(data), channels, dtype)
+    header, found = png.opened(data)
+    mode = PNG_MODES.get(header.colour)
+    try:
+        if header.depth == 8 and mode and not header.interlaced and b"tRNS" not in found:
+            # Opening the file would take most of the time of a small image.
+            image = _pillow().frombytes(mode, header[:2], found[b"IDAT"], "zip", mode, 0)
+            pixels = np.frombuffer(image.tobytes("raw", mode), np.uint8).reshape(header.height, header.width, len(mode))
+        else:
+            pixels = _array(_opened_png(data))
+    except FAILURES as error:
+        raise png.damaged(data, error) from error
+    return png.converted(pixels, channels, uint8)
+
+
+@functools.cache
+def _pillow():
+    from PIL import Image
+
+    return Image
+
+
+def _opened_png(data):
     from PIL.PngImagePlugin import PngImageFile
 
-    if b"IEND" not in data:
-        raise invalid(op, f"Invalid PNG data, size {len(data)}: it is truncated")
-    with _named(op, f"Invalid PNG data, size {len(data)}"):
-        image = PngImageFile(io.BytesIO(data))
-        _check_size(op, image.size)
-        image.load()
-        return _array(image, channels)
+    return PngImageFile(io.BytesIO(data))
 
 
 def _open_jpeg(data, op):
@@ -152,8 +157,7 @@ def decode_jpeg(data, op, channels=0, settings=PLAIN_JPEG, crop=None):
         fancy = settings.fancy and subsampled and image.mode != "L"
         # Pillow couples the fast method with plain upscaling.
         image.decoderconfig = (settings.ratio, int(settings.method != "INTEGER_ACCURATE" and not fancy))
-        image.load()
-        pixels = _array(image, channels)
+        pixels = png.converted(_array(image), channels, uint8)
     return pixels if crop is None else _cropped(pixels, crop, op)
 
 
@@ -191,8 +195,7 @@ def decode_bmp(data, op, channels=0):
     with _named(op, f"Invalid BMP data (size {len(data)}). Input size should match the header"):
         image = BmpImageFile(io.BytesIO(data))
         _check_size(op, image.size)
-        image.load()
-        return _array(image, channels)
+        return png.converted(_array(image), channels, uint8)
 
 
 def decode_webp(data, op, channels=0):
@@ -226,7 +229,7 @@ def decode(data, op, channels=0, dtype=uint8, expand=True, jpeg=PLAIN_JPEG, crop
         op: "DecodeImage" (any format), "DecodePng", "DecodeJpeg" or "DecodeAndCropJpeg" (PNG, JPEG, or one GIF frame),
             "DecodeGif" (these as a single frame, too), "DecodeBmp" or "DecodeWebP".
         channels: 0 for those that the file has.
-        dtype: uint8 or uint16; uint8 values are spread over the wider range.
+        dtype: uint8, uint16 or float32 (values in [0, 1]).
         expand: whether a GIF or WebP file gives all its frames, along a new first axis.
         jpeg: how a JPEG file is decoded.
         crop: the window of a JPEG file.
@@ -247,7 +250,7 @@ def decode(data, op, channels=0, dtype=uint8, expand=True, jpeg=PLAIN_JPEG, crop
         case "JPEG":
             pixels = decode_jpeg(data, op, channels, jpeg, crop)
         case "PNG":
-            pixels = decode_png(data, op, channels, dtype)
+            pixels = decode_png(data, op, channels, uint8 if dtype is uint8 else uint16)
         case "GIF":
             pixels = _gif_as(decode_gif(data, op), op, channels, expand)
         case "BMP":
@@ -257,7 +260,16 @@ def decode(data, op, channels=0, dtype=uint8, expand=True, jpeg=PLAIN_JPEG, crop
             pixels = frames if expand else frames[0]
     if op == "DecodeGif" and pixels.ndim == 3:
         pixels = pixels[None]
-    return png.converted(pixels, 0, dtype)
+    return _as(pixels, dtype)
+
+
+def _as(pixels, dtype):
+    """Samples as uint8, uint16 or float32 in [0, 1]; TensorFlow spreads 8 bits over 16 by a shift."""
+    if dtype is float32:
+        return pixels * np.float32(1 / np.iinfo(pixels.dtype).max)
+    if dtype is uint16 and pixels.dtype == np.uint8:
+        return pixels.astype(np.uint16) << 8
+    return pixels
 
 
 def _gif_as(frames, op, channels, expand):

@@ -1,7 +1,11 @@
-"""PNG images to arrays and back (ISO 15948), by zlib alone: Pillow has no 16-bit colours."""
+"""PNG images to arrays and back (ISO 15948), by zlib alone.
+
+Pillow, which reads other files, has no 16-bit colours.
+"""
 
 import struct
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,78 +15,126 @@ from tapeflow.base.errors import UnimplementedError, invalid
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # The colour types with as many channels.
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+MOST = 1 << 29  # bytes of an image: what claims more is damaged
+_CHUNK = struct.Struct(">I4s")
+_HEADER = struct.Struct(">IIBBBBB")
 COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
 
 
 def chunks(data):
-    """The (type, content) of each chunk of a PNG file."""
+    """The (type, content) of each chunk of a PNG file, as far as they are whole."""
     at = len(SIGNATURE)
     while at + 8 <= len(data):
-        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        length, kind = _CHUNK.unpack_from(data, at)
+        if at + 12 + length > len(data):
+            return
         yield kind, data[at + 8 : at + 8 + length]
         at += 12 + length
 
 
-def decode(data):
-    """The pixels [height, width, channels] of a PNG file, uint8 or uint16; palettes are looked up."""
-    if not data.startswith(SIGNATURE):
-        raise invalid("DecodePng", f"Invalid PNG data, size {len(data)}: it does not start with the PNG signature")
+class Header(NamedTuple):
+    """What the first chunk says: the size, the bits of a sample, the colour type, and whether rows are interlaced."""
+
+    width: int
+    height: int
+    depth: int
+    colour: int
+    interlaced: int
+
+
+def opened(data):
+    """The header of a PNG file and its chunks by their type; the image data is joined.
+
+    Raises:
+        InvalidArgumentError: a damaged file.
+    """
     try:
+        if not data.startswith(SIGNATURE):
+            raise ValueError("it does not start with the PNG signature")
         parts = list(chunks(data))
-        width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", parts[0][1])
+        width, height, depth, colour, _, _, interlaced = _HEADER.unpack(parts[0][1])
+        if parts[-1][0] != b"IEND":
+            raise ValueError("it is truncated")
+        if not 0 < width * height * depth * CHANNELS[colour] <= 8 * MOST:
+            raise ValueError(f"{height} x {width} pixels are none or too many")
         found = dict(parts)
-        lines = np.frombuffer(zlib.decompress(b"".join(part for kind, part in parts if kind == b"IDAT")), np.uint8)
-        if interlaced:
-            raise UnimplementedError(None, None, "Interlaced PNG images are not supported. [Op:DecodePng]")
-        bits = depth * CHANNELS[colour]
-        rows = _unfiltered(lines.reshape(height, 1 + (width * bits + 7) // 8), max(bits // 8, 1))
-    except (struct.error, zlib.error, ValueError, KeyError, IndexError) as error:
-        raise invalid("DecodePng", f"Invalid PNG data, size {len(data)}: {error}") from error
-    pixels = _samples_of(rows, width, depth, CHANNELS[colour], colour)
-    if colour == 3:
-        palette = np.frombuffer(found[b"PLTE"], np.uint8).reshape(-1, 3)
-        if b"tRNS" in found:
-            alpha = np.full((len(palette), 1), 255, np.uint8)
-            alpha[: len(found[b"tRNS"]), 0] = np.frombuffer(found[b"tRNS"], np.uint8)
-            palette = np.concatenate([palette, alpha], 1)
-        return palette[pixels[..., 0]]
-    return pixels
+        found[b"IDAT"] = b"".join([part for kind, part in parts if kind == b"IDAT"])
+        return Header(width, height, depth, colour, interlaced), found
+    except (struct.error, ValueError, KeyError, IndexError) as error:
+        raise damaged(data, error) from error
 
 
-def _unfiltered(lines, step):
-    """The bytes of the rows; each row starts with the filter by which it differs from its neighbours."""
-    kinds, rows = lines[:, 0], lines[:, 1:].astype(np.uint8)
-    above = np.zeros(rows.shape[1], np.uint8)
-    for row, kind in zip(rows, kinds.tolist(), strict=True):
+def damaged(data, error):
+    """The error of a damaged file."""
+    return invalid("DecodePng", f"Invalid PNG data, size {len(data)}: {error}")
+
+
+def decode(data):
+    """The pixels [height, width, channels] of a PNG file, uint8 or uint16; palettes are looked up.
+
+    Raises:
+        InvalidArgumentError: a damaged file.
+        UnimplementedError: an interlaced file.
+    """
+    header, found = opened(data)
+    if header.interlaced:
+        raise UnimplementedError(None, None, "Interlaced 16-bit PNG images are not supported. [Op:DecodePng]")
+    bits = header.depth * CHANNELS[header.colour]
+    stride = 1 + (header.width * bits + 7) // 8
+    try:
+        lines = zlib.decompressobj().decompress(found[b"IDAT"], header.height * stride)
+        lines = np.frombuffer(lines, np.uint8).reshape(header.height, stride)
+        rows = _unfiltered(lines[:, 0], lines[:, 1:].copy(), max(bits // 8, 1))
+        pixels = _samples_of(rows, header.width, header.depth, CHANNELS[header.colour], header.colour)
+        return _coloured(pixels, found) if header.colour == 3 else pixels
+    except (zlib.error, ValueError, KeyError, IndexError) as error:
+        raise damaged(data, error) from error
+
+
+def _coloured(numbers, found):
+    """The colours of a palette's numbers."""
+    palette = np.frombuffer(found[b"PLTE"], np.uint8).reshape(-1, 3)
+    if b"tRNS" in found:
+        alpha = np.full((len(palette), 1), 255, np.uint8)
+        alpha[: len(found[b"tRNS"]), 0] = np.frombuffer(found[b"tRNS"], np.uint8)
+        palette = np.concatenate([palette, alpha], 1)
+    return palette[numbers[..., 0]]
+
+
+def _unfiltered(kinds, rows, step):
+    """The bytes of the rows, in place; each row's filter says how it differs from its neighbours."""
+    at = np.flatnonzero(kinds).tolist()
+    for i, kind in zip(at, kinds[at].tolist(), strict=True):
+        row, above = rows[i], rows[i - 1] if i else np.zeros_like(rows[0])
         match kind:
-            case 0:
-                pass
             case 1:
-                columns = row.reshape(-1, step) if row.size % step == 0 else None
-                np.cumsum(columns, axis=0, dtype=np.uint8, out=columns)
+                pixels = row.reshape(-1, step)
+                pixels.cumsum(axis=0, dtype=np.uint8, out=pixels)
             case 2:
                 row += above
             case 3 | 4:
                 _predicted(row, above, step, kind)
             case _:
                 raise ValueError(f"unknown filter {kind}")
-        above = row
     return rows
 
 
 def _predicted(row, above, step, kind):
     """Undo the filters that look at the pixels on the left and above, byte by byte."""
     values, upper = row.tolist(), above.tolist()
-    for i, value in enumerate(values):
-        left = values[i - step] if i >= step else 0
+    # Before the first byte that is not 0 in both rows all guesses are 0.
+    start = len(values) - len((row | above).tobytes().lstrip(b"\0"))
+    for i in range(start, len(values)):
+        left, corner = (values[i - step], upper[i - step]) if i >= step else (0, 0)
         up = upper[i]
         if kind == 3:
-            guess = (left + up) // 2
+            guess = (left + up) >> 1
         else:  # Paeth: whichever of left, above and above left is nearest to left + above - above left
-            corner = upper[i - step] if i >= step else 0
-            a, b, c = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
+            a, b = up - corner, left - corner
+            c = abs(a + b)
+            a, b = abs(a), abs(b)
             guess = left if a <= b and a <= c else up if b <= c else corner
-        values[i] = (value + guess) & 255
+        values[i] = (values[i] + guess) & 255
     row[:] = values
 
 
@@ -94,7 +146,7 @@ def _samples_of(rows, width, depth, channels, colour):
         shifts = np.arange(8 - depth, -1, -depth)
         rows = ((rows[..., None] >> shifts) & (2**depth - 1)).reshape(len(rows), -1)[:, :width]
         rows = rows if colour == 3 else rows * (255 // (2**depth - 1))
-    return rows.astype(np.uint8).reshape(len(rows), width, channels)
+    return rows.astype(np.uint8, copy=False).reshape(len(rows), width, channels)
 
 
 def converted(pixels, channels, dtype):

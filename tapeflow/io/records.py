@@ -36,6 +36,8 @@ class RecordReader:
         return self
 
     def __next__(self):
+        if self._file.closed:
+            raise StopIteration
         if self._compressed:
             with whole_streams(self.path, lambda: self.offset):
                 return self._next()

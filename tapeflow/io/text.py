@@ -44,6 +44,8 @@ class LineReader(_Reader):
     """
 
     def __next__(self):
+        if self._file.closed:
+            raise StopIteration
         with self._guarded():
             line = self._file.readline()
         if not line:
@@ -103,6 +105,8 @@ class FixedLengthReader(_Reader):
         )
 
     def __next__(self):
+        if self._file.closed:
+            raise StopIteration
         with self._guarded():
             if self.offset < self._header:
                 skipped = self._file.read(self._header)
@@ -187,6 +191,8 @@ class CsvReader(_Reader):
         self._quotes = quotes
 
     def __next__(self):
+        if self._file.closed:
+            raise StopIteration
         with self._guarded():
             record = self._file.readline()
             while self._quotes and record.count(b'"') % 2:

@@ -1,7 +1,6 @@
 """Strings that hold other data: comma-separated values, raw numbers, base64, serialized tensors, compressed bytes."""
 
 import base64
-import gzip
 import re
 import zlib
 
@@ -212,10 +211,10 @@ def _decode_compressed(s, *, kind):
             case "ZLIB":
                 return zlib.decompress(s)
             case "GZIP":
-                return gzip.decompress(s)
+                return zlib.decompress(s, zlib.MAX_WBITS + 16)
             case "":
                 return s
-    except (zlib.error, EOFError, gzip.BadGzipFile) as error:
+    except zlib.error as error:
         raise DataLossError(None, None, f"inflate() failed with error: {error} [Op:DecodeCompressed]") from error
     raise invalid("DecodeCompressed", "Only ZLIB, GZIP or NONE are supported compressions")
 
