@@ -71,6 +71,7 @@ class GradientTape:
         self._leaves = {}  # mark -> (the serial of the moment it was watched, the variable it is a reading of or None)
         self._asked = {}  # id(variable) -> variable, of those watched whatever their readings
 
+    _watched = False  # whether `watch` was given a tensor: it may be a result, too
     _recording = False
     _entered = False
     _spent = True  # there is nothing to ask for: not recorded yet, or used
@@ -157,6 +158,7 @@ class GradientTape:
                 self._watch(handle)
 
     def _watch(self, tensor):
+        self._watched = True
         active = state.active
         add_watchers(self._add_leaf(tensor, active, None), (self.id,), active)
 
@@ -246,7 +248,7 @@ class GradientTape:
         handles = sources if cls is list or cls is tuple else (sources,)
         marks = self._all_leaves(handles)
         if marks is not None:  # the usual case, without the cost of nests
-            walk(self._records, cotangents, marks)
+            walk(self._records, cotangents, marks if self._watched else ())
             gradients = list(map(cotangents.get, marks))
         else:
             handles, pack = sources_of(sources)

@@ -27,7 +27,8 @@ from tapeflow.compile.text import INDEX, PTR, Type
 PAGE = 4096  # bytes: rows that are multiples of it apart meet in the same sets of the first cache
 TILE_FLOPS = 1 << 20  # a tile of about 10 us: claiming it costs under 0.1 us
 FEW_TILES = 8  # so many at least where the work is enough, that threads finish together
-BLOCK_K = 512  # steps of k between which sums rest in memory
+LONG_K = 512  # from more steps of k on, sums rest in memory after each block: A and B of a block stay in the first cache
+BLOCK_K = 256
 UNPACKED = 100 << 10  # bytes of a panel's rows that are read well where they stand
 PACK_TILE = 128 << 10  # bytes of panels that one tile packs
 
@@ -109,7 +110,8 @@ def make_plan(spec, target):
     costly_mask = target.vector_bytes < 64 and spec.n % lanes != 0
     pack_b = spec.b[1] != size or (reused and (crowded or costly_mask))
 
-    block_k = min(spec.k, BLOCK_K)
+    blocks_k = 1 if spec.k <= LONG_K else -(-spec.k // BLOCK_K)
+    block_k = -(-spec.k // blocks_k)
     if spec.a[1] == size:
         pack_a = panels > 1 and spec.a[0] % PAGE == 0 and spec.m > 1
     else:  # each k is in a line of its own
@@ -123,7 +125,7 @@ def make_plan(spec, target):
 
     across = rounded(panels, across)
     down = rounded(
-        row_tiles, min(max(TILE_FLOPS // (work * across), 128 // shape.rows if spec.k > BLOCK_K else 1), row_tiles)
+        row_tiles, min(max(TILE_FLOPS // (work * across), 128 // shape.rows if blocks_k > 1 else 1), row_tiles)
     )
 
     def units():
@@ -136,7 +138,7 @@ def make_plan(spec, target):
             across = rounded(panels, across // 2)
     unit_flops = 2 * spec.k * panel * shape.rows * across * down
     together = max(1, min(TILE_FLOPS // unit_flops, units() // FEW_TILES))
-    return Plan(shape.rows, panel, row_tiles, panels, down, across, together, -(-spec.k // BLOCK_K), pack_a, pack_b)
+    return Plan(shape.rows, panel, row_tiles, panels, down, across, together, blocks_k, pack_a, pack_b)
 
 
 def emit_matmul(module, spec, *, a, b, c, workspace=None, epilogue=store_tile, name="matmul"):
@@ -193,19 +195,19 @@ class _Writer:
     # B into panels
 
     def write_pack_phase(self, b, workspace):
-        """The phase that packs B, several panels a tile."""
-        pack = pack_panels(self.module, self.packed)
-        panels = self.plan.panels * self.packed_matrices
-        group = max(1, min(panels // 4, PACK_TILE // self.packed.bytes))
+        """The phase that packs B."""
+        pack, groups = pack_panels(self.module, self.packed), self.packed.group_count
+        total = groups * self.packed_matrices
+        together = max(1, min(total // 4, PACK_TILE * groups // self.packed.total))
         made = self.module.fresh(f"{self.name}_pack")
         with self.module.function(made, [("table", PTR), ("tile", INDEX), ("scratch", PTR)]) as f:
             table, tile, _ = f.arguments
             source, target = b(f, table), workspace(f, table)
-            with tile_range(f, tile, group, panels) as loop:
-                matrix, panel = divided(f, loop.index, self.plan.panels)
+            with tile_range(f, tile, together, total) as loop:
+                matrix, number = divided(f, loop.index, groups)
                 offset = _batch_offset(f, matrix, [(count, step) for count, _, step, _ in self.packed_batch])
-                f.call(pack, None, source + offset, target + loop.index * self.packed.bytes, f.index(panel))
-        return Phase(made, -(-panels // group))
+                f.call(pack, None, source + offset, target + matrix * self.packed.total, f.index(number))
+        return Phase(made, -(-total // together))
 
     # Tiles of C
 

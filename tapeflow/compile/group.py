@@ -231,7 +231,12 @@ def kind_of(node):
     """How a node is treated: "point", "view", "reduce", "pieces" or "opaque"."""
     name = node.op.name
     outs = node.outputs
-    if node.op.stateful or has_tensors(node.attrs) or not all(_known(x) for x in (*node.inputs, *outs)) or any(0 in out.dims for out in outs):
+    if (
+        node.op.stateful
+        or has_tensors(node.attrs)
+        or not all(_known(x) for x in (*node.inputs, *outs))
+        or any(0 in out.dims for out in outs)
+    ):
         return "opaque"
     if any(out._dtype not in MACHINE for out in outs) or any(x._dtype not in MACHINE for x in node.inputs):
         return "opaque"

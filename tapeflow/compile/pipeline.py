@@ -34,7 +34,9 @@ FIRST = (
 PASSES = (
     Pass("drop dead nodes", drop_dead, "tracing leaves much that nobody reads: less to look at for all that follow"),
     Pass("lift variables", lift_variables, "a variable as one value read and one written is plain data to every other pass"),
-    Pass("take apart", decompose, "softmax, means and losses as reductions and elementwise ops fuse with what is around them"),
+    Pass(
+        "take apart", decompose, "softmax, means and losses as reductions and elementwise ops fuse with what is around them"
+    ),
     Pass("rewrite", rewrite, "algebra; one form for every reshape, transpose and sum; constants are folded on the way"),
     Pass("share common", share_common, "a gradient computes much of its function again"),
     Pass("drop dead nodes", drop_dead, "rules leave the nodes that they replaced"),

@@ -87,7 +87,9 @@ def _cast(c, x):
     if x.type.floating and not machine.floating and machine.bits < 64:
         wide = c.f.convert(x, I64 if target.is_unsigned and machine.bits == 32 else I32)
         return c.f.convert(wide, machine)
-    return c.f.convert(x, machine, signed=source is not bool_ and not (source if not x.type.floating else target).is_unsigned)
+    return c.f.convert(
+        x, machine, signed=source is not bool_ and not (source if not x.type.floating else target).is_unsigned
+    )
 
 
 def _sign(c, x):

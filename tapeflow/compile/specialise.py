@@ -67,7 +67,13 @@ def fold(graph):
 
 def folded_node(op, inputs, attrs, line):
     """The results of a node as constants, or None where it reads data, has effects, or makes something large."""
-    if op.stateful or op.__class__ is Internal or op.name in UNFOLDED or any(x.__class__ is not Tensor for x in inputs) or has_tensors(attrs):
+    if (
+        op.stateful
+        or op.__class__ is Internal
+        or op.name in UNFOLDED
+        or any(x.__class__ is not Tensor for x in inputs)
+        or has_tensors(attrs)
+    ):
         return None
     try:
         found = op.infer(*[x.spec for x in inputs], **attrs)

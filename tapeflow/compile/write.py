@@ -119,9 +119,7 @@ class StepWriter:
     def _new_product(self, step, place):
         result = (lambda f, table: f.constant(PTR, 0)) if step.result is None else slot(step.result)
         epilogue = step.epilogue or store_tile
-        return emit_matmul(
-            self.module, step.spec, a=slot(0), b=slot(1), c=result, workspace=slot(place), epilogue=epilogue
-        )
+        return emit_matmul(self.module, step.spec, a=slot(0), b=slot(1), c=result, workspace=slot(place), epilogue=epilogue)
 
     def _new_kernel(self, kernel):
         name = self.module.fresh("kernel")

@@ -15,6 +15,7 @@ from tapeflow.core.primitive import symbols_in
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.trace.autograph import convert
+from tapeflow.trace.autograph.frames import trimmed
 from tapeflow.trace.concrete import ConcreteFunction
 from tapeflow.trace.retraces import closest, described, reason
 from tapeflow.trace.signature import Call, Signature
@@ -95,7 +96,10 @@ class Function:
         if _Mode.eager:
             return self._python_function(*self._object(), *args, **kwargs)
         call = Call(self._signature.bind(args, kwargs))
-        concrete = self._concrete(call)
+        try:
+            concrete = self._concrete(call)
+        except Exception as error:
+            raise error.with_traceback(trimmed(error.__traceback__))  # noqa: B904 - the same error
         if fast is not None and self._signature.declared is None and len(call.tensors) == len(args):
             if len(self._fast) >= MOST_TRACES:
                 self._fast.clear()

@@ -424,6 +424,38 @@ def test_iteration_in_a_comprehension():
     assert kind is tf.errors.OperatorNotAllowedInGraphError and "enumerate(...) of tensors without a value" in text
 
 
+# Tensors that leave their trace
+
+
+def test_tensors_that_leak_out_of_a_loop_a_branch_or_a_function():
+    loop = """\
+def program(n):
+    found = []
+    for i in tf.range(n):
+        found.append(
+            i * 2)
+    return found
+"""
+    kind, text = raised(loop, N)
+    assert issubclass(kind, ValueError) and issubclass(kind, TypeError)
+    assert re.fullmatch(
+        r"<tf.Tensor '.*' shape=\(\) dtype=int32> is out of scope and cannot be used here. Use return values, explicit Python locals "
+        r"or TensorFlow collections to access it: it was made at FILE:5 and belongs to a function, branch or loop whose tracing has "
+        r"ended. Return it from the function, assign it to a variable of the branch or loop, or keep it in a tf.Variable, or in a "
+        r"tf.TensorArray where a loop makes one in each iteration.",
+        text,
+    )
+    branch = "def program(n):\n    found = []\n    if n > 0:\n        found.append(n * 2)\n    return found[0] + 1\n"
+    assert "it was made at FILE:4 and belongs to" in raised(branch, N)[1]
+    kept = []
+    function = function_of("def program(n):\n    kept.append(n * 2)\n    return n\n", kept=kept)
+    tf.function(function)(tf.constant(1))
+    path = function.__code__.co_filename
+    for use in (lambda: kept[0] + 1, lambda: tf.function(lambda: kept[0] + 1)(), lambda: tf.negative(kept[0])):
+        with pytest.raises(TypeError, match=re.escape(f"it was made at {path}:2")):
+            use()
+
+
 # Tracebacks
 
 
@@ -478,6 +510,16 @@ def test_tracebacks_hold_the_users_frames():
         frame for frame in frames if pathlib.Path(frame.filename).parent.name == "autograph" and frame.filename != __file__
     ]
     assert len(inside) <= 1  # the entry; nothing of the operators
+
+
+def test_tracebacks_can_be_whole():
+    tf.debugging.disable_traceback_filtering()
+    try:
+        with pytest.raises(Custom) as info:
+            tf.function(_outer)(tf.constant(1.0))
+    finally:
+        tf.debugging.enable_traceback_filtering()
+    assert "if_stmt" in [frame.name for frame in traceback.extract_tb(info.value.__traceback__)]
 
 
 def test_errors_of_ops_show_the_line():

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tapeflow as tf
+from tapeflow.base import flags
 from tapeflow.trace.autograph import convert
 
 ints = st.integers(-4, 4)
@@ -26,7 +27,8 @@ def no_fallback():
 
     handler = Refuse()
     logging.getLogger("tapeflow.autograph").addHandler(handler)
-    yield
+    with flags.using(COMPILE=0):  # the graph as it was traced
+        yield
     logging.getLogger("tapeflow.autograph").removeHandler(handler)
 
 

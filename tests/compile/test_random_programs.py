@@ -1,9 +1,9 @@
 """Random programs of 5 to 60 ops, with their gradients: compiled, they are what the NumPy kernels compute."""
 
 import numpy as np
+from compiled import both, graph_of
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from compiled import both, graph_of
 
 import tapeflow as tf
 

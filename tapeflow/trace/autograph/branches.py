@@ -80,38 +80,34 @@ def if_stmt(test, body, orelse, get_state, set_state, names, count):
     pred = scalar_condition(pred, "if statement")
     before = get_state()
 
-    def branch(run, known):
+    flags = _negated_flags(pred, names, before)
+
+    def branch(run, truth):
         def outcome():
-            set_state(before)
-            if known is not None:
-                set_state(known)
+            set_state(tuple([truth if flag else value for value, flag in zip(before, flags, strict=True)]))
             run()
             return get_state()[:count]
 
         return outcome
 
     try:
-        after = Branches(
-            pred, branch(body, None), branch(orelse, _known_return(pred, names, before)), names[:count]
-        ).result()
+        after = Branches(pred, branch(body, False), branch(orelse, True), names[:count]).result()
     except BaseException:
         set_state(before)
         raise
     set_state((*after, *before[count:]))
 
 
-def _known_return(pred, names, before):
-    """The variables in the else branch of `if not do_return`, in which `do_return` is true; None anywhere else."""
+def _negated_flags(pred, names, before):
+    """For each variable whether the condition is `not` of it and it is a flag of the conversion, which both branches then know."""
     node = pred.node if isinstance(pred, SymbolicTensor) and pred._graph() is not None else None
-    for position, name in enumerate(names):
-        if (
-            name.startswith("do_return")
-            and node is not None
-            and node.op is P.logical_not
-            and node.inputs[0] is before[position]
-        ):
-            return (*before[:position], True, *before[position + 1 :])
-    return None
+    if node is None or node.op is not P.logical_not:
+        return [False] * len(names)
+    (flag,) = node.inputs
+    return [
+        is_internal(name) and isinstance(x, SymbolicTensor) and (x is flag or pred.graph.own(x) is flag)
+        for name, x in zip(names, before, strict=True)
+    ]
 
 
 def if_exp(test, if_true, if_false, text):

@@ -4,7 +4,8 @@ import os
 import types
 
 from tapeflow.base.errors import OperatorNotAllowedInGraphError
-from tapeflow.trace.autograph import calls
+from tapeflow.trace.autograph.source import line_of
+from tapeflow.trace.autograph.status import public
 
 HIDDEN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # tracing and conversion
 PACKAGE = os.path.dirname(os.path.dirname(HIDDEN)) + os.sep
@@ -30,6 +31,8 @@ def _lacks_value(error):
 
 def trimmed(traceback):
     """A traceback without the frames of tracing and conversion, in which the user's own frames stay."""
+    if not public.filters_tracebacks():
+        return traceback
     kept = [entry for entry in _entries(traceback) if not _hidden(entry.tb_frame.f_code.co_filename)]
     result = None
     for entry in reversed(kept):
@@ -60,10 +63,12 @@ def _say_why(error):
         return
     code, line = frames[-1].tb_frame.f_code, frames[-1].tb_lineno
     error.explained = True
-    error.args = (f"{error}\nThe value is needed at {calls.source.line_of(code, line)}\n{_reason(frames[-1].tb_frame)}",)
+    error.args = (f"{error}\nThe value is needed at {line_of(code, line)}\n{_reason(frames[-1].tb_frame)}",)
 
 
 def _reason(frame):
+    from tapeflow.trace.autograph import calls  # it needs malt
+
     code = frame.f_code
     if id(code) in calls.failures:
         cause = calls.failures[id(code)][1]
