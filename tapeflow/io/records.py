@@ -52,9 +52,7 @@ class RecordReader:
             raise self._damaged("truncated record")
         length, crc = _HEADER.unpack(header)
         if masked(header[:8]) != crc:
-            raise damaged(
-                self.path, self.offset, "corrupted record; Is this even a TFRecord file? The length's checksum is wrong"
-            )
+            raise self._damaged("corrupted record; Is this even a TFRecord file? The length's checksum is wrong")
         body = self._file.read(length + 4) if length < _STEP else self._long(length + 4)
         if len(body) < length + 4:
             raise self._damaged(f"truncated record of {length} bytes")
