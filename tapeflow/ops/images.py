@@ -36,7 +36,7 @@ def _decode_kernel(contents, *crop, op, channels, dtype, expand, jpeg):
         if crop[0].shape != (4,):
             raise invalid(op, f"crop_size must have four elements {list(crop[0].shape)}")
         window = tuple(crop[0].tolist())
-    return images.decode(scalar_bytes(op, contents), op, channels, dtype, expand, images.JpegSettings(*jpeg), window)
+    return images.decode(scalar_bytes(op, contents), op, channels, dtype, expand, jpeg, window)
 
 
 def _decode_infer(contents, *crop, op, channels, dtype, expand, jpeg):
