@@ -74,7 +74,7 @@ class Executable:
         last_shapes, program = self._last
         if shapes != last_shapes:
             if not self.at_once and shapes not in self._programs:
-                self._programs[shapes] = None
+                self._remember(shapes, None)
                 return self.interpret(values)
             program = self.program(shapes)
             self._last = (shapes, program)
@@ -129,11 +129,15 @@ class Executable:
                     graph = run_passes(specialise(self.graph, [Spec(shape, x._dtype) for shape, x in inputs]))
                     parts = cut(graph)
                     program = Program(graph) if parts is None else Staged(*parts)
-                self._programs[shapes] = program
-                if len(self._programs) > MOST_PROGRAMS:
-                    self._programs.popitem(last=False)
-            self._programs.move_to_end(shapes)
+                self._remember(shapes, program)
             return program
+
+    def _remember(self, shapes, program):
+        with self._lock:
+            self._programs[shapes] = program
+            self._programs.move_to_end(shapes)
+            if len(self._programs) > MOST_PROGRAMS:
+                self._programs.popitem(last=False)
 
 
 class Staged:

@@ -7,6 +7,7 @@ axes, so a group may take several passes over them for each of its rows (softmax
 
 from tapeflow.compile.affine import ZERO, add, constant, strides_of, total, variable
 from tapeflow.compile.expr import MustStore, Reader
+from tapeflow.compile.internal import CHECK_NUMERICS
 from tapeflow.compile.rebuild import has_tensors, operands
 from tapeflow.compile.scalars import MACHINE, is_scalar
 from tapeflow.compile.views import PADS, RESHAPES, VIEWS, axes_of, pieces
@@ -142,6 +143,8 @@ class Grouping:
                     else:
                         users.setdefault(id(x), set()).add(id(node))
                 continue
+            if node.op is CHECK_NUMERICS and not users.get(id(node.outputs[0])):
+                self._need(node.outputs[0])
             for out in node.outputs:
                 mine = users.get(id(out), set())
                 if id(out) not in self.stored and kind == "point" and len(mine) > 1 and node.op.name not in CHEAP:

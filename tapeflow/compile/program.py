@@ -12,7 +12,7 @@ from tapeflow.compile import entry as entries
 from tapeflow.compile import pool
 from tapeflow.compile.entry import Argument, Result, make_entry
 from tapeflow.compile.explain import describe, explain, fallbacks
-from tapeflow.compile.internal import Internal
+from tapeflow.compile.internal import CHECK_NUMERICS, Internal
 from tapeflow.compile.jit import compile_text
 from tapeflow.compile.memory import bytes_of
 from tapeflow.compile.plan import ARENA, WORKSPACE, Plan
@@ -371,11 +371,9 @@ class Frame:
         for offset, messages in self.program.written.messages.items():
             cells = self.arena[offset : offset + 16].view(np.int64)
             if cells[0]:
-                node, message = messages[cells[0] - 1]
+                kinds = [message for i, message in enumerate(messages) if cells[0] >> i & 1]
                 cells[0] = 0
-                error = invalid(node.attrs.get("op", node.op.name), message.replace("{value}", str(cells[1])))
-                locate(error, node)
-                raise error
+                raise _failure(kinds, cells[1])
 
 
 def _call(op, inputs, attrs):
@@ -383,6 +381,21 @@ def _call(op, inputs, attrs):
     if op.__class__ is Internal:
         return wrap(op.kernel(*inputs, **attrs))
     return bind(op, tuple(map(wrap, inputs)), attrs)
+
+
+def _failure(kinds, value):
+    """The error for what a kernel noted: (node, message) of each kind, and a value that is wrong."""
+    node, message = kinds[0]
+    if node.op is CHECK_NUMERICS:
+        found = [kind for kind in ("Inf", "NaN") if any(other is node and f"had {kind} " in text for other, text in kinds)]
+        message = message.rpartition(" had ")[0] + f" had {' and '.join(found)} values"
+    error = invalid(NAMES.get(node.op.name) or node.attrs.get("op", node.op.name), message.replace("{value}", str(value)))
+    locate(error, node)
+    return error
+
+
+# What errors call ops that have another name in TensorFlow.
+NAMES = {"checked_numerics": "CheckNumerics"}
 
 
 def own_buffer(variable):
