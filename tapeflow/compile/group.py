@@ -81,7 +81,8 @@ class Group:
         members: pairs (root, names): loop variable v of the root is called names[v] here.
         anchor: an `Opaque` whose result the roots take element by element, or None.
         reads: ids of the values that are read from memory, those computed here included.
-        number, before, after: its bit, and those of all groups that must come before and after.
+        number: what it is called; previous, next: the numbers of groups that must come directly before and after.
+        low, high: the first and the last of its members in an order of all.
     """
 
     def __init__(self, number, position, dims=(), axes=None, anchor=None):
@@ -93,8 +94,9 @@ class Group:
         self.members = []
         self.reads = set()
         self.writes = set()
-        self.before = 0
-        self.after = 0
+        self.previous = set()
+        self.next = set()
+        self.low = self.high = 0
         self.cost = 0
 
     @property

@@ -3,6 +3,8 @@
 First what follows a library call joins it, then producers and consumers join, then groups that read the same values.
 """
 
+import heapq
+
 from tapeflow.compile.affine import rename, size
 from tapeflow.compile.expr import loads
 from tapeflow.compile.group import Group, Opaque, is_row, loops_of, place_in
@@ -11,6 +13,8 @@ from tapeflow.compile.group import Group, Opaque, is_row, loops_of, place_in
 MOST_OPERANDS = 28
 MOST_COST = 400
 FEW_ROWS, LONG_ROWS = 16, 1 << 15
+# So many groups are looked at for a path that forbids to merge two; beyond that they stay apart.
+FARTHEST = 300
 
 
 def merge(grouping):
@@ -32,6 +36,7 @@ class _Board:
     def __init__(self, grouping):
         self.grouping = grouping
         self.by_number = {}
+        self.readers = {}  # id of a value in memory -> the numbers of the groups that read it
         self.owner = {}  # id of a stored value -> the groups that write it (several for the pieces of one)
         for number, item in enumerate(grouping.items):
             group = Group(number, item.position)
@@ -57,21 +62,44 @@ class _Board:
         self._order()
 
     def _order(self):
-        """Set `before` and `after`: data, the order of effects, and reads of a variable before it is written in place."""
+        """Set what comes directly before each group: by data, and by the order of effects. Items are in program order."""
         previous = None
         for number, group in self.by_number.items():
             for x in group.reads:
-                for writer in self.owner.get(x, ()):
-                    if writer != number:
-                        group.before |= self.by_number[writer].before | 1 << writer
+                group.previous.update(writer for writer in self.owner.get(x, ()) if writer != number)
+                self.readers.setdefault(x, set()).add(number)
             if group.anchor is not None and group.anchor.node.op.stateful:
                 if previous is not None:
-                    group.before |= self.by_number[previous].before | 1 << previous
+                    group.previous.add(previous)
                 previous = number
         for number, group in self.by_number.items():
-            for other in bits_of(group.before):
-                self.by_number[other].after |= 1 << number
+            for other in group.previous:
+                self.by_number[other].next.add(number)
         self._write_in_place()
+        self._rank()
+
+    def _rank(self):
+        """Number the groups so that each comes after whatever is before it: a path only ever leads to higher ranks."""
+        for rank, group in enumerate(self.ordered()):
+            group.low = group.high = rank
+
+    def _leads(self, first, second, limit=None):
+        """Whether a path leads from one group to another; with a `limit`, over other groups, and it may give up and say so."""
+        todo = [n for n in first.next if n != second.number] if limit else list(first.next)
+        seen = set(todo)
+        while todo:
+            number = todo.pop()
+            if number == second.number:
+                return True
+            group = self.by_number[number]
+            if limit and (group.low > second.high or len(seen) > limit):
+                if len(seen) > limit:
+                    return True
+                continue
+            new = [n for n in group.next if n not in seen]
+            seen.update(new)
+            todo += new
+        return False
 
     def _write_in_place(self):
         """Find the assigned values that can be computed right into their variable: nothing reads its old value later.
@@ -92,8 +120,8 @@ class _Board:
                     self.in_place[id(value)] = id(node.attrs["variable"])
                     self.olds[id(value)] = None if before is None else id(before)
                 elif before is not None:
-                    for g in [g for g in self.by_number.values() if id(before) in g.reads]:
-                        self._precede(g, self.by_number[self.owner[id(node.outputs[0])][0]])
+                    for number in self.readers.get(id(before), ()):
+                        self._precede(self.by_number[number], self.by_number[self.owner[id(node.outputs[0])][0]])
 
     def _is_root(self, value, update):
         owners = self.owner.get(id(value), ())
@@ -106,7 +134,7 @@ class _Board:
         """Whether a value can take its variable's place; then whatever reads the old value comes before it."""
         writer = self.by_number[self.owner[id(value)][0]]
         if effect is not None:
-            if effect.before >> writer.number & 1:
+            if self._leads(writer, effect):
                 return False
             self._precede(effect, writer)
         if before is None:
@@ -118,21 +146,18 @@ class _Board:
             for x in loads(root.expr)
         ):
             return False
-        readers = [g for g in self.by_number.values() if id(before) in g.reads and g is not writer]
-        if any(g.before >> writer.number & 1 for g in readers) or id(before) in {id(x) for x in self.grouping.graph.outputs}:
+        readers = [self.by_number[n] for n in self.readers.get(id(before), ()) if n != writer.number]
+        if any(self._leads(writer, g) for g in readers):
             return False
         for g in readers:
             self._precede(g, writer)
         return True
 
     def _precede(self, first, second):
-        """Let `first`, and all before it, come before `second` and all after it."""
-        earlier = first.before | 1 << first.number
-        later = second.after | 1 << second.number
-        for number in bits_of(later):
-            self.by_number[number].before |= earlier
-        for number in bits_of(earlier):
-            self.by_number[number].after |= later
+        """Let one group come before another."""
+        if first is not second:
+            first.next.add(second.number)
+            second.previous.add(first.number)
 
     # Merging
 
@@ -150,27 +175,35 @@ class _Board:
 
     def _absorb(self, group, accept):
         """Merge the readers of what `group` writes into it, and their readers in turn, as long as it can be done."""
-        again = True
-        while again:
-            again = False
-            for other in list(self.by_number.values()):
-                if other is group or other.anchor is not None or not other.is_open or not accept(other):
-                    continue
-                if not (other.reads & group.writes):
-                    continue
-                merged = self._try(group, other)
-                if merged:
-                    again = True
+        tried = set()
+        while True:
+            numbers = sorted(
+                n for x in group.writes for n in self.readers.get(x, ()) if n not in tried and n != group.number
+            )
+            if not numbers:
+                return
+            tried.update(numbers)
+            merged = False
+            for number in numbers:
+                other = self.by_number.get(number)
+                if other is not None and other.anchor is None and other.is_open and accept(other):
+                    merged |= self._try(group, other)
+            if merged:
+                tried.clear()
 
     def join_sharers(self):
-        """Groups over the same loops that read the same values join."""
-        groups = [g for g in self.by_number.values() if g.is_open]
-        for i, group in enumerate(groups):
-            if group.number not in self.by_number:
+        """Groups over the same loops that read the same values join; so do all scalar computations that can."""
+        for group in list(self.by_number.values()):
+            if group.number not in self.by_number or not group.is_open:
                 continue
-            for other in groups[i + 1 :]:
-                alike = other.number in self.by_number and other.anchor is None and group.dims == other.dims
-                if alike and (not group.dims or group.reads & other.reads):
+            numbers = {n for x in group.reads for n in self.readers.get(x, ())}
+            if not group.dims:
+                numbers |= {n for n, other in self.by_number.items() if not other.dims and other.is_open}
+            for number in sorted(numbers):
+                other = self.by_number.get(number)
+                if other is None or number <= group.number or other.anchor is not None or not other.is_open:
+                    continue
+                if group.dims == other.dims:
                     self._try(group, other)
 
     def _try(self, first, second):
@@ -180,8 +213,7 @@ class _Board:
             return False
         if first.cost + second.cost > MOST_COST:
             return False
-        between = (first.after & second.before) | (second.after & first.before)
-        if between & ~(1 << first.number | 1 << second.number):
+        if self._leads(first, second, FARTHEST) or self._leads(second, first, FARTHEST):
             return False
         members = _renamed(first, loops) + _renamed(second, loops)
         if not self._agree(members, loops, first, second):
@@ -197,18 +229,24 @@ class _Board:
         return True
 
     def _rewire(self, first, second):
-        mine, gone = 1 << first.number, 1 << second.number
-        before = (first.before | second.before) & ~(mine | gone)
-        after = (first.after | second.after) & ~(mine | gone)
-        first.before, first.after = before, after
-        for number, group in self.by_number.items():
-            bit = 1 << number
-            if before & bit:
-                group.after = (group.after | after | mine) & ~gone
-            if after & bit:
-                group.before = (group.before | before | mine) & ~gone
-            group.before = group.before & ~gone
-            group.after = group.after & ~gone
+        """Let what was before and after `second` be so of `first`."""
+        mine, gone = first.number, second.number
+        for number in second.previous:
+            self.by_number[number].next.discard(gone)
+            if number != mine:
+                self.by_number[number].next.add(mine)
+                first.previous.add(number)
+        for number in second.next:
+            self.by_number[number].previous.discard(gone)
+            if number != mine:
+                self.by_number[number].previous.add(mine)
+                first.next.add(number)
+        first.next.discard(gone)
+        first.previous.discard(gone)
+        first.low, first.high = min(first.low, second.low), max(first.high, second.high)
+        for x in second.reads:
+            self.readers[x].discard(gone)
+            self.readers[x].add(mine)
 
     def _agree(self, members, loops, first, second):
         """Whether each value that is both written and read here is read at the place where it was just computed."""
@@ -236,24 +274,20 @@ class _Board:
 
     def ordered(self):
         """The groups in an order that the data allows, as near to the program's as may be."""
-        left = dict(self.by_number)
-        done = 0
+        waiting = {number: len(group.previous) for number, group in self.by_number.items()}
+        ready = [(group.position, n) for n, group in self.by_number.items() if not waiting[n]]
+        heapq.heapify(ready)
         result = []
-        while left:
-            ready = [g for g in left.values() if not g.before & ~done]
-            group = min(ready, key=lambda g: g.position)
+        while ready:
+            group = self.by_number[heapq.heappop(ready)[1]]
             result.append(group)
-            done |= 1 << group.number
-            del left[group.number]
+            for number in group.next:
+                waiting[number] -= 1
+                if not waiting[number]:
+                    heapq.heappush(ready, (self.by_number[number].position, number))
+        if len(result) < len(self.by_number):
+            raise AssertionError("groups wait for each other")
         return result
-
-
-def bits_of(bits):
-    """The numbers of the bits that are set."""
-    while bits:
-        low = bits & -bits
-        yield low.bit_length() - 1
-        bits ^= low
 
 
 def common_loops(first, second):

@@ -442,3 +442,19 @@ def test_gathered_rows_join_a_kernel():
         function(tf.constant(table), tf.constant(rows))
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"= 11 is not in \[0, 11\)"):
         function(tf.constant(table), tf.constant(rows + 1))
+
+
+def test_an_old_value_outlives_the_assignment():
+    v = tf.Variable([1.0, 2.0])
+    seen = []
+
+    @tf.function
+    def step():
+        before = v.read_value()
+        v.assign(tf.abs(before) + 1.0)
+        tf.py_function(lambda x: seen.append(x.numpy().tolist()), [before], [])
+        return before, tf.reshape(before, [2, 1]) * 1.0, v + 0.0
+
+    for i in range(4):
+        before, column, after = [x.numpy().ravel().tolist() for x in step()]
+        assert before == column == seen[-1] == [1.0 + i, 2.0 + i] and after == [2.0 + i, 3.0 + i]
