@@ -82,7 +82,7 @@ class Group:
         anchor: an `Opaque` whose result the roots take element by element, or None.
         reads: ids of the values that are read from memory, those computed here included.
         number: what it is called; previous, next: the numbers of groups that must come directly before and after.
-        low, high: the first and the last of its members in an order of all.
+        rank: its place in an order of all.
     """
 
     def __init__(self, number, position, dims=(), axes=None, anchor=None):
@@ -96,7 +96,7 @@ class Group:
         self.writes = set()
         self.previous = set()
         self.next = set()
-        self.low = self.high = 0
+        self.rank = 0
         self.cost = 0
 
     @property

@@ -14,7 +14,7 @@ MOST_OPERANDS = 28
 MOST_COST = 400
 FEW_ROWS, LONG_ROWS = 16, 1 << 15
 # So many groups are looked at for a path that forbids to merge two; beyond that they stay apart.
-FARTHEST = 300
+FARTHEST = 2000
 
 
 def merge(grouping):
@@ -79,27 +79,51 @@ class _Board:
         self._rank()
 
     def _rank(self):
-        """Number the groups so that each comes after whatever is before it: a path only ever leads to higher ranks."""
+        """Number the groups so that whatever is before a group has a lower rank."""
         for rank, group in enumerate(self.ordered()):
-            group.low = group.high = rank
+            group.rank = rank
 
-    def _leads(self, first, second, limit=None):
-        """Whether a path leads from one group to another; with a `limit`, over other groups, and it may give up and say so."""
-        todo = [n for n in first.next if n != second.number] if limit else list(first.next)
-        seen = set(todo)
+    def _leads(self, first, second):
+        """Whether a path leads from one group to another, before they have ranks."""
+        todo, seen = list(first.next), set(first.next)
         while todo:
             number = todo.pop()
             if number == second.number:
                 return True
-            group = self.by_number[number]
-            if limit and (group.low > second.high or len(seen) > limit):
-                if len(seen) > limit:
-                    return True
-                continue
-            new = [n for n in group.next if n not in seen]
-            seen.update(new)
+            new = self.by_number[number].next - seen
+            seen |= new
             todo += new
         return False
+
+    def _between(self, low, high):
+        """The groups after `low` whose ranks are below that of `high`; None where a path leads to it over one of them."""
+        found, todo = set(), [n for n in low.next if n != high.number]
+        while todo:
+            number = todo.pop()
+            if number == high.number or len(found) > FARTHEST:
+                return None
+            if number not in found and self.by_number[number].rank < high.rank:
+                found.add(number)
+                todo += self.by_number[number].next
+        return found
+
+    def _rerank(self, merged, low_rank, high, after):
+        """Ranks for the groups between two that were merged: what leads to them first, then they, then what follows.
+
+        After D. Pearce and P. Kelly, "A dynamic topological sort algorithm for directed acyclic graphs", 2007.
+        """
+        before, todo = set(), [n for n in high if n != merged.number]
+        while todo:
+            number = todo.pop()
+            if number not in before and self.by_number[number].rank > low_rank:
+                before.add(number)
+                todo += self.by_number[number].previous
+        groups = [self.by_number[n] for n in before | after]
+        ranks = sorted([low_rank, merged.rank, *[g.rank for g in groups]])
+        key = lambda n: self.by_number[n].rank  # noqa: E731
+        order = [*sorted(before, key=key), merged.number, *sorted(after, key=key)]
+        for number, rank in zip(order, ranks, strict=False):
+            self.by_number[number].rank = rank
 
     def _write_in_place(self):
         """Find the assigned values that can be computed right into their variable: nothing reads its old value later.
@@ -213,7 +237,9 @@ class _Board:
             return False
         if first.cost + second.cost > MOST_COST:
             return False
-        if self._leads(first, second, FARTHEST) or self._leads(second, first, FARTHEST):
+        low, high = sorted((first, second), key=lambda group: group.rank)
+        after = self._between(low, high)
+        if after is None:
             return False
         members = _renamed(first, loops) + _renamed(second, loops)
         if not self._agree(members, loops, first, second):
@@ -225,7 +251,10 @@ class _Board:
         first.cost += second.cost
         first.position = max(first.position, second.position)
         del self.by_number[second.number]
+        low_rank, leading = low.rank, [n for n in high.previous if n != low.number]
+        first.rank = high.rank
         self._rewire(first, second)
+        self._rerank(first, low_rank, leading, after)
         return True
 
     def _rewire(self, first, second):
@@ -243,7 +272,6 @@ class _Board:
                 first.next.add(number)
         first.next.discard(gone)
         first.previous.discard(gone)
-        first.low, first.high = min(first.low, second.low), max(first.high, second.high)
         for x in second.reads:
             self.readers[x].discard(gone)
             self.readers[x].add(mine)
