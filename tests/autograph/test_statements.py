@@ -223,6 +223,25 @@ def test_endless_python_loops_are_refused(monkeypatch):
         traced(f, 1)
 
 
+@pytest.mark.parametrize("shape", [[3, 2], [None, 2], None])
+def test_gradients_of_rows(shape):
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])
+    def f(x):
+        total = tf.zeros([2])
+        for i, (row, other) in enumerate(zip(x, x * x, strict=True)):
+            if i == 1:
+                continue
+            total = total * row + other
+        return tf.reduce_sum(total)
+
+    x = tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = f(x)
+    assert float(y) == (1 * 5 + 25) + (4 * 6 + 36)
+    assert tape.gradient(y, x).numpy().tolist() == [[10.0, 24.0], [0.0, 0.0], [11.0, 16.0]]
+
+
 def test_zip_stops_at_the_shortest_unknown_length():
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int32)])
     def f(x, y):
