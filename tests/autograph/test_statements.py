@@ -283,6 +283,30 @@ def test_ragged_rows():
     assert traced(f, [1, 2, 3, 4], [1, 0, 3]) == (1 + 9 * 3, 3)
 
 
+def test_ragged_and_sparse_tensors_in_branches_and_loops():
+    @tf.function
+    def f(r, s, n):
+        total = 0
+        for i, row in enumerate(r):
+            total += i * tf.size(row)
+            for v in row:
+                total += 10 * v
+        if n > 2:
+            r, s = r * 2, s * 2
+        while n > 0:
+            r = r * 3
+            s = s * 3
+            made = tf.RaggedTensor.from_row_lengths(tf.range(n + 1), [1, n])
+            n -= 1
+        return total, r, tf.sparse.to_dense(s), made
+
+    r, s = tf.ragged.constant([[1, 2], [3], []]), tf.sparse.from_dense([[1, 0], [0, 2]])
+    total, r2, s2, made = f(r, s, tf.constant(3))
+    assert (int(total), r2.to_list(), s2.numpy().tolist()) == (61, [[54, 108], [162], []], [[54, 0], [0, 108]])
+    assert made.to_list() == [[0], [1]]
+    assert f(r, s, tf.constant(1))[1].to_list() == [[3, 6], [9], []]
+
+
 def test_datasets_and_iterators_as_arguments():
     def f(ds):
         total = tf.constant(0, tf.int64)
