@@ -155,6 +155,31 @@ def test_loops_over_tensors_are_loops_of_the_graph():
     assert len(concrete.graph.nodes) < 20
 
 
+def test_loop_options_under_another_name():
+    options = tf.autograph.experimental.set_loop_options
+
+    def f(n):
+        i = 0
+        while i < n:
+            options(maximum_iterations=4)
+            i += 1
+        for _ in tf.range(n):
+            options(maximum_iterations=2, parallel_iterations=1)
+            i += 10
+        return i
+
+    assert traced(f, 9) == 24 and traced(f, 1) == 11
+
+    def misplaced(n):
+        while n > 0:
+            n -= 1
+            tf.autograph.experimental.set_loop_options(maximum_iterations=4)
+        return n
+
+    with pytest.raises(ValueError, match="must be the first statement in the loop block"):
+        tf.autograph.to_graph(misplaced)
+
+
 def test_python_conditions_make_no_ops():
     def f(x, flag, n):
         y = x
