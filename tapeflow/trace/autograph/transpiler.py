@@ -127,7 +127,7 @@ class Factory:
         tree = _wrapped(tree, context.info.name, self.free, context.info.future_features)
         finish(tree, code.co_firstlineno)
         compiled = compile(tree, code.co_filename, "exec", dont_inherit=True)
-        namespace: dict = {}
+        namespace = {}
         exec(_renamed(compiled, context.info.name, code), namespace)
         self.code = namespace["outer_factory"]().__code__
 
@@ -171,7 +171,7 @@ class Transpiler(malt.PyToPy):
 
     def __init__(self):
         super().__init__()
-        self._factories: dict[int, tuple] = {}  # id of a code object: a weak reference to it, and its factories
+        self._factories = {}  # id of a code object: a weak reference to it, and its factories
 
     def get_transformed_name(self, node):
         """TensorFlow's name of a converted function."""
