@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from tapeflow.compile.micro import (
     Kernel,
     Level,
-    Panels,
     Phase,
     choose_shape,
     micro_kernel,
-    pack_panels,
     split,
     store_tile,
 )
+from tapeflow.compile.packing import Panels, pack_panels
 from tapeflow.compile.text import INDEX, PTR, Type
 
 PAGE = 4096  # bytes: rows that are multiples of it apart meet in the same sets of the first cache
