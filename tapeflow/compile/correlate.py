@@ -9,7 +9,7 @@ import itertools
 import math
 from typing import NamedTuple
 
-from tapeflow.compile.gemm import PACK_TILE, TILE_FLOPS, divided, tile_range
+from tapeflow.compile.gemm import PACK_TILE, divided, parts, reckoned, tile_range
 from tapeflow.compile.micro import (
     LANES,
     OUTER,
@@ -23,9 +23,6 @@ from tapeflow.compile.micro import (
 )
 from tapeflow.compile.packing import Panels, pack_panels
 from tapeflow.compile.text import INDEX, PTR, Type
-
-FEW_TILES = 16
-REUSE = 64  # pixels of a row, at least, that a panel of the filter is read for, lest reading it takes the time
 
 
 class Axis(NamedTuple):
@@ -189,14 +186,14 @@ class Writer:
         self.type = part.element.vector(self.lanes)
         self.width = part.axes[-1].length
         most = self._choose()
-        rows = self._block_rows(most)
+        self.panels = self._panels()
+        self.packs = part.k > 0
+        rows, self.panels_across = self._cut(most)
         self.block = Block(part, rows, self.kind.first)
         # Narrow images: a register tile takes several rows of them whole.
         self.rows_together = max(1, min(rows, most // self.width)) if len(part.axes) == 2 else 1
         self.across = split(self.width, most)
-        self.panels = self._panels()
-        self.packs = part.k > 0
-        self.note = f"{most}x{self.panel} registers, blocks of {rows} rows"
+        self.note = f"{most}x{self.panel} registers, blocks of {rows} rows by {self.panels_across} panels"
 
     def _choose(self):
         part = self.part
@@ -207,15 +204,24 @@ class Writer:
         self.panel = shape.vectors * self.lanes
         return shape.rows
 
-    def _block_rows(self, most):
-        """How many rows make a tile of work, in blocks of one size as far as may be."""
-        part = self.part
-        count, width = part.axes[0].length, self.width
-        row = 2 * max(1, part.k) * part.outer * part.groups * math.prod(axis.length for axis in part.axes[1:])
-        rows = min(count, max(TILE_FLOPS // row, -(-REUSE // width), most // width if width * 2 <= most else 1, 1))
-        while rows > 1 and -(-count // rows) * part.images < FEW_TILES:
-            rows = -(-rows // 2)
-        return rows
+    def _cut(self, most):
+        """How many rows and how many panels of features make a tile of work."""
+        part, panels = self.part, self.panels
+        count = part.axes[0].length
+        weights = panels.total * part.groups if self.packs else 0
+        pitch = Block(part, 1).steps[0]
+        flops = part.flops * (1 if self.kind.weighted else 4)
+
+        def cost(cut):
+            rows, across = cut
+            blocks, columns = -(-count // rows), -(-panels.count // across)
+            spans = blocks * (rows * part.axes[0].step + part.axes[0].taps * part.axes[0].reach) * pitch
+            read = part.images * (blocks * weights + 2 * columns * spans)
+            return reckoned(self.module.target, flops, part.images * blocks * columns, read)
+
+        # Narrow images: a register tile takes several rows.
+        least = min(count, most // self.width) if self.width * 2 <= most else 1
+        return min(itertools.product([rows for rows in parts(count) if rows >= least], parts(panels.count)), key=cost)
 
     # The filter
 
@@ -244,24 +250,28 @@ class Writer:
     # Tiles
 
     def write_tiles(self, source, w, workspace, offset, result):
-        """The phase that computes the result: a tile is a block of rows of one image."""
+        """The phase that computes the result: a tile is a block of rows of one image, and some panels of features."""
         part = self.part
         blocks = split(part.axes[0].length, self.block.rows)
         total = sum(count for _, _, count in blocks)
+        columns = -(-self.panels.count // self.panels_across)
         made = self.module.fresh(self.name)
         image_bytes = math.prod(axis.size for axis in part.axes) * part.source_pixel
         with self.module.function(made, [("table", PTR), ("tile", INDEX), ("scratch", PTR)]) as f:
             table, tile, scratch = f.arguments
-            image, block = divided(f, tile, total)
+            rest, column = divided(f, tile, columns)
+            image, block = divided(f, rest, total)
+            first = f.index(column) * self.panels_across
+            across = first, f.minimum(f.index(self.panels.count), first + self.panels_across)
             place = source(f, table) + image * image_bytes
             bases = self._filter(f, table, w, workspace, offset), result(f, table)
 
             def write(row, rows):
                 a = self.block.prepare(f, place, row, scratch)
-                self._write_block(f, table, a, *bases, image, row, rows)
+                self._write_block(f, table, a, *bases, across, image, row, rows)
 
             for_each(f, blocks, block, write)
-        return Phase(made, part.images * total)
+        return Phase(made, part.images * total * columns)
 
     def _filter(self, f, table, w, workspace, offset):
         """Where the packed filter is."""
@@ -272,14 +282,14 @@ class Writer:
         b = b + (number * self.panels.count + panel) * self.panels.bytes if self.packs else b
         return a + number * (self.part.inner * self.size), b
 
-    def _write_block(self, f, table, a, b, result, image, row, rows):
-        """All register tiles of a block: for each group and panel of features, all pixels."""
+    def _write_block(self, f, table, a, b, result, across, image, row, rows):
+        """A block's register tiles: for each group and each of some panels of features, all pixels."""
         part = self.part
         pixel = part.outer * part.groups * self.size
         steps = steps_of(part.result, pixel)
         numbers = steps_of(part.result, 1)
         first = image * math.prod(part.result)
-        with f.loop(0, part.groups) as groups, f.loop(0, self.panels.count) as panels:
+        with f.loop(0, part.groups) as groups, f.loop(*across) as panels:
             a, b = self._operands(a, b, groups.index, panels.index)
             column = groups.index * part.outer + panels.index * self.panel
             middle = [(axis, i) for i, axis in enumerate(part.axes)][1:-1]
