@@ -57,7 +57,7 @@ class Kernel:
     @property
     def may_fail(self):
         """Whether it may find an error while it runs."""
-        return any(x.op in FAILING for x in self._expressions())
+        return any(x.op in FAILING and not _is_safe(x) for x in self._expressions())
 
     # Loops
 
@@ -129,6 +129,16 @@ class Kernel:
         if self.rows[0] == self.vector:
             turns = -(-turns // (8 * lanes)) * 8 * lanes if not self.axes else -(-turns // lanes) * lanes
         return turns, -(-n // turns)
+
+
+def _is_safe(expr):
+    """Whether an operation that may fail cannot: a division by a number that is not 0."""
+    return len(expr.args) == 2 and expr.args[1].op == "constant" and bool(expr.args[1].data[1].value)
+
+
+def write_scalars(f, kernel, pointers):
+    """Write a kernel without loops, which cannot fail, into a function."""
+    _Writer(f, kernel, 1, pointers, None).write(None, 0, 1)
 
 
 def write_kernel(module, kernel, name):
@@ -388,4 +398,4 @@ def turns_of(members):
     return turn
 
 
-__all__ = ["Kernel", "Member", "forms_of", "turns_of", "write_kernel"]
+__all__ = ["Kernel", "Member", "forms_of", "turns_of", "write_kernel", "write_scalars"]

@@ -145,9 +145,18 @@ def _clip(c, x, low, high):
     return _extreme("maximum")(c, _extreme("minimum")(c, x, high), low)
 
 
+def _literal(x):
+    """The number that an integer is written as in the text, or None."""
+    text = x.text.removeprefix("splat (").removesuffix(")").rpartition(" ")[2]
+    return int(text) if text.lstrip("-").isdigit() else None
+
+
 def _guarded(c, x, y, divide):
     """An integer division by way of a divisor that cannot trap: 0 is an error, and -1 may overflow."""
     f = c.f
+    number = _literal(y)
+    if number not in (None, 0, -1):
+        return (divide(x, y), f.constant(x.type.mask, 0)) if c.signed else divide(x, y)
     zero = y.equals(0)
     c.fail(zero, "Integer division by zero")
     if not c.signed:

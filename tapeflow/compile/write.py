@@ -3,7 +3,7 @@
 from tapeflow.compile import runtime
 from tapeflow.compile.control import Nested
 from tapeflow.compile.librarystep import LibraryStep
-from tapeflow.compile.loops import write_kernel
+from tapeflow.compile.loops import write_kernel, write_scalars
 from tapeflow.compile.memory import bytes_of
 from tapeflow.compile.plan import ARENA, WORKSPACE, Borrowed, Copy, RowPlace
 from tapeflow.compile.scalars import MACHINE
@@ -113,6 +113,9 @@ class StepWriter:
 
     def _kernel(self, plan, step):
         pointers = [self.pointer(plan, key) for key in step.keys]
+        if not step.kernel.dims and not step.kernel.may_fail:
+            write_scalars(self.f, step.kernel, pointers)
+            return
         name, tiles, messages = self.module.once(step.kernel.key, lambda: self._new_kernel(step.kernel))
         if messages:
             pointers.append(self.arena + step.failures)
