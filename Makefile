@@ -38,6 +38,7 @@ bench-peers: $(PEERS)/tensorflow.stamp $(PEERS)/torch.stamp $(PEERS)/jax.stamp
 
 conformance: $(VENV)/test.stamp $(PEERS)/tensorflow.stamp
 	$(BIN)/python tests/conformance/run.py --tensorflow $(PEERS)/tensorflow/bin/python
+	$(BIN)/python tests/conformance/pipelines_run.py --tensorflow $(PEERS)/tensorflow/bin/python
 	$(BIN)/python tests/conformance/programs_run.py --tensorflow $(PEERS)/tensorflow/bin/python
 
 fuzz: $(VENV)/test.stamp

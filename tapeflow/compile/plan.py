@@ -227,6 +227,8 @@ class Plan:
                     steps.append(step)
             elif group.anchor.operands is not None:
                 targets = lambda value, group=group: self._targets(value, group)  # noqa: E731
+                if not group.members and not targets(group.anchor.node.outputs[0]):
+                    continue  # nobody reads it: what seemed to, needed its shape alone
                 steps.append(library(group.anchor.node).step(group, self.reader, targets))
                 self.values.update((id(x.value), x.value) for x in group.anchor.operands)
             else:
