@@ -12,7 +12,6 @@ from tapeflow.api.export import export, export_value
 from tapeflow.api.printing import print_
 from tapeflow.api.strings import substr, to_number
 from tapeflow.api.tensor_array import TensorArray
-from tapeflow.core.convert import convert_to_tensor
 from tapeflow.trace import autograph
 from tapeflow.trace.autograph.log import log
 

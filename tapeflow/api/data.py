@@ -23,6 +23,9 @@ from tapeflow.data import (
 )
 from tapeflow.data.optional import Optional, OptionalSpec
 
+# Importing a family of datasets gives `Dataset` its methods.
+FAMILIES = (sources, generator, readers, maps, batches, order, shuffle, nested, groups, store, data_resample, data_autograph)
+
 export_value(dataset.Dataset, "data.Dataset")
 export_value(dataset.DatasetSpec, "data.DatasetSpec")
 for _name in ("Iterator", "IteratorSpec", "NumpyIterator"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tapeflow.api import data
+from tapeflow.api import data  # noqa: F401 - it gives Dataset its methods
 from tapeflow.api.export import export, export_value, public
 from tapeflow.api.lookup import TableInitializerBase
 from tapeflow.base.specs import TensorSpec

@@ -1,6 +1,6 @@
 """The public names whose modules are imported when a program first asks for one of them."""
 
-from tapeflow import data  # the package stands for the namespace `tf.data`, whose names come later
+from tapeflow import data  # noqa: F401 - the package is the namespace `tf.data`, whose names come later
 from tapeflow.api.export import export_later
 
 TOOLS = "main Benchmark benchmark_config is_built_with_cuda is_built_with_rocm is_built_with_gpu_support is_built_with_xla"
