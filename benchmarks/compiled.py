@@ -56,7 +56,11 @@ def run_child(name, library, python):
     python = Path(python) / "bin" / "python" if library != "tapeflow" else Path(python)
     if not python.exists():
         return None
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(HERE.parent) if library == "tapeflow" else ""}
+    environment = {
+        **os.environ,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": str(HERE.parent) if library == "tapeflow" else "",
+    }
     command = [str(python), str(HERE / "compiled.py"), "--child", library, name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:

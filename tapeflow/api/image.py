@@ -24,4 +24,5 @@ export_later("tapeflow.api.image_resize", "raw_ops.ImageProjectiveTransformV2", 
 CODECS = "decode_png decode_jpeg decode_and_crop_jpeg decode_gif decode_bmp decode_webp decode_image encode_png encode_jpeg"
 for _name in [*CODECS.split(), "extract_jpeg_shape", "is_jpeg"]:
     export_later("tapeflow.api.image_codec", f"image.{_name}", f"io.{_name}")
-export_later("tapeflow.api.image_codec", "image.adjust_jpeg_quality")
+for _name in ("adjust_jpeg_quality", "random_jpeg_quality", "stateless_random_jpeg_quality"):
+    export_later("tapeflow.api.image_codec", f"image.{_name}")

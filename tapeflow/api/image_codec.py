@@ -1,14 +1,15 @@
 """Images as files (`tf.io.decode_png`, `tf.io.encode_jpeg`, `tf.io.decode_image`, ...); Pillow reads and writes them."""
 
-import numpy as np
+import functools
 
-from tapeflow.api.export import export
+from tapeflow.api.export import export, public
 from tapeflow.api.image_color import convert_image_dtype
 from tapeflow.base.dtypes import as_dtype, bool_, float32, int32, int64, uint8, uint16
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.io.images import DCT_METHODS, PLAIN_JPEG
+from tapeflow.ops.images import PLAIN_FILE
 
 
 def _decoded(op, contents, *crop, channels=0, dtype=uint8, expand=True, jpeg=PLAIN_JPEG):
@@ -333,7 +334,7 @@ def adjust_jpeg_quality(image, jpeg_quality, dct_method="", name=None):
 
     Args:
         image: [height, width, 1 or 3], integers or floats in [0, 1].
-        jpeg_quality: 0 to 100.
+        jpeg_quality: 0 to 100, an int or an int32 tensor.
         dct_method: as in `decode_jpeg`.
 
     Raises:
@@ -345,9 +346,58 @@ def adjust_jpeg_quality(image, jpeg_quality, dct_method="", name=None):
         TensorShape([2, 3, 3])
     """
     image = convert_to_tensor(image)
-    channels = None if image.dims is None else image.dims[-1]
+    channels = image.dims[-1] if image.dims else None
     pixels = convert_image_dtype(image, uint8, saturate=True)
-    quality = int(np.asarray(jpeg_quality))
-    file = encode_jpeg(pixels, quality=quality)
+    quality = P.cast(convert_to_tensor(jpeg_quality), dtype=int32)
+    file = P.encode_jpeg(pixels, quality, **{**PLAIN_FILE, "quality": None})
     decoded = decode_jpeg(file, channels=channels or 0, dct_method=dct_method)
     return convert_image_dtype(decoded, image._dtype, saturate=True)
+
+
+def _random_quality(low, high, draw):
+    """A quality in [low, high)."""
+    if low < 0 or high < 0 or low > 100 or high > 100:
+        raise ValueError(f"jpeg encoding range must be between 0 and 100, got {low} and {high}.")
+    if low >= high:
+        raise ValueError(f"`min_jpeg_quality` must be less than `max_jpeg_quality`, got {low} and {high}.")
+    return draw([], minval=low, maxval=high, dtype=int32)
+
+
+@export("image.random_jpeg_quality")
+def random_jpeg_quality(image, min_jpeg_quality, max_jpeg_quality, seed=None):
+    """`adjust_jpeg_quality` to a random quality, drawn from the global generator.
+
+    Args:
+        min_jpeg_quality, max_jpeg_quality: the qualities are in [min, max).
+        seed: an int.
+
+    Raises:
+        ValueError: no such range within 0 to 100.
+
+    Example:
+        >>> import tapeflow as tf
+        >>> tf.image.random_jpeg_quality(tf.ones([2, 3, 3]), 75, 95).shape
+        TensorShape([2, 3, 3])
+    """
+    draw = functools.partial(public("random.uniform"), seed=seed)
+    return adjust_jpeg_quality(image, _random_quality(min_jpeg_quality, max_jpeg_quality, draw))
+
+
+@export("image.stateless_random_jpeg_quality")
+def stateless_random_jpeg_quality(image, min_jpeg_quality, max_jpeg_quality, seed):
+    """`adjust_jpeg_quality` to a random quality, drawn from the seed alone.
+
+    Args:
+        min_jpeg_quality, max_jpeg_quality: the qualities are in [min, max).
+        seed: two integers.
+
+    Raises:
+        ValueError: no such range within 0 to 100.
+
+    Example:
+        >>> import tapeflow as tf
+        >>> tf.image.stateless_random_jpeg_quality(tf.ones([2, 3, 3]), 75, 95, seed=(1, 2)).shape
+        TensorShape([2, 3, 3])
+    """
+    draw = functools.partial(public("random.stateless_uniform"), seed=seed)
+    return adjust_jpeg_quality(image, _random_quality(min_jpeg_quality, max_jpeg_quality, draw))

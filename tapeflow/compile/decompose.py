@@ -8,14 +8,18 @@ import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import INTEGERS, float32, float64, int64
+from tapeflow.base.dtypes import INTEGERS, bfloat16, float16, float32, float64, int64
 from tapeflow.base.shape import normalize_axes
-from tapeflow.compile.internal import check_range
+from tapeflow.compile.internal import CHECK_NUMERICS, check_range
 from tapeflow.compile.rebuild import rebuilt
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import wrap
 
 WIDE = {float32, float64}
+SHORT = {float16, bfloat16}
+# Ops whose kernels compute short floats in float32 throughout.
+WIDENED = {"mean", "softmax", "log_softmax", "logsumexp", "sparse_xent", "dense_xent", "matmul"}
+WIDENED |= {"conv", "conv_input", "conv_filter", "avg_pool", "avg_pool_grad"}
 
 
 def decompose(graph):
@@ -25,11 +29,23 @@ def decompose(graph):
 
 def _decomposed(builder, node, inputs, attrs):
     rule = DECOMPOSED.get(node.op.name)
-    if rule is None or any(x.dims is None or None in x.dims or 0 in x.dims for x in inputs):
+    short = node.op.name in WIDENED and node.outputs[0]._dtype in SHORT
+    if (rule is None and not short) or any(x.dims is None or None in x.dims or 0 in x.dims for x in inputs):
         return None
     with builder.tracing(node.line):
-        results = rule(builder, *inputs, **attrs)
-    return results if results is None or node.op.multiple else (results,)
+        if short:
+            results = _widened(rule or (lambda builder, *xs, **attrs: node.op(*xs, **attrs)), builder, inputs, attrs)
+        else:
+            results = rule(builder, *inputs, **attrs)
+    return results if results is None or results.__class__ is tuple else (results,)
+
+
+def _widened(rule, builder, inputs, attrs):
+    """The op in float32, as its kernel computes short floats, and the results in their dtype."""
+    dtype = inputs[0]._dtype
+    wide = [P.cast(x, dtype=float32) if x._dtype is dtype else x for x in inputs]
+    results = rule(builder, *wide, **attrs)
+    return tuple([P.cast(x, dtype=dtype) for x in (results if results.__class__ is tuple else (results,))])
 
 
 def _mean(builder, x, *, axis=None, keepdims=False):
@@ -114,7 +130,12 @@ def _arg_extreme(reduce, worst):
     return rule
 
 
+def _check_numerics(builder, x, *, message):
+    return builder.add(CHECK_NUMERICS, (x,), {"message": message}, None)[0] if x._dtype in WIDE else None
+
+
 DECOMPOSED = {
+    "check_numerics": _check_numerics,
     "argmax": _arg_extreme("max", -math.inf),
     "argmin": _arg_extreme("min", math.inf),
     "mean": _mean,

@@ -3,6 +3,7 @@
 import collections
 import sys
 import threading
+import weakref
 
 import numpy as np
 
@@ -43,13 +44,18 @@ class Executable:
     """
 
     def __init__(self, graph, at_once=True, closed=False):
-        self.source = graph
+        self._source = weakref.ref(graph) if closed else lambda: graph  # a closed graph has what runs it
         self.closed = closed
         self.at_once = at_once or _has_loops(graph)
         self._graph = None
         self._programs = collections.OrderedDict()
         self._lock = threading.RLock()
         self._last = (None, None)
+
+    @property
+    def source(self):
+        """The graph as it was given."""
+        return self._source()
 
     @property
     def graph(self):
@@ -68,7 +74,7 @@ class Executable:
         last_shapes, program = self._last
         if shapes != last_shapes:
             if not self.at_once and shapes not in self._programs:
-                self._programs[shapes] = None
+                self._remember(shapes, None)
                 return self.interpret(values)
             program = self.program(shapes)
             self._last = (shapes, program)
@@ -123,11 +129,15 @@ class Executable:
                     graph = run_passes(specialise(self.graph, [Spec(shape, x._dtype) for shape, x in inputs]))
                     parts = cut(graph)
                     program = Program(graph) if parts is None else Staged(*parts)
-                self._programs[shapes] = program
-                if len(self._programs) > MOST_PROGRAMS:
-                    self._programs.popitem(last=False)
-            self._programs.move_to_end(shapes)
+                self._remember(shapes, program)
             return program
+
+    def _remember(self, shapes, program):
+        with self._lock:
+            self._programs[shapes] = program
+            self._programs.move_to_end(shapes)
+            if len(self._programs) > MOST_PROGRAMS:
+                self._programs.popitem(last=False)
 
 
 class Staged:

@@ -49,9 +49,9 @@ def _where(kernel):
         if t or any(x.op == "value" and members[x.data[0]].kind == "row" for x in parts([m.expr])):
             return None  # it takes several passes, which have to see all of the sum
     for v in kernel.inner:
-        if v != kernel.vector or kernel.dims[v] >= 4096:
-            if any(kernel.dims[v] % t == 0 and kernel.dims[v] // t >= 8 for t in PARTS):
-                return v
+        long = v != kernel.vector or kernel.dims[v] >= 4096
+        if long and any(kernel.dims[v] % t == 0 and kernel.dims[v] // t >= 8 for t in PARTS):
+            return v
     return None
 
 

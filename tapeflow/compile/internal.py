@@ -1,6 +1,7 @@
 """Ops that only compiled graphs have; they are made by passes, and no user calls them."""
 
 from tapeflow.base.errors import invalid
+from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Spec
 
 
@@ -53,6 +54,12 @@ ROW = Internal("row", lambda array, index: array[index], lambda array, index: Sp
 ROW_SET = Internal("row_set", _with_row, lambda array, index, row: array)
 
 
+# A tensor as it is; an error where an element is infinite or nan. It stays although nobody reads it.
+CHECK_NUMERICS = Internal(
+    "checked_numerics", lambda x, *, message: P.check_numerics.kernel(x, message=message), lambda x, **attrs: x
+)
+
+
 def check_range(builder, x, limit, op, message, line=None):
     """`x` by way of a check that its elements are in [0, limit).
 
@@ -65,4 +72,4 @@ def check_range(builder, x, limit, op, message, line=None):
     return builder.add(CHECK_RANGE, (x,), {"limit": limit, "op": op, "message": message}, line)[0]
 
 
-__all__ = ["CHECK_RANGE", "COPY", "ROW", "ROW_SET", "Internal", "check_range"]
+__all__ = ["CHECK_NUMERICS", "CHECK_RANGE", "COPY", "ROW", "ROW_SET", "Internal", "check_range"]

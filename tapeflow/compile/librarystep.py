@@ -9,7 +9,6 @@ from tapeflow.compile.loops import Member
 from tapeflow.compile.micro import slot, store_tile
 from tapeflow.compile.text import INDEX, PTR
 
-
 INLINE = 24  # instructions, about, that are written out for each vector of a tile
 
 
@@ -159,7 +158,7 @@ class Epilogue:
                 e.hoist(exprs, 1 << vector)
                 for i, line in enumerate(tile.values):
                     bound = self._row_variables(f, tile.row(i)) if split else {}
-                    with e.scope(bound, shift={} if split else {0: i}):
+                    with e.scope(bound, shift={} if split else {0: tile.row_numbers[i]}):
                         self._element(e, line[j])
 
     def _row_variables(self, f, row):

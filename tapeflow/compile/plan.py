@@ -6,6 +6,7 @@ from tapeflow.compile.halving import Part, in_two
 from tapeflow.compile.kernels import kernel_of
 from tapeflow.compile.library import library
 from tapeflow.compile.memory import Arena, bytes_of
+from tapeflow.compile.merge import merge
 from tapeflow.compile.pipeline import run_passes
 from tapeflow.compile.rebuild import operands
 from tapeflow.compile.scalars import MACHINE
@@ -109,6 +110,7 @@ class Plan:
         self.chunk = 0
         self.rows = []  # the `RowPlace`s of a loop's body
         self.grouping = Grouping(graph, library)
+        self.groups, self._in_place = merge(self.grouping)
         self.reader = self.grouping.reader
         self.places = {}
         self.slots = WORKSPACE + 1
@@ -120,6 +122,16 @@ class Plan:
         self.steps = self._make_steps()
         self._place_intermediates()
         self.arena = self._arena.size
+
+    def release(self):
+        """Forget, once the code is written, what leads from nested plans to those around them: it goes in circles."""
+        self.root = self.around = None
+        self.rows, self.borrowed = [], {}
+        for step in self.steps:
+            if isinstance(step, Nested):
+                for plan in step.plans:
+                    plan.release()
+                    plan.places = {}
 
     # Fixed places: inputs, constants, variables, outputs
 
@@ -203,7 +215,7 @@ class Plan:
     def _make_steps(self):
         self._readers = self._count_readers()
         steps = []
-        for group in self.grouping.groups:
+        for group in self.groups:
             if group.anchor is None:
                 kernel, keys = kernel_of(group, self.reader, lambda value, group=group: self._targets(value, group))
                 kernels, parts = in_two(kernel, keys, self.reader.pool)
@@ -215,6 +227,8 @@ class Plan:
                     steps.append(step)
             elif group.anchor.operands is not None:
                 targets = lambda value, group=group: self._targets(value, group)  # noqa: E731
+                if not group.members and not targets(group.anchor.node.outputs[0]):
+                    continue  # nobody reads it: what seemed to, needed its shape alone
                 steps.append(library(group.anchor.node).step(group, self.reader, targets))
                 self.values.update((id(x.value), x.value) for x in group.anchor.operands)
             else:
@@ -224,7 +238,7 @@ class Plan:
     def _count_readers(self):
         """For the id of each stored value the groups that read it from memory."""
         readers = {}
-        for group in self.grouping.groups:
+        for group in self.groups:
             for x in group.reads:
                 readers.setdefault(x, set()).add(group.number)
         return readers
@@ -250,7 +264,7 @@ class Plan:
 
     def _variable_of(self, value):
         """The id of the variable that a value is computed right into, or None."""
-        return self.grouping.in_place.get(id(value))
+        return self._in_place.get(id(value))
 
     def _opaque_steps(self, node):
         match node.op.name:

@@ -8,11 +8,13 @@ import numpy as np
 
 from tapeflow.base import flags
 from tapeflow.base.errors import invalid
+from tapeflow.compile import entry as entries
 from tapeflow.compile import pool
 from tapeflow.compile.entry import Argument, Result, make_entry
 from tapeflow.compile.explain import describe, explain, fallbacks
-from tapeflow.compile.internal import Internal
+from tapeflow.compile.internal import CHECK_NUMERICS, Internal
 from tapeflow.compile.jit import compile_text
+from tapeflow.compile.memory import bytes_of
 from tapeflow.compile.plan import ARENA, WORKSPACE, Plan
 from tapeflow.compile.rebuild import has_tensors
 from tapeflow.compile.specialise import naming_line
@@ -61,6 +63,7 @@ class Program:
         names = [p.name for p in self.parts if isinstance(p, Stretch)]
         self.code = compile_text(self.text, names, pool.imports()) if self.text else None
         pool.reserve(self.written.scratch)
+        plan.release()
         for part in self.parts:
             if isinstance(part, Stretch):
                 part.call = self.code.function(part.name, ctypes.c_void_p)
@@ -91,32 +94,40 @@ class Program:
             pool.ensure()
         frame = self._frames.pop() if self._frames else Frame(self)
         try:
-            return frame.run(values)
+            return frame.run(self, values)
         finally:
             self._frames.append(frame)
 
     def entry(self):
-        """A builtin function from tensors to tensors, for a program that is one short native stretch and keeps nothing; or None."""
+        """A builtin function from tensors to tensors, for a program that is one native stretch; or None."""
         plan = self.plan
-        if len(self.parts) != 1 or not isinstance(self.parts[0], Stretch) or plan.variables or self.written.shared:
+        if len(self.parts) != 1 or not isinstance(self.parts[0], Stretch):
             return None
         if any(place is None for place in plan.inputs) or any(not output.is_plain(dims) for output, dims in plan.outputs):
             return None
         if len({output.number for output, _ in plan.outputs}) != len(plan.outputs):
             return None
+        if any(bytes_of(output.value) >= LARGE for output, _ in plan.outputs):  # whose memory is used again
+            return None
         frame = Frame(self)
         base = address(frame.arena)
 
-        def described(kind, x, place):
+        def described(kind, x, place, *first, **more):
             where = {"cell": base + place.offset} if place.slot == ARENA else {"slot": place.slot}
-            return kind(np.dtype(x._dtype.numpy_dtype), x.dims, **where)
+            return kind(*first, np.dtype(x._dtype.numpy_dtype), x.dims, **where, **more)
 
+        variables = plan.variables.values()
         return make_entry(
             self.code[self.parts[0].name],
             frame.pointer,
             [described(Argument, x, place) for x, place in zip(plan.graph.inputs, plan.inputs, strict=True)],
             [described(Result, output.value, output.place) for output, _ in plan.outputs],
+            held=[
+                described(entries.Held, held.value, held.place, held.variable, written=held.written) for held in variables
+            ],
             failures=[base + offset for offset in self.written.messages],
+            failed=(lambda: frame.fail(self)) if any(held.written for held in variables) else None,
+            release=self.written.shared,
             keep=(self.code, frame),
         )
 
@@ -135,7 +146,7 @@ class Frame:
     """
 
     def __init__(self, program):
-        self.program = program
+        self.program = None  # while it runs; the program has the frame, and holding it would be a cycle
         plan = program.plan
         self.arena = aligned(plan.arena)
         self.workspace = aligned(program.written.workspace)
@@ -161,9 +172,17 @@ class Frame:
         """A scalar of the arena, as a 0-d array."""
         return self.arena[place.offset : place.offset + dtype.size].view(dtype.numpy_dtype).reshape(())
 
-    def run(self, values):
+    def run(self, program, values):
         """One run."""
-        program, table = self.program, self.table
+        self.program = program
+        try:
+            return self._run(program, values)
+        finally:
+            self.program = None
+            self.values = {}  # hold nothing of what went in or out
+
+    def _run(self, program, values):
+        table = self.table
         keep = []
         self.values = {}
         for value, x, (place, cell) in zip(values, program.plan.graph.inputs, self.inputs, strict=True):
@@ -183,9 +202,7 @@ class Frame:
             for part in program.parts:
                 self._run_part(part)
         self._give_variables()
-        results = self._collect(fresh)
-        self.values = {}  # hold nothing of what went in or out
-        return results
+        return self._collect(fresh)
 
     def _run_part(self, part):
         if isinstance(part, Stretch):
@@ -342,15 +359,21 @@ class Frame:
 
     # Errors
 
+    def fail(self, program):
+        """Raise the error of a step that has failed."""
+        self.program = program
+        try:
+            self._raise_failures()
+        finally:
+            self.program = None
+
     def _raise_failures(self):
         for offset, messages in self.program.written.messages.items():
             cells = self.arena[offset : offset + 16].view(np.int64)
             if cells[0]:
-                node, message = messages[cells[0] - 1]
+                kinds = [message for i, message in enumerate(messages) if cells[0] >> i & 1]
                 cells[0] = 0
-                error = invalid(node.attrs.get("op", node.op.name), message.replace("{value}", str(cells[1])))
-                locate(error, node)
-                raise error
+                raise _failure(kinds, cells[1])
 
 
 def _call(op, inputs, attrs):
@@ -358,6 +381,21 @@ def _call(op, inputs, attrs):
     if op.__class__ is Internal:
         return wrap(op.kernel(*inputs, **attrs))
     return bind(op, tuple(map(wrap, inputs)), attrs)
+
+
+def _failure(kinds, value):
+    """The error for what a kernel noted: (node, message) of each kind, and a value that is wrong."""
+    node, message = kinds[0]
+    if node.op is CHECK_NUMERICS:
+        found = [kind for kind in ("Inf", "NaN") if any(other is node and f"had {kind} " in text for other, text in kinds)]
+        message = message.rpartition(" had ")[0] + f" had {' and '.join(found)} values"
+    error = invalid(NAMES.get(node.op.name) or node.attrs.get("op", node.op.name), message.replace("{value}", str(value)))
+    locate(error, node)
+    return error
+
+
+# What errors call ops that have another name in TensorFlow.
+NAMES = {"checked_numerics": "CheckNumerics"}
 
 
 def own_buffer(variable):

@@ -119,12 +119,11 @@ def checked_values(feature, dtype, where):
 
 def array_of(values, dtype, shape):
     """Values as an array of a shape; a NumPy scalar where it has no dimension and is no string."""
-    if shape == () and dtype is not string:
-        return dtype.type(values[0])
-    array = np.empty(len(values), object) if dtype is string else np.array(values, dtype.numpy_dtype)
     if dtype is string:
-        array[:] = values
-    return array.reshape(shape)
+        array = np.empty(shape if shape == () else len(values), object)
+        array[...] = values[0] if shape == () else values
+        return array.reshape(shape)
+    return dtype.type(values[0]) if shape == () else np.array(values, dtype.numpy_dtype).reshape(shape)
 
 
 def _dense_values(column, features):

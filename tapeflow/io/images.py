@@ -18,7 +18,7 @@ from tapeflow.base.dtypes import float32, uint8, uint16
 from tapeflow.base.errors import InvalidArgumentError, UnimplementedError
 from tapeflow.io import png
 
-STARTS = {b"\xff\xd8\xff": "JPEG", png.SIGNATURE: "PNG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
+STARTS = {png.SIGNATURE: "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
 DCT_METHODS = ("", "INTEGER_FAST", "INTEGER_ACCURATE")
 
 
@@ -141,6 +141,7 @@ PLAIN_JPEG = JpegSettings()
 
 def decode_jpeg(data, op, channels=0, settings=PLAIN_JPEG, crop=None):
     """The pixels of a JPEG file, cut to `crop` (top, left, height, width)."""
+    settings = JpegSettings(*settings)
     if channels == 4:
         raise invalid(op, "JPEG does not support 4 channels")
     with _named(op, "jpeg::Uncompress failed. Invalid JPEG data or crop window."):
@@ -231,7 +232,7 @@ def decode(data, op, channels=0, dtype=uint8, expand=True, jpeg=PLAIN_JPEG, crop
         channels: 0 for those that the file has.
         dtype: uint8, uint16 or float32 (values in [0, 1]).
         expand: whether a GIF or WebP file gives all its frames, along a new first axis.
-        jpeg: how a JPEG file is decoded.
+        jpeg: how a JPEG file is decoded: what `JpegSettings` holds.
         crop: the window of a JPEG file.
 
     Raises:

@@ -49,20 +49,23 @@ class RecordReader:
             self.close()
             raise StopIteration
         if len(header) < 12:
-            raise damaged(self.path, self.offset, "truncated record")
+            raise self._damaged("truncated record")
         length, crc = _HEADER.unpack(header)
         if masked(header[:8]) != crc:
-            raise damaged(
-                self.path, self.offset, "corrupted record; Is this even a TFRecord file? The length's checksum is wrong"
-            )
+            raise self._damaged("corrupted record; Is this even a TFRecord file? The length's checksum is wrong")
         body = self._file.read(length + 4) if length < _STEP else self._long(length + 4)
         if len(body) < length + 4:
-            raise damaged(self.path, self.offset, f"truncated record of {length} bytes")
+            raise self._damaged(f"truncated record of {length} bytes")
         data = body[:-4]
         if masked(data) != _CRC.unpack_from(body, length)[0]:
-            raise damaged(self.path, self.offset, f"corrupted record of {length} bytes: its checksum is wrong")
+            raise self._damaged(f"corrupted record of {length} bytes: its checksum is wrong")
         self.offset += length + 16
         return data
+
+    def _damaged(self, text):
+        """The error of what stands here; nothing behind it can be told from it, so the file is closed."""
+        self.close()
+        return damaged(self.path, self.offset, text)
 
     def _long(self, count):
         parts = []
@@ -148,6 +151,10 @@ class RecordWriter:
         length = _LENGTH.pack(len(data))
         with named_errors(self.path):
             self._file.write(b"".join((length, _CRC.pack(masked(length)), data, _CRC.pack(masked(data)))))
+
+    def __del__(self):
+        if getattr(self, "_open", False):  # a compressed stream would be left without its end
+            self.close()
 
     def flush(self):
         """Hand what was written to the operating system."""

@@ -36,7 +36,7 @@ def _decode_kernel(contents, *crop, op, channels, dtype, expand, jpeg):
         if crop[0].shape != (4,):
             raise invalid(op, f"crop_size must have four elements {list(crop[0].shape)}")
         window = tuple(crop[0].tolist())
-    return images.decode(scalar_bytes(op, contents), op, channels, dtype, expand, images.JpegSettings(*jpeg), window)
+    return images.decode(scalar_bytes(op, contents), op, channels, dtype, expand, jpeg, window)
 
 
 def _decode_infer(contents, *crop, op, channels, dtype, expand, jpeg):
@@ -96,17 +96,22 @@ encode_png = Primitive(
 )
 
 
-def _encode_jpeg_kernel(image, *, quality, progressive, optimize, downsampling, unit, density, xmp):
+def _encode_jpeg_kernel(image, *given, quality, progressive, optimize, downsampling, unit, density, xmp):
     _check_image("EncodeJpeg", np.shape(image), (1, 3))
+    if given:
+        quality = int(given[0])
+        if not 0 <= quality <= 100:
+            raise invalid("EncodeJpegVariableQuality", f"quality must be in [0,100], got {quality}")
     return boxed(images.encode_jpeg(image, quality, progressive, optimize, downsampling, unit, density, xmp))
 
 
-def _encode_jpeg_infer(image, **attrs):
+def _encode_jpeg_infer(image, *given, **attrs):
     _check_image("EncodeJpeg", image.shape, (1, 3))
     return Spec((), string)
 
 
-_JPEG = {
+# The settings of a JPEG file that TensorFlow has by default.
+PLAIN_FILE = {
     "quality": 95,
     "progressive": False,
     "optimize": False,
@@ -115,12 +120,14 @@ _JPEG = {
     "density": (300, 300),
     "xmp": b"",
 }
+# An optional second input is the quality, int32, where it is computed.
 encode_jpeg = Primitive(
     "encode_jpeg",
     _encode_jpeg_kernel,
     _encode_jpeg_infer,
     accepts={uint8},
-    samples=lambda: [((np.arange(30, dtype=np.uint8).reshape(2, 5, 3),), _JPEG)],
+    uniform=False,
+    samples=lambda: [((np.arange(30, dtype=np.uint8).reshape(2, 5, 3),), PLAIN_FILE)],
 )
 
 
@@ -141,7 +148,17 @@ jpeg_shape = Primitive(
     _jpeg_shape_kernel,
     _jpeg_shape_infer,
     accepts={string},
-    samples=lambda: [((boxed(_encode_jpeg_kernel(np.zeros((2, 5, 3), np.uint8), **_JPEG)[()]),), {})],
+    samples=lambda: [((boxed(_encode_jpeg_kernel(np.zeros((2, 5, 3), np.uint8), **PLAIN_FILE)[()]),), {})],
 )
 
-__all__ = ["boxed", "check_scalar", "decode_image", "encode_jpeg", "encode_png", "is_jpeg", "jpeg_shape", "scalar_bytes"]
+__all__ = [
+    "PLAIN_FILE",
+    "boxed",
+    "check_scalar",
+    "decode_image",
+    "encode_jpeg",
+    "encode_png",
+    "is_jpeg",
+    "jpeg_shape",
+    "scalar_bytes",
+]

@@ -64,6 +64,8 @@ class Function:
         self._options = experimental_autograph_options
         self._owner = owner  # of a method: a weak reference to its object
         self._signature = Signature(python_function, input_signature, bound=owner is not None)
+        if owner is not None and self._signature.signature is not None:
+            self.__signature__ = self._signature.signature  # what `inspect` tells libraries: a bound method takes no object
         self._lock = threading.RLock()
         self._fast = {}  # (dtype, shape, ...) of calls with tensors alone -> ConcreteFunction
         self._exact = collections.OrderedDict()  # (key, shapes) -> ConcreteFunction

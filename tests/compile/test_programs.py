@@ -1,17 +1,22 @@
 """What the compiler makes of graphs: fusion, variables in place, shapes from data, loops, errors, and the same bits on any threads."""
 
+import threading
+
 import numpy as np
 import pytest
-from compiled import check, graph_of
+from native_checks import Guarded
 
 import tapeflow as tf
+from compiled import check, graph_of
 from tapeflow.base import flags
 from tapeflow.compile import pool
 from tapeflow.compile.control import Nested
-from tapeflow.compile.executable import Staged, compile_graph
+from tapeflow.compile.executable import MOST_PROGRAMS, Staged, compile_graph
 from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.plan import Host, Loops
+from tapeflow.compile.program import Frame
 
+pytestmark = pytest.mark.usefixtures("isa")
 rng = np.random.default_rng(7)
 
 
@@ -34,7 +39,7 @@ def program_of(function, *args):
 
 
 def test_elementwise_work_is_one_loop():
-    program = check(lambda x, y: tf.tanh(x * y + 1.0) - tf.exp(-x), floats(3, 5), floats(5), within=8)
+    program = check(lambda x, y: tf.tanh(x * y + 1.0) - tf.exp(-x), floats(3, 5), floats(5), rtol=1e-6)
     assert kinds(program) == [Loops]
     assert program.plan.arena == 0
 
@@ -222,7 +227,7 @@ def test_the_gradient_of_a_loop_is_native():
         return loss, tape.gradient(loss, w)
 
     program = check(function, floats(6, 3, 5), floats(5, 5), rtol=1e-5)
-    assert Host not in kinds(program) and kinds(program).count(Nested) == 3
+    assert Host not in kinds(program) and kinds(program).count(Nested) == 2
 
 
 def test_a_tensor_array_that_a_loop_fills():
@@ -329,3 +334,96 @@ def test_results_that_are_held_are_not_written_again():
     del results
     function(values[0])
     assert view[0] == 6.0
+
+
+@pytest.mark.parametrize("bad, found", [([np.inf], "Inf"), ([np.nan], "NaN"), ([np.nan, np.inf], "Inf and NaN")])
+def test_check_numerics_in_a_kernel(bad, found):
+    function = tf.function(lambda x: tf.debugging.check_numerics(x * 2.0, "scaled") + 1.0)
+    x = np.ones(37, np.float32)
+    assert kinds(program_of(function, tf.constant(x))) == [Loops]
+    x[5 : 5 + len(bad)] = bad
+    for _ in range(2):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"scaled : Tensor had {found} values"):
+            function(tf.constant(x))
+
+
+# Memory
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+def test_kernels_stay_within_their_buffers(at_end, monkeypatch):
+    """Inputs and results lie next to pages that nobody may touch; one element too far kills the process."""
+    kept = []
+
+    def guarded(array):
+        kept.append(Guarded(array, at_end))
+        return kept[-1].array
+
+    monkeypatch.setattr(
+        Frame, "_new_array", lambda self, out: guarded(np.empty(out.value.dims, out.value._dtype.numpy_dtype))
+    )
+
+    def function(x, w, b):
+        y = tf.nn.relu(x @ w + b)
+        padded = tf.pad(tf.transpose(y)[::2], [[1, 2], [0, 1]])
+        return (
+            tf.nn.softmax(y),
+            tf.reduce_sum(y, 0),
+            tf.reduce_max(y, 1),
+            padded,
+            tf.concat([y, y[:, 1:]], 1),
+            x[1:, ::-1] > 0.0,
+        )
+
+    for rows, columns in [(3, 5), (17, 33), (70, 130)]:
+        values = [floats(rows, columns), floats(columns, columns), floats(columns)]
+        graph = graph_of(function, [(x.shape, tf.float32) for x in values])
+        compile_graph(graph).run([guarded(x) for x in values])
+
+
+@pytest.mark.parametrize("strides", [1, 2, 3])
+def test_an_epilogue_of_a_strided_gradient_knows_its_pixels(strides):
+    def function(w, g, x):
+        shape = [2, 7, 8, 3]
+        return tf.nn.relu(tf.nn.conv2d_transpose(g, w, shape, strides, "SAME") * x + 1.0)
+
+    size = (2, -(-7 // strides), -(-8 // strides), 5)
+    program = check(function, floats(3, 3, 3, 5), floats(*size), floats(2, 7, 8, 3), rtol=1e-5)
+    assert kinds(program) == [LibraryStep]
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
+def test_short_floats_are_native(dtype):
+    def function(x, w):
+        x, w = tf.cast(x, dtype), tf.cast(w, dtype)
+        return tf.nn.softmax(tf.tanh(x @ w) * 2.0), tf.reduce_sum(x * x, 0)
+
+    program = check(function, floats(5, 7), floats(7, 33), rtol=1e-2)
+    assert Host not in kinds(program)
+
+
+def test_several_threads_call_one_function():
+    function = tf.function(lambda x: (tf.nn.softmax(x @ x) * tf.exp(-x), tf.reduce_sum(x, 0)))
+    values = [tf.constant(floats(64, 64) * 0.1) for _ in range(4)]
+    expected = [[y.numpy() for y in function(x)] for x in values for _ in range(2)][1::2]
+    wrong = []
+
+    def work(number):
+        for _ in range(40):
+            found = [y.numpy() for y in function(values[number])]
+            if any(not np.array_equal(a, b) for a, b in zip(found, expected[number], strict=True)):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_programs_of_one_graph_are_bounded():
+    function = tf.function(lambda x: tf.exp(x) * 2.0, input_signature=[tf.TensorSpec([None])])
+    for count in range(1, 60):
+        function(tf.zeros([count]))
+    assert len(function.get_concrete_function()._native.__self__._programs) <= MOST_PROGRAMS

@@ -61,8 +61,10 @@ def test_records(data, compression):
     "at, text", [(3, "truncated record at 0"), (20, "truncated record at 16"), (30, "of 1 bytes at 16")]
 )
 def test_truncated_records(at, text):
+    reader = RecordReader(written(RECORDS[""][:at]))
     with pytest.raises(tf.errors.DataLossError, match=rf"{text} of .*file\.tfrecord"):
-        list(RecordReader(written(RECORDS[""][:at])))
+        list(reader)
+    assert list(reader) == []
 
 
 def test_a_file_may_end_behind_each_record():

@@ -56,6 +56,13 @@ def test_records(records, compression, buffer_size):
         assert list(reader) == []
 
 
+@pytest.mark.parametrize("compression", ["", "GZIP", "ZLIB"])
+def test_a_writer_that_is_dropped_ends_its_file(tmp_path, compression):
+    path = tmp_path / "records"
+    tf.io.TFRecordWriter(str(path), compression).write(b"only")
+    assert list(RecordReader(path, compression)) == [b"only"]
+
+
 def test_records_are_read_once_they_are_flushed(tmp_path):
     path = tmp_path / "records"
     writer = tf.io.TFRecordWriter(str(path))

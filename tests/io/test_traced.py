@@ -81,6 +81,21 @@ def test_shapes_while_tracing(function, shape):
     assert found.rank is None if shape is None else found.as_list() == shape
 
 
+def test_a_quality_that_is_computed():
+    image = tf.constant(np.arange(300).reshape(10, 10, 3) % 256, tf.uint8)
+    traced = tf.function(lambda quality: tf.image.adjust_jpeg_quality(image, quality + 1))
+    np.testing.assert_array_equal(traced(tf.constant(49)), tf.image.adjust_jpeg_quality(image, 50))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"quality must be in \[0,100\], got 101"):
+        traced(tf.constant(100))
+    drawn = tf.random.stateless_uniform([], (1, 2), minval=10, maxval=90, dtype=tf.int32)
+    found = tf.image.stateless_random_jpeg_quality(image, 10, 90, seed=(1, 2))
+    np.testing.assert_array_equal(found, tf.image.adjust_jpeg_quality(image, drawn))
+    with pytest.raises(ValueError, match="must be less than"):
+        tf.image.random_jpeg_quality(image, 50, 50)
+    with pytest.raises(ValueError, match="between 0 and 100"):
+        tf.image.random_jpeg_quality(image, 50, 101)
+
+
 def test_files_are_read_when_the_function_runs(tmp_path):
     path = str(tmp_path / "a.txt")
 
