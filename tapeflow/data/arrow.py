@@ -10,7 +10,7 @@ from tapeflow.base.specs import TensorSpec
 from tapeflow.data.dataset import Dataset
 from tapeflow.data.readers import ReadDataset
 from tapeflow.data.rows import ArrayTable
-from tapeflow.data.stream import Plain, Stream
+from tapeflow.data.stream import Joined, Plain
 
 
 def pyarrow():
@@ -128,25 +128,17 @@ def _opened(path):
         raise DataLossError(None, None, f"{path}: {error}") from error
 
 
-class ParquetStream(Stream):
+class ParquetStream(Joined):
     """The rows of a Parquet file."""
 
-    __slots__ = ("_batches", "_path", "_rows", "_spec")
+    __slots__ = ("_batches", "_path", "_spec")
 
     def __init__(self, path, spec):
+        super().__init__()
         self._path, self._spec = path, spec
         self._batches = _opened(path).iter_batches(columns=list(spec))
-        self._rows = Plain(())
 
-    def __next__(self):
-        while True:
-            try:
-                return next(self._rows)
-            except StopIteration:
-                self._rows = Plain(())
-            self._rows = self._next_batch()
-
-    def _next_batch(self):
+    def _open(self):
         try:
             batch = next(self._batches)
         except (OSError, pyarrow().ArrowException) as error:

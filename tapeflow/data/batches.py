@@ -14,7 +14,7 @@ from tapeflow.core.tensor import Tensor, ndarray
 from tapeflow.data.dataset import UNKNOWN_CARDINALITY, DatasetSpec, SomeInt, UnaryDataset, as_int, method
 from tapeflow.data.maps import MapDataset
 from tapeflow.data.rows import RowBatches
-from tapeflow.data.stream import Plain, Stream
+from tapeflow.data.stream import Joined, Plain, Stream
 from tapeflow.data.structure import RAGGED, batch_spec, ragged_stack, slices, stacked, unbatch_spec
 
 _STACKED_BYTES = 1 << 16  # elements up to this size are stacked before a function runs on the batch, not after
@@ -477,27 +477,22 @@ class UnbatchDataset(UnaryDataset):
         return size if size < 0 else UNKNOWN_CARDINALITY if self._length is None else size * self._length
 
 
-class UnbatchStream(Stream):
+class UnbatchStream(Joined):
     """The slices of each element of a stream."""
 
-    __slots__ = ("_slices", "_source", "_specs")
+    __slots__ = ("_source", "_specs")
 
     def __init__(self, source, specs):
+        super().__init__()
         self._source, self._specs = source, specs
-        self._slices = Plain(())
 
-    def __next__(self):
-        while True:
-            try:
-                return list(next(self._slices))
-            except StopIteration:
-                self._slices = Plain(())
-            values = next(self._source)
-            lengths = {len(value) for value in values if isinstance(value, ndarray)}
-            if len(lengths) > 1:
-                raise invalid("Unbatch", f"Input element must have the same batch size in each component: {sorted(lengths)}")
-            columns = [slices(value, spec) for value, spec in zip(values, self._specs, strict=True)]
-            self._slices = Plain(zip(*columns, strict=False))
+    def _open(self):
+        values = next(self._source)
+        lengths = {len(value) for value in values if isinstance(value, ndarray)}
+        if len(lengths) > 1:
+            raise invalid("Unbatch", f"Input element must have the same batch size in each component: {sorted(lengths)}")
+        columns = [slices(value, spec) for value, spec in zip(values, self._specs, strict=True)]
+        return Plain(map(list, zip(*columns, strict=False)))
 
 
 @method("unbatch")
