@@ -15,9 +15,7 @@ from tapeflow.data.dataset import UNKNOWN_CARDINALITY, DatasetSpec, SomeInt, Una
 from tapeflow.data.maps import MapDataset
 from tapeflow.data.rows import RowBatches
 from tapeflow.data.stream import Joined, Plain, Stream
-from tapeflow.data.structure import RAGGED, batch_spec, ragged_stack, slices, stacked, unbatch_spec
-
-_STACKED_BYTES = 1 << 16  # elements up to this size are stacked before a function runs on the batch, not after
+from tapeflow.data.structure import RAGGED, batch_spec, fixed, ragged_stack, slices, small, stacked, unbatch_spec
 
 
 class _Batched(UnaryDataset):
@@ -48,18 +46,12 @@ class BatchDataset(_Batched):
         if self._source._in_rows():
             return RowBatches(*self._source._rows(run), self._batch_size, self._drop)
         source, functions = self._source, []
-        while isinstance(source, MapDataset) and source._vectorized and _small(source._source.element_spec):
+        while isinstance(source, MapDataset) and source._vectorized and small(source._source.element_spec):
             functions.insert(0, source._function)
             source = source._source
         specs = nest.flatten(source.element_spec)
         whole = isinstance(source, MapDataset) and not functions
         return BatchStream(source._stream(run), specs, functions, self._batch_size, self._drop, whole)
-
-
-def _small(spec):
-    """Whether elements have a known shape, and are so small that it does not matter how often they are copied."""
-    parts = nest.flatten(spec)
-    return fixed(parts) and sum(part.shape.num_elements() * (part.dtype.size or 1) for part in parts) <= _STACKED_BYTES
 
 
 class BatchStream(Stream):
@@ -113,11 +105,6 @@ class BatchStream(Stream):
             self._source.skip(count * self._size)
         else:
             super().skip(count)
-
-
-def fixed(specs):
-    """Whether all leaves are tensors of a known shape."""
-    return all(isinstance(spec, TensorSpec) and spec.shape.is_fully_defined() for spec in specs)
 
 
 def batched(parts, spec):
