@@ -10,6 +10,7 @@ from tapeflow.api import (
     array_make,
     array_order,
     array_parts,
+    audio,
     autograph,
     compat,
     config,

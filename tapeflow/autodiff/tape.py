@@ -166,10 +166,16 @@ class GradientTape:
         """The mark of what was read from `variable`, if the tape watches it, else None; variables call it while it records."""
         if not (self._watch_accessed_variables and variable._trainable) and id(variable) not in self._asked:
             return None
-        if variable._dtype.is_trainable:
+        if not variable._dtype.is_trainable:
+            self._asked[id(variable)] = variable
+            return None
+        mark = tensor._mark
+        if mark is None or not mark.watchers or not active.plain:
             return self._add_leaf(tensor, active, variable)
-        self._asked[id(variable)] = variable
-        return None
+        if mark not in self._leaves:  # `_add_leaf`, in line
+            self._leaves[mark] = (next_serial(), variable)
+            active.idle = None
+        return mark
 
     def _add_leaf(self, tensor, active, variable):
         before = mark = tensor._mark

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from tapeflow.base.errors import OpError
+from tapeflow.compile.inline import inline
 from tapeflow.compile.internal import Internal
 from tapeflow.compile.rebuild import has_tensors, rebuilt
 from tapeflow.core.graph import locate
@@ -43,18 +44,18 @@ def _specialised(builder, node, inputs, attrs):
 def specialised_loop(inputs, attrs):
     """The attrs of a `while_loop` with graphs for the shapes of its operands; None where the shapes change from turn to turn."""
     specs = [x.spec for x in inputs]
-    body = specialise(attrs["body"], specs)
+    body = specialise(inline(attrs["body"]), specs)
     count = attrs["count"]
     if [x.spec for x in body.outputs[:count]] != specs[:count]:
         return None
     body.outputs = body.outputs[:count]
-    return {**attrs, "body": body, "cond": specialise(attrs["cond"], specs)}
+    return {**attrs, "body": body, "cond": specialise(inline(attrs["cond"]), specs)}
 
 
 def specialised_switch(inputs, attrs):
     """The attrs of a `switch` with branches for the shapes of its operands."""
     specs = [x.spec for x in inputs[1:]]
-    return {**attrs, "branches": tuple([specialise(branch, specs) for branch in attrs["branches"]])}
+    return {**attrs, "branches": tuple([specialise(inline(branch), specs) for branch in attrs["branches"]])}
 
 
 NESTED = {"while_loop": specialised_loop, "switch": specialised_switch}

@@ -1,5 +1,7 @@
 """How many threads the user wants; `pool` makes them when the first step runs. Light, for it is loaded with the API."""
 
+import sys
+
 
 class Settings:
     """What the user asked for, and what follows from it."""
@@ -24,3 +26,6 @@ def set_thread_count(number):
     if number != settings.threads:
         settings.threads = number
         settings.stale = True
+        pool = sys.modules.get("tapeflow.compile.pool")
+        if pool is not None:  # a fast call does not ask
+            pool.ensure()

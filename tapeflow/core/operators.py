@@ -32,9 +32,10 @@ def on_two(op, convert=operand):
             result = Tensor()
             result._value = value
             result._dtype = dtype
-            result._mark = None
             if ongoing:
                 op.note((x, y), NO_ATTRS, result)
+            else:
+                result._mark = None
             return result
         return bind(op, (x, y), NO_ATTRS)
 

@@ -153,27 +153,25 @@ def note(op, inputs, attrs, outputs):
     active = state.active
     ids = active.ids
     if not ids:
+        if outputs.__class__ is Tensor:
+            outputs._mark = None
         return
-    watchers = ()
-    marks = []
+    marks, seen_by = [], ()
     for x in inputs:
         mark = x._mark
         if mark is not None:
             seen = mark.watchers
-            if seen is ids:
-                watchers = ids
-            elif not seen or not (seen := _watching(mark, active)):
+            if seen is not ids:
+                seen = _watching(mark, active) if seen else ()
+            if not seen:
                 mark = None
-            elif watchers is not ids:
-                watchers = (
-                    ids
-                    if seen is ids or {*watchers, *seen} == {*ids}
-                    else tuple([i for i in ids if i in watchers or i in seen])
-                )
+            elif seen_by is not ids:
+                seen_by = ids if seen is ids else (*seen_by, *seen)
         marks.append(mark)
-    if not watchers:
+    if not seen_by:
         _note_unwatched(op, inputs, outputs, active)
         return
+    watchers = _those_of(ids, seen_by)
     out_watchers = () if op.plans is None else watchers
     if op.multiple:
         out_marks = tuple([_marked(out, out_watchers) for out in outputs])
@@ -259,9 +257,14 @@ def _watching(mark, active):
 
     A mark may have forgotten a tape, when another thread watched the same tensor at the same moment: the tape's leaves decide.
     """
-    seen, ids = mark.watchers, active.ids
-    found = tuple([r.id for r in active.recorders if r.id in seen or (r._records is not None and mark in r._leaves)])
-    return ids if len(found) == len(ids) else found
+    seen = [r.id for r in active.recorders if r.id in mark.watchers or (r._records is not None and mark in r._leaves)]
+    return _those_of(active.ids, seen)
+
+
+def _those_of(ids, some):
+    """Those of `ids` that are among `some`; `ids` itself where all are."""
+    found = tuple([i for i in ids if i in some])
+    return ids if found == ids else found
 
 
 def _marked(out, watchers):
@@ -289,13 +292,9 @@ def own_mark(tensor):
 
 def add_watchers(mark, new, active):
     """Note that recorders whose ids are `new` watch what `mark` marks."""
-    ids = active.ids
-    if len(new) == len(ids) == len(ongoing):  # nobody else records
-        mark.watchers = ids
-        return
     with _marking:
         watchers = (*[i for i in mark.watchers if i in ongoing and i not in new], *new)
-        mark.watchers = ids if set(watchers) == set(ids) else watchers
+        mark.watchers = active.ids if set(watchers) == set(active.ids) else watchers
 
 
 _marking = threading.Lock()
@@ -309,12 +308,14 @@ def watch_reading(variable, tensor, active):
             if mark is not None:
                 mark.watchers = active.ids
         return
-    new = []
+    ids, new = active.ids, []
     for recorder in active.recorders:
         mark = recorder.watch_variable(variable, tensor, active)
         if mark is not None:
             new.append(recorder.id)
-    if new:
+    if len(new) == len(ids) == len(ongoing):  # as above, for several recorders
+        tensor._mark.watchers = ids
+    elif new:
         add_watchers(tensor._mark, new, active)
 
 

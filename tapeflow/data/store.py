@@ -9,7 +9,7 @@ from tapeflow.base.dtypes import int64, string
 from tapeflow.base.errors import DataLossError, NotFoundError
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.convert import convert_to_tensor
-from tapeflow.data.batches import batched
+from tapeflow.data.batches import batched, fixed
 from tapeflow.data.dataset import UNKNOWN_CARDINALITY, Dataset, UnaryDataset, constructor, method
 from tapeflow.data.files import ElementReader, ElementWriter
 from tapeflow.data.function import ElementFunction
@@ -31,7 +31,9 @@ class Memory:
 
     def keep(self, elements, specs):
         """Keep a complete list of elements; it is emptied."""
-        if elements and all(isinstance(spec, TensorSpec) and spec.shape.is_fully_defined() for spec in specs):
+        if self.columns is not None or self.elements is not None:
+            return  # another pass was complete first
+        if elements and fixed(specs):
             self.columns = [batched([values[i] for values in elements], spec) for i, spec in enumerate(specs)]
         else:
             self.elements = list(elements)

@@ -1,6 +1,7 @@
 """The primitives, one family a file. Importing this package registers them all; rules reach them as `P.name`."""
 
 from tapeflow.ops import (
+    audio,
     bits,
     boxes,
     complex_parts,

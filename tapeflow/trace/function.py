@@ -64,6 +64,8 @@ class Function:
         self._options = experimental_autograph_options
         self._owner = owner  # of a method: a weak reference to its object
         self._signature = Signature(python_function, input_signature, bound=owner is not None)
+        if owner is not None and self._signature.signature is not None:
+            self.__signature__ = self._signature.signature  # what `inspect` tells libraries: a bound method takes no object
         self._lock = threading.RLock()
         self._fast = {}  # (dtype, shape, ...) of calls with tensors alone -> ConcreteFunction
         self._exact = collections.OrderedDict()  # (key, shapes) -> ConcreteFunction
@@ -313,6 +315,14 @@ class Function:
         if self._signature.declared is not None and not args and not kwargs:
             args = self._signature.declared
         return self._concrete(Call(self._signature.bind(args, kwargs)))
+
+    def explain(self):
+        """What became of each node of each trace, as text: kernels with loops, FLOPs, bytes and times, library calls, fallbacks.
+
+        Times are those of runs with `DEBUG=2`.
+        """
+        concretes = [concrete for kind in self._kinds.values() for _, concrete in kind]
+        return "\n\n".join(concrete.explain() for concrete in concretes) or f"{self.__name__}: not traced yet"
 
     def pretty_printed_concrete_signatures(self, verbose=True):
         """The arguments and results of each trace, as text."""

@@ -206,3 +206,12 @@ def test_updates_where_numpys_warnings_are_errors():
     with np.errstate(all="raise"):
         v.assign_add(3e38)
     assert np.isinf(v.numpy())
+
+
+def test_a_tape_that_does_not_record_watches_for_itself_alone():
+    x = tf.constant(2.0)
+    idle = tf.GradientTape()
+    with tf.GradientTape() as tape:
+        idle.watch(x)
+        y = x * x
+    assert tape.gradient(y, x) is None

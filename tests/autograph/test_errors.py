@@ -81,8 +81,8 @@ def program(x):
 """
     assert raised(source, X) == (
         ValueError,
-        "the else branch must also have a return statement: program returns a value in the other branch of the condition at "
-        "FILE:2, but not on every path. Return a value of the same dtype at the end of program.",
+        "the else branch must also have a return statement: a value is returned in the other branch of the condition at FILE:2, but "
+        "program does not return one on every path. Return a value of the same dtype at the end of program.",
     )
     source = """\
 def program(n):
@@ -92,6 +92,11 @@ def program(n):
 """
     kind, text = raised(source, N)
     assert kind is ValueError and "must also have a return statement" in text and "FILE:3" in text
+    assert raised("def program(n):\n    for i in tf.range(n):\n        return i\n", N) == (
+        ValueError,
+        "a return statement must also follow the loop: a value is returned within the loop at FILE:2, but program does not return "
+        "one on every path. Return a value of the same dtype at the end of program.",
+    )
 
 
 # Branches that differ
@@ -130,6 +135,15 @@ def program(x):
         TypeError,
         "'x > 0' has dtype int32 in the main branch, but dtype float32 in the else branch of the condition at FILE:2. Use tf.cast "
         "in one of them.",
+    )
+
+
+def test_dtypes_of_what_is_returned():
+    source = "def program(x):\n    if x > 0:\n        return 1\n    return x\n"
+    assert raised(source, X) == (
+        TypeError,
+        "'retval_' (what the function returns) has dtype int32 in the main branch, but dtype float32 in the else branch of the "
+        "condition at FILE:2. Use tf.cast in one of them.",
     )
 
 
@@ -387,6 +401,10 @@ def test_layers_that_keras_calls():
     with pytest.raises(tf.errors.OperatorNotAllowedInGraphError) as info:
         tf.function(lambda x: layer(x))(tf.ones([2]))
     assert "AutoGraph did not convert" in str(info.value) and "Decorate it with @tf.function" in str(info.value)
+    Half.call = tf.function(Half.call)  # what it says
+    model = tf.keras.Sequential([layers.Input((2,)), Half()])
+    assert model(tf.constant([[1.0, 2.0]])).numpy().tolist() == [[0.5, 1.0]]
+    assert model.predict(tf.constant([[-1.0, -2.0]]), verbose=0).tolist() == [[-1.0, -2.0]]
     # called by converted code it is converted, as any method
     assert tf.function(lambda x: layer.call(x))(tf.ones([2])).numpy().tolist() == [0.5, 0.5]
 

@@ -9,12 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tapeflow as tf
-from tapeflow.base import flags
 from tapeflow.trace.autograph import convert
 
 ints = st.integers(-4, 4)
 triples = st.lists(st.tuples(ints, ints, ints), min_size=3, max_size=3)
-quickly = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+quickly = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -27,8 +26,7 @@ def no_fallback():
 
     handler = Refuse()
     logging.getLogger("tapeflow.autograph").addHandler(handler)
-    with flags.using(COMPILE=0):  # the graph as it was traced
-        yield
+    yield
     logging.getLogger("tapeflow.autograph").removeHandler(handler)
 
 

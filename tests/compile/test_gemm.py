@@ -1,6 +1,7 @@
 """Matrix products against float64 (or long double), every buffer between guard pages."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from native_checks import TYPES, run_kernel, same_bits_on_any_threads
 
 from tapeflow.base import flags
-from tapeflow.compile.gemm import Matmul, emit_matmul, make_plan
+from tapeflow.compile.gemm import PAGE, Matmul, emit_matmul, make_plan
 from tapeflow.compile.host import host
 from tapeflow.compile.micro import add_tile, choose_shape, slot, split
 from tapeflow.compile.text import F32, PTR
@@ -90,11 +91,20 @@ def test_any_shape(level, sizes, dtype, transposed, batch, at_end, accumulate):
 
 
 @pytest.mark.parametrize("transposed", list(itertools.product([False, True], repeat=2)), ids=str)
-def test_pitches_that_are_multiples_of_a_page_are_packed(transposed, isa):
+def test_packed_operands_and_blocks_of_k(transposed, isa):
     m, n, k = 64, 1024, 1024
-    plan = make_plan(Matmul.dense(m, n, k, F32, *transposed), host())
+    spec = Matmul.dense(m, n, k, F32, *transposed)
+    small = replace(host(), l1=PAGE)  # a cache of one way, so that A is packed too
+    plan = make_plan(spec, small)
     assert plan.pack_a and plan.pack_b and plan.blocks_k > 1
-    product(m, n, k, "float32", *transposed)
+    a, b = operands((m, n, k), "float32", *transposed)
+
+    def write(module):
+        module.target = small
+        return emit_matmul(module, spec, a=slot(0), b=slot(1), c=slot(2), workspace=slot(3))
+
+    result = run_kernel(write, [a, b, np.full((m, n), np.nan, "f")], "float32")[2]
+    check(result, turned(a, transposed[0]), turned(b, transposed[1]), "float32")
 
 
 def test_a_batch_axis_may_stand_still():

@@ -12,7 +12,7 @@ from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 from tapeflow.trace import control
-from tapeflow.trace.autograph.scopes import scope_unreturned
+from tapeflow.trace.autograph.scopes import note_unreturned
 from tapeflow.trace.autograph.variables import (
     UndefinedReturnValue,
     as_value,
@@ -21,6 +21,7 @@ from tapeflow.trace.autograph.variables import (
     is_missing,
     is_value,
     leaves_of,
+    quoted,
 )
 from tapeflow.trace.replay import unused
 from tapeflow.trace.structure import Flow
@@ -179,7 +180,10 @@ class Branches:
                 continue
             (which,) = lacking
             if isinstance(ends[which], UndefinedReturnValue):
-                scope_unreturned(which)
+                note_unreturned(
+                    f"the {which} branch must also have a return statement: a value is returned in the other branch of the "
+                    "condition at"
+                )
             elif not self._has_returned(which):
                 self._refuse_missing(name, which)
             zeros = like(ends[first if which == second else second])
@@ -200,8 +204,8 @@ class Branches:
     def _refuse_missing(self, name, branch):
         opposite = "else" if branch == "main" else "main"
         raise ValueError(
-            f"'{name}' must also be initialized in the {branch} branch: the condition at {user_line()} is a tensor, so that both "
-            f"branches are traced, and only the {opposite} branch sets '{name}'. Set it there too, or before."
+            f"{quoted(name)} must also be initialized in the {branch} branch: the condition at {user_line()} is a tensor, so that "
+            f"both branches are traced, and only the {opposite} branch sets '{name}'. Set it there too, or before."
         )
 
     def _check(self, name, main, orelse):
@@ -214,7 +218,7 @@ class Branches:
             nest.assert_same_structure(main, orelse)
         except (TypeError, ValueError) as error:
             raise TypeError(
-                f"'{name}' must have the same nested structure in the main and else branches of the condition at {user_line()}:"
+                f"{quoted(name)} must have the same nested structure in the main and else branches of the condition at {user_line()}:"
                 f"\n\n{error}"
             ) from None
 
@@ -225,18 +229,18 @@ class Branches:
             if value is None:
                 other = described(orelse if branch == "main" else main)
                 raise ValueError(
-                    f"'{name}' is None at the end of the {branch} branch. It is {other} at the end of the other, and the condition "
-                    f"at {user_line()} is a tensor: give it a tensor in both branches."
+                    f"{quoted(name)} is None at the end of the {branch} branch. It is {other} at the end of the other, and the "
+                    f"condition at {user_line()} is a tensor: give it a tensor in both branches."
                 )
         if not is_value(main) or not is_value(orelse):
             raise TypeError(
-                f"'{name}' is {described(main)} in the main branch, but {described(orelse)} in the else branch of the condition "
+                f"{quoted(name)} is {described(main)} in the main branch, but {described(orelse)} in the else branch of the condition "
                 f"at {user_line()}, which is a tensor: only tensors can depend on it."
             )
         a, b = as_value(main), as_value(orelse)
         if getattr(a, "dtype", None) is not getattr(b, "dtype", None):
             raise TypeError(
-                f"'{name}' has dtype {a.dtype.name} in the main branch, but dtype {b.dtype.name} in the else branch of the "
+                f"{quoted(name)} has dtype {a.dtype.name} in the main branch, but dtype {b.dtype.name} in the else branch of the "
                 f"condition at {user_line()}. Use tf.cast in one of them."
             )
 

@@ -13,6 +13,7 @@ from tapeflow.trace.autograph.variables import (
     is_missing,
     is_value,
     leaves_of,
+    quoted,
 )
 
 
@@ -48,7 +49,7 @@ def check_start(name, value, invariant, names, failure):
         )
     if isinstance(value, Undefined):
         raise ValueError(
-            f"'{name}' must be defined before the loop: the loop at {user_line()} is a TensorFlow loop, whose variables need a "
+            f"{quoted(name)} must be defined before the loop: the loop at {user_line()} is a TensorFlow loop, whose variables need a "
             f"shape and a dtype. Set '{name}' to a tensor before it.{failure}"
         )
     if invariant is None:
@@ -56,7 +57,7 @@ def check_start(name, value, invariant, names, failure):
     for leaf, wanted in zip(leaves_of(value), map(_shape, shapes_of(invariant)), strict=True):
         if is_value(leaf) and not wanted.is_compatible_with(as_value(leaf).shape):
             raise ValueError(
-                f"'{name}' has shape {as_value(leaf).shape} before the loop, which does not conform with the shape invariant "
+                f"{quoted(name)} has shape {as_value(leaf).shape} before the loop, which does not conform with the shape invariant "
                 f"{wanted} ({user_line()})."
             )
 
@@ -66,12 +67,12 @@ def check_iteration(name, start, entry, end, invariant):
     if is_missing(start) and is_missing(end):
         return
     if is_missing(end):
-        raise ValueError(f"'{name}' has no value at the end of the iteration ({user_line()}): do not `del` it.")
+        raise ValueError(f"{quoted(name)} has no value at the end of the iteration ({user_line()}): do not `del` it.")
     try:
         nest.assert_same_structure(entry, end)
     except (TypeError, ValueError) as error:
         raise TypeError(
-            f"'{name}' does not have the same nested structure after one iteration of the loop at {user_line()}.\n\n{error}"
+            f"{quoted(name)} does not have the same nested structure after one iteration of the loop at {user_line()}.\n\n{error}"
         ) from None
     shapes = [None] * len(nest.flatten(entry)) if invariant is None else shapes_of(invariant)
     for leaves in zip(nest.flatten(start), nest.flatten(entry), nest.flatten(end), shapes, strict=True):
@@ -83,23 +84,25 @@ def _check_leaf(name, start, entry, end, invariant):
     if not is_value(entry):
         if end is not entry:
             raise TypeError(
-                f"'{name}' is {described(entry)} before the loop, but {described(end)} after one iteration {where}. Only tensors "
-                "can change in a TensorFlow loop: start with a tensor."
+                f"{quoted(name)} is {described(entry)} before the loop, but {described(end)} after one iteration {where}. Only "
+                "tensors can change in a TensorFlow loop: start with a tensor."
             )
         return
     if end is None:
         raise ValueError(
-            f"'{name}' is None at the end of the iteration. It is {described(start)} before the loop {where}: give it a tensor."
+            f"{quoted(name)} is None at the end of the iteration. It is {described(start)} before the loop {where}: give it a tensor."
         )
     if not is_value(end):
-        raise TypeError(f"'{name}' is {described(start)} before the loop, but {described(end)} after one iteration {where}.")
+        raise TypeError(
+            f"{quoted(name)} is {described(start)} before the loop, but {described(end)} after one iteration {where}."
+        )
     a, b = as_value(entry), as_value(end)
     if not isinstance(a, (Tensor, Composite)) or not isinstance(b, (Tensor, Composite)):
         return
     if a.dtype is not b.dtype:
         raise TypeError(
-            f"'{name}' has dtype {a.dtype.name} before the loop, but dtype {b.dtype.name} after one iteration {where}. Start with "
-            f"tf.constant(..., tf.{b.dtype.name}), or use tf.cast in the loop."
+            f"{quoted(name)} has dtype {a.dtype.name} before the loop, but dtype {b.dtype.name} after one iteration {where}. Start "
+            f"with tf.constant(..., tf.{b.dtype.name}), or use tf.cast in the loop."
         )
     _check_shape(name, a.shape, b.shape, invariant, where)
 
@@ -109,12 +112,12 @@ def _check_shape(name, entry, end, invariant, where):
         return
     if invariant is not None:
         raise ValueError(
-            f"'{name}' has shape {end} after one iteration, which does not conform with the shape invariant {_shape(invariant)} "
+            f"{quoted(name)} has shape {end} after one iteration, which does not conform with the shape invariant {_shape(invariant)} "
             f"{where}."
         )
     relaxed = entry.most_specific_common_supertype([end])
     raise ValueError(
-        f"'{name}' has shape {entry} before the loop, but shape {end} after one iteration. Use "
+        f"{quoted(name)} has shape {entry} before the loop, but shape {end} after one iteration. Use "
         f"tf.autograph.experimental.set_loop_options to set shape invariants {where}: as the first statement of the loop, "
         f"tf.autograph.experimental.set_loop_options(shape_invariants=[({name}, "
         f"tf.TensorShape({None if relaxed.rank is None else relaxed.as_list()}))])."

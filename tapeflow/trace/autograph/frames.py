@@ -77,7 +77,7 @@ def _reason(frame):
     if "ag__" in frame.f_locals or "ag__" in code.co_freevars:
         return (
             f"AutoGraph converted {code.co_qualname}, but it converts statements (if, while, for), and, or, not and conditional "
-            "expressions only: not comprehensions, unpacking, bool(x) or what a library does. Use tf.where, tf.cond, tf.map_fn, "
+            "expressions only: not comprehensions, unpacking, `in`, bool(x) or what a library does. Use tf.where, tf.cond, tf.map_fn, "
             "tf.unstack or a for statement there."
         )
     library = calls.left_alone(frame.f_globals.get("__name__") or "")

@@ -16,9 +16,11 @@ from tapeflow.trace import control
 from tapeflow.trace.autograph.branches import choose, if_stmt, like, scalar_condition, symbolic
 from tapeflow.trace.autograph.checks import check_iteration, check_start, shapes_of
 from tapeflow.trace.autograph.rows import rows_of
+from tapeflow.trace.autograph.scopes import note_unreturned
 from tapeflow.trace.autograph.status import overload_of
 from tapeflow.trace.autograph.variables import (
     Undefined,
+    UndefinedReturnValue,
     as_value,
     is_internal,
     is_missing,
@@ -335,6 +337,8 @@ class Loop:
                 start.append(value)
                 continue
             start.append(like(after))
+            if isinstance(value, UndefinedReturnValue):
+                note_unreturned("a return statement must also follow the loop: a value is returned within the loop at")
             self._widen(len(start) - 1, after)
             if not is_internal(name) and not self.runs_at_least_once:
                 self.must_run = True
