@@ -197,9 +197,48 @@ def _shuffled(rng, x):
     return rng.permutation(x.ravel()).reshape(x.shape) if x.size and x.dtype.kind in "fc" else x
 
 
+def check_function(op, inputs, attrs):
+    """A traced function gives the eager values and gradients: alone, with unknown dimensions, and inside another function."""
+    xs = tensors(inputs)
+    outs = outputs_of(op, xs, attrs)
+    wrt = differentiable(op, xs, outs)
+
+    def function(*points):
+        return outputs_of(op, points, attrs)
+
+    def results(call, differentiated=True):
+        with tf.GradientTape() as tape:
+            tape.watch([xs[i] for i in wrt] if differentiated else [])
+            found = call(*xs)
+        targets = [out for out in found if out.dtype is dtypes.float64]
+        return found, tape.gradient(targets, [xs[i] for i in wrt]) if targets and wrt else [None] * len(wrt)
+
+    loose = [tf.TensorSpec([None] * len(x.dims), x.dtype) for x in xs]
+    traced = tf.function(function, autograph=False)
+    modes = {
+        "traced": traced,
+        "unknown dimensions": tf.function(function, input_signature=loose, autograph=False),
+        "nested": tf.function(lambda *points: traced(*points), autograph=False),
+    }
+    expected, gradients = results(function)
+    for name, mode in modes.items():
+        # TensorFlow has no gradient of these for unknown inner dimensions either.
+        undefined = name == "unknown dimensions" and op.name in ("qr", "svd")
+        found, own = results(mode, not undefined)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(np.asarray(a._value), np.asarray(b._value), err_msg=f"{op.name}, {name}")
+        for a, b in zip(own, [] if undefined else gradients, strict=not undefined):
+            assert (a is None) == (b is None), f"{op.name}, {name}: gradients {a} and {b}"
+            if a is not None:
+                np.testing.assert_allclose(
+                    dense(a), dense(b), rtol=1e-12, atol=1e-12, err_msg=f"gradient of {op.name}, {name}"
+                )
+
+
 CHECKS = {
     "infer": check_inference,
     "trace": check_trace,
+    "function": check_function,
     "vjp": check_vjp,
     "second order": lambda op, inputs, attrs: check_vjp(op, inputs, attrs, order=2),
     "jvp": check_jvp,

@@ -1,12 +1,13 @@
-"""Random programs with control flow, for hypothesis: nested tuples, and the function that runs one on tensors.
+"""Programs with control flow as plain data (`program_strategies` draws them), and the function that runs one on tensors.
 
 A program is a list of steps on a list of values, all vectors of one length; each step adds a value. The same code runs eagerly,
-traced, traced with an unknown length and inside other functions.
+traced, traced with an unknown length, inside other functions, and on the library that IMPL names.
 """
 
-from hypothesis import strategies as st
+import importlib
+import os
 
-import tapeflow as tf
+tf = importlib.import_module(os.environ.get("IMPL", "tapeflow"))
 
 UNARY = {
     "sin": tf.sin,
@@ -25,35 +26,6 @@ BINARY = {
     "max": tf.maximum,
     "dot": lambda x, y: x * tf.reduce_sum(x * y),
 }
-
-
-def steps(depth):
-    """A strategy for one step; structured ones hold programs."""
-    index = st.integers(0, 7)
-    plain = st.one_of(
-        st.tuples(st.just("unary"), st.sampled_from(sorted(UNARY)), index),
-        st.tuples(st.just("binary"), st.sampled_from(sorted(BINARY)), index, index),
-    )
-    if not depth:
-        return plain
-    inner = programs(depth - 1, most=3)
-    return st.one_of(
-        plain,
-        st.tuples(st.just("cond"), index, inner, inner),
-        st.tuples(st.just("while"), st.integers(0, 3), index, inner),
-        st.tuples(st.just("switch"), index, inner, inner, inner),
-        st.tuples(st.just("map"), index, st.sampled_from(sorted(BINARY))),
-        st.tuples(st.just("scan"), index, index),
-        st.tuples(st.just("array"), index, index),
-        st.tuples(st.just("call"), index, inner),
-        st.tuples(st.just("custom"), index),
-        st.tuples(st.just("tape"), index, inner),
-    )
-
-
-def programs(depth=2, most=6):
-    """A strategy for programs."""
-    return st.lists(steps(depth), min_size=1, max_size=most).map(tuple)
 
 
 def run(program, values):
@@ -77,7 +49,10 @@ def _while(values, count, index, body):
     def step(i, x):
         return i + 1, run(body, [*values, x])
 
-    shapes = (tf.TensorShape([]), tf.TensorShape([None]))  # an argument's length may be unknown where the variable's is known
+    shapes = (
+        tf.TensorShape([]),
+        tf.TensorShape([None]),
+    )  # an argument's length may be unknown where the variable's is known
     return tf.while_loop(lambda i, x: i < count, step, (tf.constant(0), _pick(values, index)), shape_invariants=shapes)[1]
 
 

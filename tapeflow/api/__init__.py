@@ -1,5 +1,6 @@
 """TensorFlow's public names: checks, composites and signatures over the primitives."""
 
+from tapeflow import compile as compiler
 from tapeflow import ops
 from tapeflow.api import (
     array,
@@ -16,6 +17,8 @@ from tapeflow.api import (
     contract,
     control,
     data,
+    data_experimental,
+    data_resample,
     debugging,
     debugging_static,
     device,
@@ -127,3 +130,5 @@ __all__ = [
     "variable",
     "version",
 ]
+
+compiler.install()

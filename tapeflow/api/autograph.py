@@ -14,6 +14,7 @@ from tapeflow.api.tensor_array import TensorArray
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.data.dataset import Dataset
 from tapeflow.data.iterator import Iterator
+from tapeflow.data.traced import TracedIterator
 from tapeflow.trace import autograph
 from tapeflow.trace.autograph.log import log
 
@@ -54,10 +55,6 @@ export_value(autograph.do_not_convert, "autograph.experimental.do_not_convert")
 export_value(autograph.loop_options, "autograph.experimental.set_loop_options")
 
 
-def _features(chosen):
-    return (chosen,) if isinstance(chosen, Feature) else tuple(chosen or ())
-
-
 @export("autograph.to_graph")
 def to_graph(entity, recursive=True, experimental_optional_features=None):
     """The converted form of a Python function: it can be called while a graph is traced, and eagerly.
@@ -79,7 +76,7 @@ def to_graph(entity, recursive=True, experimental_optional_features=None):
         >>> tf.autograph.to_graph(positive)(tf.constant(-2))
         <tf.Tensor: shape=(), dtype=int32, numpy=2>
     """
-    return autograph.to_graph(entity, recursive, _features(experimental_optional_features))
+    return autograph.to_graph(entity, experimental_optional_features, recursive)
 
 
 @export("autograph.to_code")
@@ -101,7 +98,7 @@ def to_code(entity, recursive=True, experimental_optional_features=None):
         >>> print(tf.autograph.to_code(positive).splitlines()[0])
         def tf__positive(x):
     """
-    return autograph.to_code(entity, recursive, _features(experimental_optional_features))
+    return autograph.to_code(entity, experimental_optional_features, recursive)
 
 
 @export("autograph.set_verbosity")
@@ -170,6 +167,7 @@ def _for_dataset(dataset, *loop):
     _for_iterator(iter(dataset), *loop)
 
 
+@autograph.overload("for", TracedIterator)
 @autograph.overload("for", Iterator)
 def _for_iterator(iterator, *loop):
     from tapeflow.trace.autograph.loops import for_iterator  # it needs malt

@@ -1,13 +1,16 @@
 """Branches and loops: plain Python when eager; over tensors without a value they go to `tapeflow.trace.control`."""
 
+import functools
+
 from tapeflow.api.debugging import Assert
 from tapeflow.api.export import export
 from tapeflow.autodiff.vectorize import Batch, BatchTensor
 from tapeflow.base import nest
-from tapeflow.base.dtypes import bool_
+from tapeflow.base.dtypes import bool_, int32
 from tapeflow.base.errors import invalid
 from tapeflow.base.specs import type_spec_from_value
 from tapeflow.core.convert import convert_to_tensor
+from tapeflow.core.primitive import P
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 
@@ -87,11 +90,10 @@ def case(pred_fn_pairs, default=None, exclusive=False, strict=False, name="case"
         _check_callable(default=default)
     preds = [pred for pred, _ in pairs]
     if exclusive:
-        count = sum(bool(pred) for pred in preds) if not any(map(is_symbolic, preds)) else None
-        if count is not None:
-            Assert(count <= 1, ["More than one condition evaluated as True but exclusive=True.  Conditions:", *preds])
+        count = P.add_n(*[P.cast(pred, dtype=int32) for pred in preds])
+        Assert(count <= 1, ["More than one condition evaluated as True but exclusive=True.  Conditions:", *preds])
     if default is None:
-        default = _no_default(preds)
+        default = _no_default(preds, pairs[-1][1])
     result = default
     for pred, function in reversed(pairs):
         result = _branch(pred, function, result)
@@ -102,11 +104,13 @@ def _branch(pred, function, otherwise):
     return lambda: cond(pred, function, otherwise)
 
 
-def _no_default(preds):
+def _no_default(preds, last):
+    """The function where no predicate is true: it raises. In a graph it ends as the last one, whose results it must have."""
+
     def fail():
-        if any(map(is_symbolic, preds)):
-            raise ValueError("tf.case of symbolic predicates needs a default.")
-        Assert(False, ["Input error: None of conditions evaluated as True:", *preds], summarize=len(preds))
+        none = functools.reduce(P.logical_or, preds)
+        Assert(none, ["Input error: None of conditions evaluated as True:", *preds], summarize=len(preds))
+        return last()
 
     return fail
 
@@ -225,7 +229,7 @@ def while_loop(
         6
     """
     _check_callable(cond=cond, body=body)
-    if not isinstance(parallel_iterations, int) or parallel_iterations < 1:
+    if isinstance(parallel_iterations, int) and parallel_iterations < 1:
         raise TypeError("'parallel_iterations' must be a positive integer.")
     if isinstance(loop_vars, Tensor) or not loop_vars:
         raise ValueError(f"'loop_vars' must be provided: a list or tuple of at least one variable, got {loop_vars!r}.")

@@ -20,7 +20,7 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.core.convert import convert_to_tensor, operand
 from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.primitive import NO_ATTRS, P, bind
-from tapeflow.core.state import ongoing, state
+from tapeflow.core.state import ongoing, scoped, state
 from tapeflow.core.tensor import Tensor, ndarray, wrap
 from tapeflow.core.variable import Variable
 
@@ -50,7 +50,7 @@ def _binary(name):
         # `bind`, unrolled for two eager tensors of one dtype; whatever else is, is bind's (a tensor that has no value yet
         # raises when it is asked for it).
         dtype = self._dtype
-        if other._dtype is dtype and accepts & dtype.bit:
+        if other._dtype is dtype and accepts & dtype.bit and not scoped:
             try:
                 value = op.kernel(self._value, other._value)
             except Exception:

@@ -1,5 +1,6 @@
 """Gradients given by the user: `custom_gradient`, and what is made of it, `recompute_grad` and `grad_pass_through`."""
 
+import copy
 import functools
 import inspect
 
@@ -27,6 +28,7 @@ class VariableWatcher:
         """Note a variable that was read."""
         if variable.trainable:
             self.variables.setdefault(id(variable), variable)
+        return False
 
     def note(self, *_):
         """Nothing: ops are not recorded."""
@@ -51,6 +53,14 @@ class _Gradient:
         self.count = count
         self.variables = variables
         self.batches = batches
+
+    def within(self, batch):
+        """This gradient for one example of a batch, which it may have been made outside of."""
+        if batch in self.batches:
+            return self
+        made = copy.copy(self)
+        made.batches = [batch, *self.batches]
+        return made
 
     def __call__(self, cotangents):
         cotangents = nest.pack_sequence_as(self.result, list(cotangents), expand_composites=True)
@@ -79,6 +89,12 @@ class _Lifted:
         self.gradient = gradient
         self.batch, *self.batches = gradient.batches
         self.batched = batched[count:]
+
+    def within(self, batch):
+        """This gradient for one example of a further batch."""
+        made = copy.copy(self)
+        made.batches = [batch, *self.batches]
+        return made
 
     def __call__(self, cotangents):
         batch, closed = self.batch, self.batch.closed

@@ -110,11 +110,7 @@ class _Explanation:
             text = [f"It was computed{by}, while the tape recorded, from tensors that are not watched."]
         else:
             text = ["It is a constant to the tape. Call tape.watch(source) inside the context, before its first use."]
-        same = [
-            v
-            for v, _ in self.variables.values()
-            if v.dtype is self.source.dtype and v._tensor.dims == self.source.dims
-        ]
+        same = [v for v, _ in self.variables.values() if v.dtype is self.source.dtype and v._tensor.dims == self.source.dims]
         if same:
             text.append(
                 f"The tape watches the variable {same[0].name!r} of this shape: was the source that variable once? "

@@ -3,16 +3,16 @@
 import weakref
 
 from tapeflow.autodiff.arguments import handle_of
-from tapeflow.autodiff.tape import GradientTape, UnconnectedGradients, next_id, warn_once, watch_tensor
+from tapeflow.autodiff.tape import GradientTape, UnconnectedGradients, next_id, warn_once
 from tapeflow.autodiff.vectorize import Batch, BatchTensor
 from tapeflow.base import nest
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.core.backward import pull_back
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
-from tapeflow.core.record import make_record, shape_of
+from tapeflow.core.record import add_watchers, make_record, own_mark, shape_of
 from tapeflow.core.slices import IndexedSlices
-from tapeflow.core.state import Mark, recording, start, state, stop
+from tapeflow.core.state import new_mark, recording, start, state, stop
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 
@@ -108,7 +108,8 @@ class ForwardAccumulator:
         """Keep the tangent of a tensor for as long as the tensor lives."""
         mark = tensor._mark
         if mark is None or self.id not in mark.watchers:
-            mark = watch_tensor(tensor, self.id, state.active)
+            mark = own_mark(tensor)
+            add_watchers(mark, (self.id,), state.active)
         key, owner = id(tensor), weakref.ref(self)
 
         # The callback must not refer to this accumulator, nor to what it holds: that would be a cycle.
@@ -126,10 +127,13 @@ class ForwardAccumulator:
         return None if entry is None or entry[1] is not tensor._mark else entry[2]
 
     def watch_variable(self, variable, tensor, active):
-        """Give what was read from a primal its tangent; variables call it while the accumulator records."""
+        """Give what was read from a primal its tangent, and say whether it is one; variables call it while this records."""
         entry = self._variables.get(id(variable))
-        if entry is not None and self._tangent(tensor) is None:
+        if entry is None:
+            return False
+        if self._tangent(tensor) is None:
             self._hold(tensor, entry[1])
+        return True
 
     def note(self, record, inputs, outputs):
         """Compute the tangents of an op's results; `bind` calls it for ops on tensors that have one."""
@@ -248,13 +252,13 @@ def _sum(terms, multiple):
 def transposed(op, inputs, outputs, tangents, attrs):
     """The tangents by transposing the reverse rule, which is linear in the cotangents, with a second reverse walk."""
     outs = outputs if op.multiple else (outputs,)
-    record = make_record(op, inputs, attrs, outputs, tuple([Mark() for _ in outs]))
+    record = make_record(op, inputs, attrs, outputs, tuple([new_mark() for _ in outs]))
     tape = GradientTape(watch_accessed_variables=False)
     with tape:
         cotangents = [P.ones_like(out) for out in outs]  # their values do not matter
         for g in cotangents:
             if g._dtype.is_trainable:
-                tape._watch(g, state.active)
+                tape._watch(g)
         seeds = list(zip(record[3], cotangents, strict=True))
         wanted = [mark for mark, t in zip(record[1], tangents, strict=True) if t is not None]
         pulled = pull_back([record], seeds, wanted)

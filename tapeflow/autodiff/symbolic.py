@@ -13,7 +13,7 @@ from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.record import make_record
 from tapeflow.core.slices import IndexedSlices
-from tapeflow.core.state import Mark, batching, state
+from tapeflow.core.state import batching, new_mark, state
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 
@@ -35,7 +35,7 @@ def records_of(nodes, marks):
             continue
         outs = []
         for out in node.outputs:
-            mark = marks.get(id(out)) or Mark((0,) if out.dtype.is_trainable else ())
+            mark = marks.get(id(out)) or new_mark((0,) if out.dtype.is_trainable else ())
             outs.append(mark)
             if mark.watchers:
                 marks[id(out)] = mark
@@ -60,11 +60,11 @@ class _Walk:
     def _marked(self, x):
         """The marks of a source: of a variable, one for each of its readings."""
         if not isinstance(x, Variable):
-            return [self.marks.setdefault(id(x), Mark((0,)))] if x.dtype.is_trainable else []
+            return [self.marks.setdefault(id(x), new_mark((0,)))] if x.dtype.is_trainable else []
         readings = [
             node.outputs[0] for node in state.graph.nodes if node.op.name == "read_variable" and node.attrs["variable"] is x
         ]
-        return [self.marks.setdefault(id(reading), Mark((0,))) for reading in readings]
+        return [self.marks.setdefault(id(reading), new_mark((0,))) for reading in readings]
 
     def back(self, seeds):
         """The gradients of the sources from pairs (target, cotangent)."""

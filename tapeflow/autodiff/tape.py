@@ -4,7 +4,6 @@ import contextlib
 import enum
 import itertools
 import logging
-import threading
 
 from tapeflow.autodiff.arguments import gradient_parts, handle_of, seeds_of, sources_of
 from tapeflow.autodiff.history import History, steps_of
@@ -12,15 +11,13 @@ from tapeflow.base import nest
 from tapeflow.core.backward import add_cotangents, reachable, walk
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
-from tapeflow.core.record import user_line
-from tapeflow.core.state import Mark, next_serial, ongoing, start, state, stop
+from tapeflow.core.record import add_watchers, own_mark, user_line
+from tapeflow.core.state import next_serial, start, state, stop
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 
 log = logging.getLogger("tapeflow")
 next_id = itertools.count(1).__next__
-new_mark = Mark.__new__
-_marking = threading.Lock()
 _warned: set[tuple] = set()
 
 
@@ -40,28 +37,6 @@ def warn_once(text, *args):
     if (text, *args) not in _warned:
         _warned.add((text, *args))
         log.warning(text, *args)
-
-
-def watch_tensor(tensor, recorder_id, active):
-    """Mark `tensor` as watched; returns its `Mark`, which stays the same for as long as the tensor lives."""
-    ids = active.ids
-    active.idle = None
-    _marking.acquire()
-    try:
-        mark = tensor._mark
-        if mark is None or not mark.watchers:  # a mark that nothing watches may be that of several tensors
-            mark = tensor._mark = new_mark(Mark)
-            watchers = (recorder_id,)
-        else:
-            watchers = mark.watchers
-            if len(watchers) == 1 and watchers[0] not in ongoing:  # of a tape that has ended: the usual case
-                watchers = (recorder_id,)
-            else:
-                watchers = (*[i for i in watchers if i in ongoing and i != recorder_id], recorder_id)
-        mark.watchers = ids if watchers == ids or set(watchers) == set(ids) else watchers
-    finally:
-        _marking.release()
-    return mark
 
 
 class GradientTape:
@@ -169,27 +144,31 @@ class GradientTape:
                 self._asked[id(handle)] = handle
                 handle._read()
             elif handle.dtype.is_trainable:
-                self._watch(handle, state.active)
+                self._watch(handle)
 
-    def _watch(self, tensor, active, variable=None):
+    def _watch(self, tensor):
+        active = state.active
+        self._add_leaf(tensor, active, None)
+        add_watchers(tensor._mark, (self.id,), active)
+
+    def watch_variable(self, variable, tensor, active):
+        """Whether the tape watches what was read from `variable`; variables call it while it records."""
+        if not (self._watch_accessed_variables and variable._trainable) and id(variable) not in self._asked:
+            return False
+        if not variable._dtype.is_trainable:
+            self._asked[id(variable)] = variable
+            return False
+        self._add_leaf(tensor, active, variable)
+        return True
+
+    def _add_leaf(self, tensor, active, variable):
         before = mark = tensor._mark
-        if mark is None or not mark.watchers or len(ongoing) > 1:
-            mark = watch_tensor(tensor, self.id, active)
-        else:  # the usual case: nobody else records, so the mark was that of tapes which have ended
-            mark.watchers = active.ids
-            active.idle = None
+        if mark is None or not mark.watchers:
+            mark = own_mark(tensor)
         if mark not in self._leaves:
             self._leaves[mark] = (next_serial(), variable)
             if not active.plain and state.lines:
                 self._remember().watches[id(mark)] = (before, user_line())
-
-    def watch_variable(self, variable, tensor, active):
-        """Note that `tensor` was read from `variable`; variables call it while the tape records."""
-        if (self._watch_accessed_variables and variable._trainable) or id(variable) in self._asked:
-            if variable._dtype.is_trainable:
-                self._watch(tensor, active, variable)
-            else:
-                self._asked[id(variable)] = variable
 
     def _variables(self):
         """A dict from id(variable) to (variable, the marks of its readings), of the variables watched so far."""

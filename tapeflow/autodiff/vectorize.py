@@ -149,6 +149,8 @@ class Batch:
                 f"A variable cannot be assigned inside {self.what}: {attrs['variable'].name} would get {self.size} values "
                 "at once."
             )
+        if op.name == "custom_gradient":
+            attrs = {**attrs, "gradient": attrs["gradient"].within(self)}
         if op.batch is not None and any(batched) and not symbols:
             outputs = op.batch(op, values, batched, attrs)
             if outputs is not NotImplemented:

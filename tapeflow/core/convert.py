@@ -11,7 +11,7 @@ from tapeflow.base.dtypes import as_dtype, string
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.primitive import P
-from tapeflow.core.state import CONSTANT
+from tapeflow.core.state import CONSTANT, scoped, within_trace
 from tapeflow.core.tensor import BY_CLASS, Tensor, wrap
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
@@ -41,7 +41,7 @@ def scalar(value, dtype):
     tensor = Tensor()
     tensor._value = dtype.type(value)
     tensor._dtype = dtype
-    tensor._mark = None
+    tensor._mark = CONSTANT if scoped and within_trace() else None
     return tensor
 
 
@@ -106,6 +106,14 @@ def convert_to_tensor(value, dtype=None, dtype_hint=None, name=None):
     return _convert(value, dtype)
 
 
+def _made(array):
+    """The tensor of an array that was made for it; a constant while a function is traced."""
+    tensor = wrap(array)
+    if scoped and within_trace():
+        tensor._mark = CONSTANT
+    return tensor
+
+
 def _convert(value, dtype):
     if isinstance(value, (np.ndarray, np.generic)):
         return _from_numpy(value, dtype)
@@ -121,9 +129,9 @@ def _convert(value, dtype):
             if result is not NotImplemented:
                 return convert_to_tensor(result, dtype)
     if isinstance(value, (list, tuple, numbers.Number, str, bytes, range)):
-        return wrap(_array_of_python(value, dtype))
+        return _made(_array_of_python(value, dtype))
     if isinstance(value, TensorShape):
-        return wrap(_array_of_shape(value, dtype))
+        return _made(_array_of_shape(value, dtype))
     if hasattr(value, "__array__") or hasattr(value, "__array_interface__"):
         return _from_numpy(np.asarray(value), dtype)
     if hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, dict):
@@ -138,10 +146,10 @@ def _from_numpy(value, dtype):
     if dtype is not None and dtype.numpy_dtype != array.dtype:
         if (dtype is string) != (array.dtype == object):
             raise ValueError(f"Cannot convert a NumPy array of dtype {array.dtype} to a tensor of dtype {dtype.name}.")
-        return wrap(array.astype(dtype.numpy_dtype))
+        return _made(array.astype(dtype.numpy_dtype))
     if array.dtype.kind in "mMV" and array.dtype not in dtypes.BY_NUMPY:
         raise ValueError(f"Failed to convert a NumPy array to a Tensor (Unsupported numpy dtype {array.dtype}).")
-    return wrap(np.array(array, order="C"))
+    return _made(np.array(array, order="C"))
 
 
 def _bytes_array(array):

@@ -1,12 +1,13 @@
 """`Graph`: an ordered list of nodes over symbolic tensors, what tracing builds and `run` executes on the kernels."""
 
 import weakref
+from typing import NamedTuple
 
 from tapeflow.base.errors import OperatorNotAllowedInGraphError, OpError
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.primitive import NO_ATTRS, bind, has_symbols, map_symbols
 from tapeflow.core.record import note, user_line
-from tapeflow.core.state import next_level, paused, state, tracing
+from tapeflow.core.state import CONSTANT, next_level, paused, state, tracing
 from tapeflow.core.tensor import Spec, Tensor, wrap
 
 
@@ -108,6 +109,21 @@ class Node:
     type = name
 
 
+class NodeDef(NamedTuple):
+    """A node as plain data."""
+
+    name: str
+    op: str
+    input: tuple
+    attr: dict
+
+
+class GraphDef(NamedTuple):
+    """A graph as plain data."""
+
+    node: list
+
+
 class _Placeholder:
     name = "Placeholder"
 
@@ -119,7 +135,8 @@ class Graph:
     """The ops of one traced function in program order.
 
     A tensor that has a value is simply an input of the node that reads it, a constant. One without a value, from a graph or
-    a batch around this graph, becomes a capture: a placeholder here, and an operand of whatever runs this graph there.
+    a batch around this graph, becomes a capture: a placeholder here, and an operand of whatever runs this graph there. So do
+    tensors from outside that gradients may be asked for, in the graph of a function (`by_reference`).
 
     Attributes:
         inputs: the placeholders, as symbolic tensors; `close` adds those of captures and of variables.
@@ -135,9 +152,11 @@ class Graph:
     """
 
     building_function = True
+    by_reference = False
 
-    def __init__(self, name="graph"):
+    def __init__(self, name="graph", by_reference=False):
         self.name = name
+        self.by_reference = by_reference
         self.level = next_level()
         self.inputs = []
         self.nodes = []
@@ -187,7 +206,7 @@ class Graph:
         Raises:
             TypeError: it belongs to no graph around this one: it leaked out of its own.
         """
-        if x.__class__ is Tensor:
+        if x.__class__ is Tensor and not (self.by_reference and x._dtype.is_trainable and x._mark is not CONSTANT):
             return x
         if x.__class__ is SymbolicTensor and x._graph() is self:
             return x
@@ -201,6 +220,8 @@ class Graph:
 
     def _sees(self, x):
         """Whether `x` belongs to a graph or a batch around this one."""
+        if x.__class__ is Tensor:
+            return True
         if x.__class__ is not SymbolicTensor:
             return x.level < self.level
         home, graph = x.graph, self.outer if self.building_function else None
@@ -284,6 +305,21 @@ class Graph:
         for position, node in enumerate(self.nodes):
             for out in node.outputs:
                 out.position = position
+
+    def get_operations(self):
+        """The nodes in program order."""
+        return list(self.nodes)
+
+    def as_graph_def(self, from_version=None, add_shapes=False):
+        """The graph as plain data: an object whose `node` lists name, op, inputs and attrs of each placeholder and node."""
+        nodes = [NodeDef(x.name.partition(":")[0], "Placeholder", (), {"dtype": x.dtype}) for x in self.inputs]
+        for node in self.nodes:
+            name = node.outputs[0].name.partition(":")[0] if node.outputs else node.op.name
+            inputs = tuple(
+                [getattr(x, "name", "constant") if x.__class__ is not Tensor else "constant" for x in node.inputs]
+            )
+            nodes.append(NodeDef(name, node.op.name, inputs, node.attrs))
+        return GraphDef(nodes)
 
     # Running
 

@@ -10,7 +10,7 @@ from tapeflow.base import dtypes
 from tapeflow.base.errors import InternalError, InvalidArgumentError, OpError, ResourceExhaustedError
 from tapeflow.core.composite import Composite
 from tapeflow.core.record import plan_residuals, recorder_of
-from tapeflow.core.state import ongoing, state
+from tapeflow.core.state import CONSTANT, ongoing, scoped, state, within_trace
 from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, wrap
 
 
@@ -136,7 +136,7 @@ def bind(op, inputs, attrs=NO_ATTRS):
     Raises:
         OpError: what the op's `infer` or kernel says is wrong with the inputs.
     """
-    if ongoing and (attrs or op.stateful) and state.scope is not None and (op.stateful or has_symbols(attrs)):
+    if scoped and state.scope is not None and (op.stateful or has_symbols(attrs) or _from_outside(inputs)):
         return _interpret(op, inputs, attrs)
     if len(inputs) == 2 and not attrs:  # the usual case, without the cost of loops and of unpacking
         x, y = inputs
@@ -169,8 +169,19 @@ def bind(op, inputs, attrs=NO_ATTRS):
     else:
         outputs = tuple([wrap(value) for value in result]) if op.multiple else wrap(result)
     if ongoing:
-        op.note(inputs, attrs, outputs)
+        if scoped and within_trace():  # computed from constants: one more of them
+            for out in outputs if op.multiple else (outputs,):
+                out._mark = CONSTANT
+        else:
+            op.note(inputs, attrs, outputs)
     return outputs
+
+
+def _from_outside(inputs):
+    """Whether an input is a tensor from outside of the function that is being traced, which gradients may be asked for."""
+    if not within_trace():
+        return False
+    return any(x.__class__ is Tensor and x._dtype.is_trainable and x._mark is not CONSTANT for x in inputs)
 
 
 def _interpret(op, inputs, attrs):
@@ -188,7 +199,10 @@ def _interpret(op, inputs, attrs):
         if x.__class__ is not Tensor and (tracer is None or x.level > tracer.level):
             tracer = x
     _check_dtypes(op, inputs)
-    interpreter = state.scope if tracer is None else tracer.interpreter
+    if tracer is None:
+        interpreter = state.scope if op.stateful or has_symbols(attrs) else graph
+    else:
+        interpreter = tracer.interpreter
     if graph is not None and graph.level > interpreter.level:
         interpreter = graph  # it was opened within the batch that an input is an example of
     outputs = interpreter.bind(op, inputs, attrs)

@@ -5,9 +5,10 @@ import inspect
 import os
 import re
 import sys
+import threading
 from typing import Any
 
-from tapeflow.core.state import CONSTANT, Idle, Mark, state
+from tapeflow.core.state import CONSTANT, Idle, Mark, new_mark, ongoing, state
 from tapeflow.core.tensor import Tensor, ndarray
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -163,7 +164,11 @@ def note(op, inputs, attrs, outputs):
             elif not seen or not (seen := _watching(mark, active)):
                 mark = None
             elif watchers is not ids:
-                watchers = ids if seen is ids or {*watchers, *seen} == {*ids} else tuple([i for i in ids if i in watchers or i in seen])
+                watchers = (
+                    ids
+                    if seen is ids or {*watchers, *seen} == {*ids}
+                    else tuple([i for i in ids if i in watchers or i in seen])
+                )
         marks.append(mark)
     if not watchers:
         _note_unwatched(op, inputs, outputs, active)
@@ -172,7 +177,7 @@ def note(op, inputs, attrs, outputs):
     if op.multiple:
         out_marks = tuple([_marked(out, out_watchers) for out in outputs])
     else:
-        outputs._mark = mark = new_mark(Mark)  # `_marked`, in line
+        outputs._mark = mark = Mark()  # `_marked`, in line
         mark.watchers = out_watchers if outputs._dtype.is_trainable else ()
         out_marks = (mark,)
     record = make_record(op, inputs, attrs, outputs, out_marks, marks)
@@ -237,13 +242,13 @@ def recorder_of(op):
         residuals = _tuple_text([re.sub(r"inputs\[(\d+)\]", r"x\1", source) for source in rule.sources])
         edges.append(f"None if {mark} is None else ({mark}, {name}, {dims}, {residuals})")
     lines += [
-        "    out._mark = mark = new_mark(Mark)",
+        "    out._mark = mark = Mark()",
         "    mark.watchers = ids",
         f"    record = (op, {_tuple_text(marks)}, {_tuple_text(edges)}, (mark,), None, attrs, None)",
         "    for records in active.lists:",
         "        records.append(record)",
     ]
-    names = {"op": op, "state": state, "note": note, "ndarray": ndarray, "new_mark": new_mark, "Mark": Mark, **_TAKEN_BY}
+    names = {"op": op, "state": state, "note": note, "ndarray": ndarray, "Mark": Mark, **_TAKEN_BY}
     exec(compile("\n".join(lines), f"{PACKAGE}core/<record of {op.name}>", "exec"), names)
     return names["record"]
 
@@ -260,12 +265,45 @@ def _watching(mark, active):
 
 def _marked(out, watchers):
     """Give a result its mark; integers are watched by nothing."""
-    out._mark = mark = new_mark(Mark)
+    out._mark = mark = Mark()
     mark.watchers = watchers if out._dtype.is_trainable else ()
     return mark
 
 
-new_mark = Mark.__new__
+def own_mark(tensor):
+    """The mark of a tensor that is about to be watched; it stays the same for as long as the tensor lives."""
+    mark = tensor._mark
+    if mark is None or not mark.watchers:  # a mark that nothing watches may be that of several tensors
+        with _marking:  # another thread must not give it another mark
+            mark = tensor._mark
+            if mark is None or not mark.watchers:
+                mark = tensor._mark = new_mark((0,))  # an id that no recorder has
+    return mark
+
+
+def add_watchers(mark, new, active):
+    """Note that recorders whose ids are `new` watch what `mark` marks."""
+    ids = active.ids
+    active.idle = None
+    if len(new) == len(ids) == len(ongoing):  # the usual case: nobody else records, what has watched it before has ended
+        mark.watchers = ids
+        return
+    with _marking:
+        watchers = (*[i for i in mark.watchers if i in ongoing and i not in new], *new)
+        mark.watchers = ids if set(watchers) == set(ids) else watchers
+
+
+_marking = threading.Lock()
+
+
+def watch_reading(variable, tensor, active):
+    """Let the active recorders that want to watch the tensor that was read from a variable."""
+    new = []
+    for recorder in active.recorders:
+        if recorder.watch_variable(variable, tensor, active):
+            new.append(recorder.id)
+    if new:
+        add_watchers(tensor._mark, new, active)
 
 
 def _note_unwatched(op, inputs, outputs, active):
@@ -357,4 +395,16 @@ def make_record(op, inputs, attrs, outputs, out_marks, marks=None):
     return (op, marks, saved, out_marks, specs, attrs, None)
 
 
-__all__ = ["Rule", "make_record", "note", "plan_residuals", "recorder_of", "rule_parameters", "shape_of", "user_line"]
+__all__ = [
+    "Rule",
+    "add_watchers",
+    "make_record",
+    "note",
+    "own_mark",
+    "plan_residuals",
+    "recorder_of",
+    "rule_parameters",
+    "shape_of",
+    "user_line",
+    "watch_reading",
+]

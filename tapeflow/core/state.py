@@ -20,9 +20,10 @@ class Active:
         lists: the list in which each recorder keeps its records, where that is all it does with an op (its `_records` are
             not None), and `plain`; else None.
         idle: the mark for results of ops on nothing watched (see `Idle`); None, to be made anew, when what is watched changes.
+        outer: what was active before the innermost recorder started and is to be active again when it stops, if that is known.
     """
 
-    __slots__ = ("idle", "ids", "lists", "plain", "recorders")
+    __slots__ = ("idle", "ids", "lists", "outer", "plain", "recorders")
 
 
 def active_of(recorders, plain):
@@ -35,14 +36,14 @@ def active_of(recorders, plain):
     active.plain = plain
     lists = tuple([recorder._records for recorder in recorders])
     active.lists = lists if plain and None not in lists else None
-    active.idle = None
+    active.idle = active.outer = None
     return active
 
 
 NOBODY = Active()  # the usual case; shared by all threads
 NOBODY.recorders = NOBODY.ids = NOBODY.lists = ()
 NOBODY.plain = True
-NOBODY.idle = None
+NOBODY.idle = NOBODY.outer = None
 
 
 class _State(threading.local):
@@ -81,10 +82,14 @@ class Mark:
         watchers: ids of the recorders that watch the tensor (those active when it was last marked).
     """
 
-    __slots__ = ("watchers",)
+    __slots__ = ("watchers",)  # and no __init__: one is made for each recorded op, and calling Python doubles the cost
 
-    def __init__(self, watchers=()):
-        self.watchers = watchers
+
+def new_mark(watchers=()):
+    """A `Mark` with these watchers."""
+    mark = Mark()
+    mark.watchers = watchers
+    return mark
 
 
 class Idle(Mark):
@@ -103,12 +108,20 @@ class Idle(Mark):
         self.serial = next_serial()
 
 
-# The mark of constants that many operands share (see `constant` in convert.py): nobody can watch them.
+# The mark of constants: of those that many operands share (see `constant` in convert.py), and of those that were made while a
+# function is traced, by which they are told from tensors from outside. Nobody watches them.
 CONSTANT = Idle()
 
 # What is going on in any thread: the ids of the recorders that were started (a mark may forget all others), and an object for
 # each thread that traces or maps. While it is empty, ops need not ask any further.
 ongoing: set[object] = set()
+scoped: set[object] = set()  # of these, the threads that trace or map
+
+
+def within_trace():
+    """Whether a function is being traced, which takes tensors from outside as inputs, not as constants."""
+    graph = state.graph
+    return graph is not None and graph.by_reference
 
 
 def set_recorders(recorders):
@@ -121,8 +134,10 @@ def settle():
     state.active = active_of(state.active.recorders, state.scope is None and not state.lines)
     if state.scope is not None:
         ongoing.add(state.thread)
+        scoped.add(state.thread)
     else:
         ongoing.discard(state.thread)
+        scoped.discard(state.thread)
 
 
 def start(recorder):
@@ -136,13 +151,14 @@ def start(recorder):
     records = recorder._records
     active.lists = None if records is None or outer.lists is None else outer.lists + (records,)  # noqa: RUF005
     active.idle = None
+    active.outer = outer
 
 
 def stop(recorder):
     """Take a recorder out; it may be any of the active ones."""
     active = state.active
-    if active.ids == (recorder.id,) and active.plain:
-        state.active = NOBODY
+    if active.outer is not None and active.recorders[-1] is recorder:
+        state.active = active.outer
     else:
         state.active = active_of(tuple([other for other in active.recorders if other is not recorder]), active.plain)
     ongoing.discard(recorder.id)

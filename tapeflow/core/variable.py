@@ -14,6 +14,7 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.core.composite import Composite, unsupported
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P, Primitive, bind
+from tapeflow.core.record import watch_reading
 from tapeflow.core.state import ongoing, state
 from tapeflow.core.tensor import Spec, Tensor, ndarray, wrap
 
@@ -168,8 +169,7 @@ class Variable(metaclass=_Creation):
         if self._watchable:
             mark = tensor._mark
             if mark is None or mark.watchers is not active.ids:
-                for recorder in active.recorders:
-                    recorder.watch_variable(self, tensor, active)
+                watch_reading(self, tensor, active)
         return tensor
 
     def value(self):

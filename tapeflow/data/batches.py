@@ -11,7 +11,7 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.tensor import Tensor, ndarray
-from tapeflow.data.dataset import UNKNOWN_CARDINALITY, DatasetSpec, UnaryDataset, as_int, method
+from tapeflow.data.dataset import UNKNOWN_CARDINALITY, DatasetSpec, SomeInt, UnaryDataset, as_int, method
 from tapeflow.data.maps import MapDataset
 from tapeflow.data.rows import RowBatches
 from tapeflow.data.stream import Plain, Stream
@@ -44,16 +44,16 @@ class BatchDataset(_Batched):
         super().__init__(source, size, drop)
         self._spec = nest.map_structure(lambda spec: batch_spec(spec, self._known_size), source.element_spec)
 
-    def _stream(self, run):
-        rows = self._source._rows(run)
-        if rows is not None:
-            return RowBatches(*rows, self._batch_size, self._drop)
+    def _elements(self, run):
+        if self._source._in_rows():
+            return RowBatches(*self._source._rows(run), self._batch_size, self._drop)
         source, functions = self._source, []
         while isinstance(source, MapDataset) and source._vectorized and _small(source._source.element_spec):
             functions.insert(0, source._function)
             source = source._source
         specs = nest.flatten(source.element_spec)
-        return BatchStream(source._stream(run), specs, functions, self._batch_size, self._drop)
+        whole = isinstance(source, MapDataset) and not functions
+        return BatchStream(source._stream(run), specs, functions, self._batch_size, self._drop, whole)
 
 
 def _small(spec):
@@ -65,53 +65,48 @@ def _small(spec):
 
 
 class BatchStream(Stream):
-    """The elements of a stream, `size` stacked at a time, and the results of pure functions on these."""
+    """The elements of a stream, `size` stacked at a time, and the results of pure functions on these.
 
-    __slots__ = ("_drop", "_functions", "_pending", "_position", "_size", "_source", "_specs")
+    As in TensorFlow, a batch of results of `map` is lost as a whole where one of them fails; where an element of another dataset
+    fails, those before it are lost, and the next batch begins behind it.
+    """
 
-    def __init__(self, source, specs, functions, size, drop):
+    __slots__ = ("_drop", "_functions", "_position", "_size", "_source", "_specs", "_whole")
+
+    def __init__(self, source, specs, functions, size, drop, whole):
         self._source, self._specs, self._functions = source, specs, functions
-        self._size, self._drop = size, drop
-        self._pending = []  # elements of a batch that failed, which come again, one by one
+        self._size, self._drop, self._whole = size, drop, whole
         self._position = 0
 
     def __next__(self):
-        if self._pending:
-            return self._one_by_one()
-        elements = list(itertools.islice(self._source, self._size))
+        elements = self._mapped() if self._whole else list(itertools.islice(self._source, self._size))
         if not elements or (self._drop and len(elements) < self._size):
             raise StopIteration
-        columns = self._stacked(elements)
+        position, self._position = self._position, self._position + len(elements)
+        columns = [batched(parts, spec) for parts, spec in zip(zip(*elements, strict=True), self._specs, strict=True)]
         try:
             for function in self._functions:
                 columns = function.batched(columns, len(elements))
         except Exception:
-            self._pending = elements
-            return self._one_by_one()
-        self._position += len(elements)
+            for number, values in enumerate(elements):  # the one that fails says so
+                for function in self._functions:
+                    values = function.at(position + number, values)
+            raise
         return columns
 
-    def _stacked(self, elements):
-        return [batched(parts, spec) for parts, spec in zip(zip(*elements, strict=True), self._specs, strict=True)]
-
-    def _one_by_one(self):
-        """The next batch where the functions fail on an element; the elements after it stay for the next one."""
-        pending, self._pending = self._pending, []
-        pending += itertools.islice(self._source, self._size - len(pending))
-        results = []
-        for number, values in enumerate(pending):
+    def _mapped(self):
+        """The next elements; the first error among them comes when all have been asked for."""
+        elements, error = [], None
+        for _ in range(self._size):
             try:
-                for function in self._functions:
-                    values = function.at(self._position, values)
-            except Exception:
-                self._pending = pending[number + 1 :]
-                raise
-            finally:
-                self._position += 1
-            results.append(values)
-        if self._drop and len(results) < self._size:
-            raise StopIteration
-        return [np.stack(parts) for parts in zip(*results, strict=True)]
+                elements.append(next(self._source))
+            except StopIteration:
+                break
+            except Exception as raised:
+                error = error or raised
+        if error is not None:
+            raise error
+        return elements
 
     def skip(self, count):
         """Pass over `count` elements, or as many as there are."""
@@ -179,10 +174,11 @@ class PaddedBatchDataset(_Batched):
         self._shapes = _padded_shapes(padded_shapes, source.element_spec)
         self._values = _padding_values(padding_values, source.element_spec)
         count = self._known_size
-        made = [TensorSpec([count, *dims], spec.dtype) for dims, spec in zip(self._shapes, specs, strict=True)]
+        known = [[None if isinstance(n, SomeInt) else n for n in dims] for dims in self._shapes]
+        made = [TensorSpec([count, *dims], spec.dtype) for dims, spec in zip(known, specs, strict=True)]
         self._spec = nest.pack_sequence_as(source.element_spec, made)
 
-    def _stream(self, run):
+    def _elements(self, run):
         return PaddedBatchStream(self._source._stream(run), self._shapes, self._values, self._batch_size, self._drop)
 
 
@@ -196,14 +192,14 @@ def _padded_shapes(shapes, spec):
         return [part.shape.as_list() for part in specs]
     found = []
     for given, part in zip(_flatten_shapes(shapes, spec), specs, strict=True):
-        shape = _as_shape(given)
-        dims = shape.as_list()
+        dims = _as_dims(given)
         own = None if part.shape.rank is None else part.shape.as_list()
         if own is not None and (
-            len(own) != len(dims) or any(n is not None and m is not None and n < m for n, m in zip(dims, own, strict=True))
+            len(own) != len(dims)
+            or any(n.__class__ is int and m is not None and n < m for n, m in zip(dims, own, strict=True))
         ):
             raise ValueError(
-                f"The padded shape {shape} is not compatible with the shape {part.shape} of the corresponding input component."
+                f"The padded shape {TensorShape(dims)} is not compatible with the shape {part.shape} of the corresponding input component."
             )
         found.append(dims)
     return found
@@ -218,16 +214,16 @@ def _flatten_shapes(shapes, spec):
     return [shapes]
 
 
-def _as_shape(given):
-    """A `TensorShape` of what stands for a padded shape: also a vector in which -1 is unknown."""
+def _as_dims(given):
+    """A list of ints and Nones of what stands for a padded shape: also a vector in which -1 is unknown."""
     if isinstance(given, (Tensor, ndarray)):
         x = convert_to_tensor(given)
         if len(x.dims) != 1:
             raise ValueError(f"Padded shape {given} must be a `tf.int64` vector tensor, but its shape was {x.shape}.")
         given = x._value.tolist()
     if isinstance(given, (list, tuple)):
-        given = [None if n is None or int(n) == -1 else int(n) for n in given]
-    return TensorShape(given)
+        return [None if n is None or as_int(n) == -1 else as_int(n) for n in given]
+    return TensorShape(given).as_list()
 
 
 def _padding_values(values, spec):
@@ -287,7 +283,7 @@ def padded(parts, dims, value):
     result = np.empty((len(parts), *largest), np.asarray(parts[0]).dtype)
     result[...] = value
     for i, (part, shape) in enumerate(zip(parts, shapes, strict=True)):
-        result[(i, *map(slice, shape))] = part
+        result[(i, *map(slice, shape))] = part if shape else part[()]
     return result
 
 
@@ -331,7 +327,7 @@ class RaggedBatchDataset(_Batched):
             source.element_spec,
         )
 
-    def _stream(self, run):
+    def _elements(self, run):
         specs = nest.flatten(self._source.element_spec)
         return RaggedBatchStream(self._source._stream(run), specs, self._batch_size, self._drop, self._splits)
 
@@ -414,7 +410,7 @@ class SparseBatchDataset(_Batched):
         self._row_shape = row_shape
         self._spec = RAGGED["sparse_spec"](TensorShape([None]).concatenate(row_shape), spec.dtype)
 
-    def _stream(self, run):
+    def _elements(self, run):
         return SparseBatchStream(self._source._stream(run), self._batch_size, self._row_shape.as_list())
 
 
@@ -466,12 +462,12 @@ class UnbatchDataset(UnaryDataset):
         self._length = lengths[0] if lengths else None
         self._spec = nest.map_structure(unbatch_spec, source.element_spec)
 
-    def _stream(self, run):
+    def _elements(self, run):
         return UnbatchStream(self._source._stream(run), self._flat_specs)
 
     def _size(self):
         size = self._source._size()
-        return UNKNOWN_CARDINALITY if self._length is None else size if size < 0 else size * self._length
+        return size if size < 0 else UNKNOWN_CARDINALITY if self._length is None else size * self._length
 
 
 class UnbatchStream(Stream):
@@ -544,21 +540,11 @@ class RebatchDataset(UnaryDataset):
         known = {spec.shape[0] for spec in self._flat_specs if spec.shape.rank is not None} - {None}
         return self._sizes[0] if known and known.pop() % self._sizes[0] == 0 else None
 
-    def _stream(self, run):
+    def _elements(self, run):
         specs = nest.flatten(nest.map_structure(unbatch_spec, self._source.element_spec))
         return RebatchStream(UnbatchStream(self._source._stream(run), self._flat_specs), specs, self._sizes, self._drop)
 
     def _size(self):
-        size = self._source._size()
-        if size < 0:
-            return size
-        if (
-            size
-            and all(spec.shape.rank and spec.shape[0] is not None for spec in self._flat_specs)
-            and len(self._sizes) == 1
-        ):
-            rows = size * self._flat_specs[0].shape[0]
-            return rows // self._sizes[0] if self._drop else -(-rows // self._sizes[0])
         return UNKNOWN_CARDINALITY
 
 

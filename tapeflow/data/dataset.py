@@ -16,7 +16,7 @@ from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.data.options import Options
 from tapeflow.data.rows import RowStream
-from tapeflow.data.traced import TracedIterator, handle_of
+from tapeflow.data.traced import TracedIterator
 from tapeflow.trace.structure import Flow
 
 AUTOTUNE = -1
@@ -25,7 +25,9 @@ UNKNOWN_CARDINALITY = -2
 
 
 class SomeInt(int):
-    """What stands for a number that is not known while a function that gives a dataset is traced for its spec."""
+    """What stands for a number that is not known while a function is traced: the value of `tensor`."""
+
+    tensor = None
 
 
 def as_int(value):
@@ -33,7 +35,11 @@ def as_int(value):
     if value.__class__ is int:
         return value
     x = convert_to_tensor(value, int64)
-    return int(x._value) if x.__class__ is Tensor else SomeInt(1)
+    if x.__class__ is Tensor:
+        return int(x._value)
+    number = SomeInt(1)
+    number.tensor = x
+    return number
 
 
 class Dataset(Flow):
@@ -46,7 +52,7 @@ class Dataset(Flow):
         [[0, 1], [4, 9], [16]]
     """
 
-    # What a node provides: _spec or element_spec, _stream(run) or _rows(run), _size(), and _inputs.
+    # What a node provides: _spec or element_spec, _elements(run) or else _in_rows() and _rows(run), _size(), and _inputs.
 
     _nest_atom = True
     _spec = None
@@ -63,11 +69,19 @@ class Dataset(Flow):
 
     def _stream(self, run):
         """A fresh `Stream` of the elements; `run` is what one iteration of the pipeline shares."""
-        return RowStream(*self._rows(run))
+        return RowStream(*self._rows(run)) if self._in_rows() else self._elements(run)
+
+    def _elements(self, run):
+        """The stream of a dataset that is not in rows."""
+        raise NotImplementedError
+
+    def _in_rows(self):
+        """Whether every element is a row of a table."""
+        return False
 
     def _rows(self, run):
-        """(table, fresh iterator of row numbers) where every element is a row of a table, else None."""
-        return None
+        """(table, fresh iterator of row numbers) of a dataset in rows."""
+        raise NotImplementedError
 
     def _size(self):
         """The number of elements, or one of the two constants."""
@@ -86,7 +100,7 @@ class Dataset(Flow):
         return iterator.Iterator(self)
 
     def _to_flow(self):
-        return handle_of(self)
+        return template.flow_of(self)
 
     def _from_flow(self, flow):
         return flow._value.object if flow.__class__ is Tensor else PlaceholderDataset(self.element_spec, flow)
@@ -190,10 +204,6 @@ class UnaryDataset(Dataset):
         """The nest of specs of an element."""
         return self._source.element_spec if self._spec is None else self._spec
 
-    def _stream(self, run):
-        rows = self._rows(run)
-        return self._source._stream(run) if rows is None else RowStream(*rows)
-
     def _size(self):
         return self._source._size()
 
@@ -204,6 +214,12 @@ class OptionsDataset(UnaryDataset):
     def __init__(self, source, options):
         super().__init__(source)
         self._more = options
+
+    def _elements(self, run):
+        return self._source._stream(run)
+
+    def _in_rows(self):
+        return self._source._in_rows()
 
     def _rows(self, run):
         return self._source._rows(run)
@@ -233,11 +249,8 @@ class DatasetSpec(TypeSpec):
     def _serialize(self):
         return (self._element_spec, self._dataset_shape)
 
-    def _placeholder(self):
-        return PlaceholderDataset(self._element_spec)
-
     def _from_flow(self, flow):
-        return self._placeholder()._from_flow(flow)
+        return flow._value.object if flow.__class__ is Tensor else PlaceholderDataset(self._element_spec, flow)
 
 
 class PlaceholderDataset(Dataset):
@@ -245,18 +258,18 @@ class PlaceholderDataset(Dataset):
 
     Args:
         spec: the nest of specs of an element.
-        flow: the tensor that it is in the graph; None where only the specs are asked for.
+        flow: the tensor that it is in the graph.
     """
 
-    def __init__(self, spec, flow=None):
+    def __init__(self, spec, flow):
         self._spec = spec
         self._flow = flow
 
     def _to_flow(self):
-        return super()._to_flow() if self._flow is None else self._flow
+        return self._flow
 
-    def _stream(self, run):
+    def _elements(self, run):
         raise NotImplementedError("A dataset has no elements while the function that takes it is traced.")
 
 
-from tapeflow.data import iterator  # noqa: E402 - it needs DatasetSpec
+from tapeflow.data import iterator, template  # noqa: E402 - they need the classes above

@@ -1,38 +1,35 @@
-"""`ElementFunction`: a user's function on elements. It is traced once, runs on one element, or on many at once."""
+"""`ElementFunction`: a user's function on elements. It is traced once, as `tf.function` does it, and runs on one element or many."""
+
+import copy
 
 from tapeflow.autodiff.vectorize import Batch
 from tapeflow.base import nest
 from tapeflow.base.errors import OpError, OutOfRangeError
 from tapeflow.base.specs import TensorSpec
-from tapeflow.core.graph import SymbolicTensor
-from tapeflow.core.primitive import bind, has_symbols
+from tapeflow.core.graph import graphs_in
+from tapeflow.core.plan import plan_of
+from tapeflow.core.primitive import has_symbols
 from tapeflow.core.record import user_line
-from tapeflow.core.state import batching, paused, tracing
-from tapeflow.core.tensor import Tensor
-from tapeflow.data.structure import flat_values, packer, spec_of, to_tensors
-from tapeflow.trace.func_graph import FuncGraph
+from tapeflow.core.tensor import Spec, wrap
+from tapeflow.data.structure import flat_values, spec_of, to_tensors
+from tapeflow.data.traced import component_values, flat_specs, packed
+from tapeflow.trace.autograph import convert
+from tapeflow.trace.replay import replay
+from tapeflow.trace.structure import flatten
+from tapeflow.trace.tracing import trace
 
 # Besides elementwise ops and movements, ops that give the same bits for a batch as for each of its examples. A sum of floats
 # does not: it may be added up in another order.
-_EXACT = {
-    "all",
-    "any",
-    "max",
-    "min",
-    "argmax",
-    "argmin",
-    "gather",
-    "gather_nd",
-    "string_lower",
-    "string_upper",
-    "string_strip",
-}
-_EXACT |= {"string_length", "regex_replace", "regex_full_match", "hash_fast", "hash_strong", "sort", "argsort"}
+EXACT = set(["all", "any", "max", "min", "argmax", "argmin", "sort", "argsort", "gather", "gather_nd"])
+EXACT |= set(["string_lower", "string_upper", "string_strip", "string_length", "regex_replace", "regex_full_match"])
+EXACT |= set(["hash_fast", "hash_strong", "hash_legacy"])
+# Of all these, the ones that may fail: where an index is out of range, or an integer divided by zero.
+FAILING = set(["gather", "gather_nd", "floordiv", "floormod", "truncatediv", "truncatemod", "pow"])
 _MOST_SIZES = 8  # graphs for as many sizes of batches are kept
 
 
 class ElementFunction:
-    """A function of elements as a user wrote it, with the structure of what it takes and gives.
+    """A function of elements as a user wrote it, traced.
 
     Args:
         function: the Python function; the parts of an element that is a tuple are its arguments.
@@ -40,37 +37,33 @@ class ElementFunction:
         name: what the user called, for messages: "Dataset.map()".
 
     Attributes:
-        spec: the nest of specs of what it gives.
+        input_spec, spec: the nests of specs of what it takes and gives.
 
     Raises:
         TypeError: it gives what no element can hold.
     """
 
     def __init__(self, function, spec, name):
-        self._function = function
         self.name = name
         self.line = user_line()
-        self._input_spec = spec
-        self._pack = packer(spec)
-        self._unpacked = type(spec) is tuple
+        self.input_spec = spec
+        converted = convert(function)
+
+        def on_tensors(*tensors):
+            element = packed(spec, tensors)
+            return self._checked(converted(*element) if type(spec) is tuple else converted(element))
+
+        traced = trace(on_tensors, flat_specs(spec), name, flatten)
+        self.spec = spec_of(traced.result)
+        self._graph = traced.graph
+        self._count = len(traced.graph.outputs) - len(traced.graph.saved)
+        self._captured = traced.captures  # tensors of a function that is being traced around this one
+        self._plain = plain(spec), plain(self.spec)
         self._batches = {}
-        self._trace()
+        self._sources = [node.attrs["source"] for node in all_nodes(self._graph) if node.op.name == "op_stream"]
 
-    def _trace(self):
-        """Run the function on symbolic tensors: for the graph, or where datasets are involved for the specs only."""
-        flat = nest.flatten(self._input_spec)
-        with FuncGraph(self.name).as_default() as graph:
-            parts = [_symbolic(spec, graph) for spec in flat]
-            result = self._call(nest.pack_sequence_as(self._input_spec, parts))
-        self.spec = spec_of(result)
-        leaves = nest.flatten(result)
-        self._graph = None
-        if all(isinstance(part, SymbolicTensor) for part in parts) and all(isinstance(leaf, Tensor) for leaf in leaves):
-            self._graph, self._leaves = graph, leaves
-
-    def _call(self, element):
-        """The function's result for an element; a list at the top is a tuple."""
-        result = self._function(*element) if self._unpacked else self._function(element)
+    def _checked(self, result):
+        """What the function returned, as an element; a list at the top is a tuple."""
         try:
             return to_tensors(tuple(result) if isinstance(result, list) else result)
         except (TypeError, ValueError) as error:
@@ -78,20 +71,34 @@ class ElementFunction:
 
     def __call__(self, values):
         """The leaves of the result for the leaves of an element."""
-        if self._graph is None:
-            with tracing(None), paused():
-                return flat_values(self._call(self._pack(values)))
-        return flat_values(self._graph.run(values, self._leaves))
+        plain_in, plain_out = self._plain
+        if not plain_in:
+            values = component_values(values)
+        results = plan_of(self._graph)(*values, *self._operands())[: self._count]
+        return results if plain_out else flat_values(packed(self.spec, map(wrap, results)))
+
+    def _operands(self):
+        variables = self._graph.variables
+        if not variables and not self._captured:
+            return ()
+        return [*[x._value for x in self._captured], *[variable._read()._value for variable in variables]]
+
+    def closed_over(self, values):
+        """The same function where the tensors that it has captured have these values."""
+        if not self._captured:
+            return self
+        other = copy.copy(self)
+        other._captured = tuple(map(wrap, values))
+        return other
 
     def at(self, position, values):
         """The result for the element at a position; an error names both the element and the dataset's line."""
         try:
             return self(values)
         except Exception as error:
-            self.locate(error, position)
+            self._locate(error, position)
 
-    def locate(self, error, position):
-        """Raise an error of the function once more, with the element and the line."""
+    def _locate(self, error, position):
         where = f"element {position} of {self.name}" + (f" at {self.line}" if self.line else "")
         if isinstance(error, OpError):
             raise type(error)(None, None, f"{error.message}\n\t [[{where}]]") from error
@@ -100,26 +107,38 @@ class ElementFunction:
         error.add_note(f"[[{where}]]")
         raise error
 
+    def start(self):
+        """Let random ops begin with their first numbers, as in every iteration."""
+        for source in self._sources:
+            source.start()
+
     @property
     def pure(self):
-        """Whether nothing but its results shows that it ran."""
-        return self._graph is not None and not any(node.op.stateful for node in self._graph.nodes)
+        """Whether nothing but its results shows that it ran, and when."""
+        return not self._graph.stateful and not self._graph.variables
 
     @property
     def waits(self):
         """Whether it may spend its time outside of Python: in libraries, files or the user's own calls."""
-        return self._graph is None or any(node.op.stateful or node.op.lower == "library" for node in self._graph.nodes)
+        return self._graph.stateful or any(node.op.lower == "library" for node in self._graph.nodes)
+
+    @property
+    def total(self):
+        """Whether it cannot fail on any element."""
+        return not any(node.op.name in FAILING for node in self._graph.nodes)
 
     # Many elements at once
 
     @property
     def vectorized(self):
         """Whether running it on many elements at once cannot be told from running it on one after the other."""
-        if self._graph is None or not all(_fixed(x) for x in (*self._graph.inputs, *self._leaves)):
+        graph = self._graph
+        leaves = graph.outputs[: self._count]
+        if not self.pure or self._captured or not all(self._plain) or not all(map(_fixed, (*graph.inputs, *leaves))):
             return False
-        batched = set(map(id, self._graph.inputs))
-        for node in self._graph.nodes:
-            if node.op.stateful or has_symbols(node.attrs):
+        batched = set(map(id, graph.inputs))
+        for node in graph.nodes:
+            if has_symbols(node.attrs):
                 return False
             if any(id(x) in batched for x in node.inputs):
                 if not _exact(node):
@@ -129,32 +148,35 @@ class ElementFunction:
 
     def batched(self, columns, count):
         """An array for each leaf with the results for `count` elements, whose leaves are stacked in `columns`."""
-        found = self._batches.get(count)
-        if found is None:
-            found = self._batch_graph(count)
+        graph = self._batches.get(count)
+        if graph is None:
+            graph = self._batch_graph(count)
             if len(self._batches) < _MOST_SIZES:
-                self._batches[count] = found
-        graph, leaves = found
-        return [x._value for x in graph.run(columns, leaves)]
+                self._batches[count] = graph
+        return list(plan_of(graph)(*columns))
 
     def _batch_graph(self, count):
         """The graph for `count` elements at once: each node by its batching rule."""
-        with FuncGraph(self.name).as_default() as graph:
+
+        def on_columns(*columns):
             batch = Batch(count, self.name, everyone=True)
-            values = {}
-            for x in self._graph.inputs:
-                inner = graph.placeholder((count, *x.dims), x._dtype)
-                values[id(x)] = batch._lifted(inner)
-            for node in self._graph.nodes:
-                inputs = tuple([values.get(id(x), x) for x in node.inputs])
-                if any(batch.holds(x) for x in inputs):
-                    with batching(batch):
-                        outputs = bind(node.op, inputs, node.attrs)
-                else:
-                    outputs = bind(node.op, inputs, node.attrs)
-                values.update(zip(map(id, node.outputs), outputs if node.op.multiple else (outputs,), strict=True))
-            leaves = [batch.stacked(values.get(id(x), x)) for x in self._leaves]
-        return graph, leaves
+            results, _ = replay(self._graph, [batch._lifted(x) for x in columns])
+            return [batch.stacked(x) for x in results[: self._count]]
+
+        return trace(on_columns, [Spec((count, *x.dims), x._dtype) for x in self._graph.inputs], self.name).graph
+
+
+def all_nodes(graph):
+    """The nodes of a graph and of the graphs in them."""
+    for node in graph.nodes:
+        yield node
+        for inner in graphs_in(node.attrs):
+            yield from all_nodes(inner)
+
+
+def plain(spec):
+    """Whether the leaves of an element are tensors, each its own only component."""
+    return all(isinstance(part, TensorSpec) for part in nest.flatten(spec))
 
 
 def _fixed(x):
@@ -165,16 +187,6 @@ def _exact(node):
     op = node.op
     if op.batch is None:
         return False
-    if op.lower in ("scalar", "movement") or op.name in _EXACT:
+    if op.lower in ("scalar", "movement") or op.name in EXACT:
         return True
     return op.name in ("sum", "prod") and node.inputs[0]._dtype.is_integer
-
-
-def _symbolic(spec, graph):
-    """What stands for a leaf of that spec while the function is traced."""
-    if isinstance(spec, TensorSpec):
-        return graph.placeholder(spec.shape._dims, spec.dtype)
-    if hasattr(spec, "_placeholder"):
-        return spec._placeholder()
-    parts = nest.map_structure(lambda part: _symbolic(part, graph), spec._component_specs)
-    return spec._from_components(parts)

@@ -58,8 +58,7 @@ def from_generator(generator, output_types=None, output_shapes=None, args=None, 
         output_signature = _signature(output_types, output_shapes)
     elif output_types is not None or output_shapes is not None:
         raise TypeError("The `output_signature` argument can not be used together with `output_types` or `output_shapes`.")
-    arguments = [convert_to_tensor(arg).numpy() for arg in args or ()]
-    return GeneratorDataset(lambda: generator(*arguments), output_signature)
+    return GeneratorDataset(generator, [convert_to_tensor(arg) for arg in args or ()], output_signature)
 
 
 def _signature(types, shapes):
@@ -75,19 +74,20 @@ def _signature(types, shapes):
 class GeneratorDataset(Dataset):
     """What a generator yields."""
 
-    def __init__(self, generator, signature):
+    def __init__(self, generator, arguments, signature):
         for spec in nest.flatten(signature):
             if not isinstance(spec, TypeSpec):
                 raise TypeError(
                     "`output_signature` must contain objects that are subclass of `tf.TypeSpec` but found "
                     f"{type(spec)} which is not."
                 )
-        self._generator = generator
+        self._generator, self._arguments = generator, arguments
         self._spec = signature
         self._line = user_line()
 
-    def _stream(self, run):
-        return GeneratorStream(self._generator, self._spec, self._line)
+    def _elements(self, run):
+        arguments = [x.numpy() for x in self._arguments]
+        return GeneratorStream(lambda: self._generator(*arguments), self._spec, self._line)
 
 
 class GeneratorStream(Stream):

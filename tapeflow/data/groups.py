@@ -9,13 +9,15 @@ from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
-from tapeflow.core.tensor import Tensor
-from tapeflow.data.dataset import UNKNOWN_CARDINALITY, DatasetSpec, UnaryDataset, method
+from tapeflow.data.dataset import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, DatasetSpec, UnaryDataset, method
 from tapeflow.data.function import ElementFunction
+from tapeflow.data.maps import stateful_function
 from tapeflow.data.nested import ListDataset
 from tapeflow.data.stream import Plain, Stream
+from tapeflow.trace.autograph import convert
 
 KEY = TensorSpec([], int64)
+_TOO_LONG = "When pad_to_bucket_boundary=True, elements must have length < max(bucket_boundaries)."
 
 
 class GroupByWindowDataset(UnaryDataset):
@@ -41,12 +43,12 @@ class GroupByWindowDataset(UnaryDataset):
             )
         self._spec = self._reduce.spec.element_spec
 
-    def _stream(self, run):
+    def _elements(self, run):
         functions = (self._key, self._window_size, self._reduce)
         return GroupStream(self._source._stream(run), *functions, self._source.element_spec, run)
 
     def _size(self):
-        return UNKNOWN_CARDINALITY
+        return INFINITE_CARDINALITY if self._source._size() == INFINITE_CARDINALITY else UNKNOWN_CARDINALITY
 
 
 def _int64_of(function):
@@ -127,7 +129,7 @@ def group_by_window(self, key_func, reduce_func, window_size=None, window_size_f
         raise ValueError("Either the `window_size` argument or the `window_size_func` argument must be specified.")
     if window_size_func is None:
         window_size_func = lambda key: convert_to_tensor(window_size, int64)  # noqa: E731
-    return GroupByWindowDataset(self, key_func, reduce_func, window_size_func)
+    return GroupByWindowDataset(self, convert(key_func), reduce_func, convert(window_size_func))
 
 
 @method("bucket_by_sequence_length")
@@ -173,6 +175,8 @@ def bucket_by_sequence_length(
     boundaries = convert_to_tensor(list(bucket_boundaries) or np.zeros(0), int64)
     sizes = convert_to_tensor(list(bucket_batch_sizes), int64)
 
+    element_length_func = convert(element_length_func)
+
     def bucket(*args):
         length = P.cast(convert_to_tensor(element_length_func(*args)), dtype=int64)
         return P.sum(
@@ -183,18 +187,14 @@ def bucket_by_sequence_length(
         return P.gather(sizes, key, axis=0, batch_dims=0)
 
     def batches(key, group):
-        size = int(size_of(key)) if key.__class__ is Tensor else None
-        if size is None:
-            size = 1  # only traced for its spec
+        size = size_of(key)
         if no_padding:
             return group.batch(size, drop_remainder=drop_remainder)
         filler = None
-        if pad_to_bucket_boundary and key.__class__ is Tensor:
-            if int(key) >= len(bucket_boundaries):
-                raise invalid(
-                    "Assert", "When pad_to_bucket_boundary=True, elements must have length < max(bucket_boundaries)."
-                )
-            filler = int(bucket_boundaries[int(key)]) - 1
+        if pad_to_bucket_boundary:
+            last = P.less(key, convert_to_tensor(len(bucket_boundaries), int64))
+            P.assert_that(last, texts=(_TOO_LONG,), summarize=3)
+            filler = P.gather(boundaries, key, axis=0, batch_dims=0) - 1
         shapes = nest.map_structure(lambda spec: spec.shape, group.element_spec) if padded_shapes is None else padded_shapes
         return group.padded_batch(size, _filled(shapes, filler), padding_values, drop_remainder=drop_remainder)
 
@@ -208,3 +208,73 @@ def _filled(shapes, filler):
     if isinstance(shapes, tuple):
         return tuple([_filled(part, filler) for part in shapes])
     return [filler if n is None else n for n in TensorShape(shapes).as_list()]
+
+
+class Reducer:
+    """What a reduction over the elements of one key does.
+
+    Args:
+        init_func: from the key to the first state.
+        reduce_func: from a state and an element to the next state.
+        finalize_func: from the last state to the result.
+    """
+
+    def __init__(self, init_func, reduce_func, finalize_func):
+        self._functions = init_func, reduce_func, finalize_func
+
+    init_func = property(lambda self: self._functions[0], doc="From the key to the first state.")
+    reduce_func = property(lambda self: self._functions[1], doc="From a state and an element to the next state.")
+    finalize_func = property(lambda self: self._functions[2], doc="From the last state to the result.")
+
+
+class GroupByReducerDataset(UnaryDataset):
+    """One element for each key: what a reduction over the elements with that key gives."""
+
+    def __init__(self, source, key_func, reducer):
+        super().__init__(source)
+        name = "tf.data.experimental.group_by_reducer()"
+        spec = source.element_spec
+        self._key = ElementFunction(key_func, spec, name)
+        if not (isinstance(self._key.spec, TensorSpec) and self._key.spec.is_compatible_with(KEY)):
+            raise ValueError(
+                f"Invalid `key_func`. Expected `key_func` to return a scalar tf.int64 tensor, but instead it gives {self._key.spec}."
+            )
+        self._init = ElementFunction(reducer.init_func, KEY, name)
+        self._reduce = stateful_function(reducer.reduce_func, self._init.spec, spec, name, lambda state: state)
+        state = self._reduce.input_spec[0]
+        self._finalize = ElementFunction(reducer.finalize_func, state, name)
+        self._spec = self._finalize.spec
+
+    def _elements(self, run):
+        return ReducerStream(self._source._stream(run), self._key, self._init, self._reduce, self._finalize)
+
+    def _size(self):
+        return UNKNOWN_CARDINALITY
+
+
+class ReducerStream(Stream):
+    """One element for each key of a stream's elements, in the order of the keys."""
+
+    __slots__ = ("_finalize", "_init", "_key", "_position", "_reduce", "_source", "_states")
+
+    def __init__(self, source, key, init, reduce, finalize):
+        self._source, self._key, self._init, self._reduce, self._finalize = source, key, init, reduce, finalize
+        self._states = {}
+        self._position = -1
+
+    def __next__(self):
+        while self._source is not None:
+            try:
+                values = next(self._source)
+            except StopIteration:
+                self._source = None
+                break
+            self._position += 1
+            (key,) = self._key.at(self._position, values)
+            state = self._states.get(int(key))
+            if state is None:
+                state = self._init.at(self._position, [key])
+            self._states[int(key)] = self._reduce.at(self._position, [*state, *values])
+        if not self._states:
+            raise StopIteration
+        return self._finalize.at(self._position, self._states.pop(min(self._states)))

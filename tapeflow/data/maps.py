@@ -6,12 +6,17 @@ from tapeflow.base import nest
 from tapeflow.base.dtypes import bool_
 from tapeflow.base.errors import invalid
 from tapeflow.base.specs import TensorSpec
+from tapeflow.core.primitive import P, Primitive
+from tapeflow.core.state import state
+from tapeflow.core.tensor import wrap
 from tapeflow.data.ahead import Ahead
 from tapeflow.data.dataset import AUTOTUNE, UNKNOWN_CARDINALITY, UnaryDataset, as_int, method
 from tapeflow.data.function import ElementFunction
-from tapeflow.data.rows import MappedTable, RowStream
+from tapeflow.data.rows import MappedTable
 from tapeflow.data.stream import Run, Stream
 from tapeflow.data.structure import flat_values, packer, spec_of, to_tensors
+from tapeflow.data.traced import component_values, flat_specs, packed
+from tapeflow.trace.structure import flatten
 
 CPUS = os.cpu_count() or 1
 AUTOTUNED_BUFFER = 2  # elements that `prefetch(AUTOTUNE)` keeps ready
@@ -28,15 +33,17 @@ class MapDataset(UnaryDataset):
         self._vectorized = self._function.vectorized
         self._spec = self._function.spec
 
-    def _rows(self, run):
-        rows = self._source._rows(run) if self._vectorized else None
-        return None if rows is None else (MappedTable(rows[0], self._function), rows[1])
+    def _in_rows(self):
+        # an error is to come where its element would, not where its row is asked for
+        return self._vectorized and self._function.total and self._source._in_rows()
 
-    def _stream(self, run):
-        rows = self._rows(run)
-        if rows is not None:
-            return RowStream(*rows)
+    def _rows(self, run):
+        table, numbers = self._source._rows(run)
+        return MappedTable(table, self._function), numbers
+
+    def _elements(self, run):
         source = self._source._stream(run)
+        self._function.start()
         threads = self._threads
         if threads == AUTOTUNE:
             threads = CPUS if self._function.waits else 0
@@ -121,7 +128,8 @@ class FilterDataset(UnaryDataset):
                 f"Invalid `predicate`. `predicate` must return a `tf.bool` scalar tensor, but its return type is {spec}."
             )
 
-    def _stream(self, run):
+    def _elements(self, run):
+        self._predicate.start()
         return FilterStream(self._source._stream(run), self._predicate, self._until)
 
     def _size(self):
@@ -181,12 +189,12 @@ def take_while(self, predicate, name=None):
 # States
 
 
-def stateful_function(function, state, spec, name, split):
+def stateful_function(function, before, spec, name, split):
     """The `ElementFunction` of a state and an element. Shapes of the state that change from step to step become unknown.
 
     Args:
         function: a Python function.
-        state: the initial state, a nest of tensors.
+        before: the nest of specs of the initial state.
         spec: the spec of the elements.
         name: what the user called.
         split: from the spec of what it gives to the spec of the next state.
@@ -194,12 +202,13 @@ def stateful_function(function, state, spec, name, split):
     Raises:
         TypeError: the next state has another structure or dtype.
     """
-    before = spec_of(state)
     while True:
         found = ElementFunction(function, (before, spec), name)
         after = split(found.spec)
         wrong = f"The element types for the new state must match the initial state. Expected {before}, got {after}."
         try:
+            if len(nest.flatten(before)) != len(nest.flatten(after)):
+                raise invalid(name[:-2], wrong)
             nest.assert_same_structure(before, after)
             merged = nest.map_structure(lambda a, b: a.most_specific_compatible_type(b), before, after)
         except (TypeError, ValueError) as error:
@@ -214,13 +223,14 @@ class ScanDataset(UnaryDataset):
 
     def __init__(self, source, initial_state, function):
         super().__init__(source)
-        state = to_tensors(initial_state)
-        self._initial = flat_values(state)
-        self._function = stateful_function(function, state, source.element_spec, "Dataset.scan()", _scanned_state)
+        initial = to_tensors(initial_state)
+        self._initial = nest.flatten(initial)
+        self._function = stateful_function(function, spec_of(initial), source.element_spec, "Dataset.scan()", _scanned_state)
         self._spec = self._function.spec[1]
 
-    def _stream(self, run):
-        return ScanStream(self._source._stream(run), self._initial, self._function)
+    def _elements(self, run):
+        self._function.start()
+        return ScanStream(self._source._stream(run), flat_values(self._initial), self._function)
 
 
 def _scanned_state(spec):
@@ -285,12 +295,35 @@ def reduce(self, initial_state, reduce_func, name=None):
         >>> int(tf.data.Dataset.range(5).reduce(tf.constant(0, tf.int64), lambda state, x: state + x))
         10
     """
-    state = to_tensors(initial_state)
-    function = stateful_function(reduce_func, state, self.element_spec, "Dataset.reduce()", lambda spec: spec)
-    values = flat_values(state)
+    initial = to_tensors(initial_state)
+    function = stateful_function(reduce_func, spec_of(initial), self.element_spec, "Dataset.reduce()", lambda spec: spec)
+    if state.graph is not None:
+        found = P.dataset_reduce(self._to_flow(), *flatten(initial), *function._captured, function=function)
+        return packed(function.spec, found)
+    values = flat_values(initial)
     for position, element in enumerate(self._stream(Run(self.options()))):
         values = function.at(position, [*values, *element])
     return packer(function.spec)(values)
+
+
+def _reduce_kernel(dataset, *values, function):
+    count = len(values) - len(function._captured)
+    function, values = function.closed_over(values[count:]), values[:count]
+    leaves = flat_values(packed(function.spec, map(wrap, values)))
+    for position, element in enumerate(dataset.object._stream(Run(dataset.object.options()))):
+        leaves = function.at(position, [*leaves, *element])
+    return component_values(leaves)
+
+
+Primitive(
+    "dataset_reduce",
+    _reduce_kernel,
+    lambda dataset, *specs, function: flat_specs(function.spec),
+    uniform=False,
+    multiple=True,
+    stateful=True,
+    samples=lambda: [],
+)
 
 
 # Working ahead
@@ -303,7 +336,7 @@ class PrefetchDataset(UnaryDataset):
         super().__init__(source)
         self._buffer_size = size
 
-    def _stream(self, run):
+    def _elements(self, run):
         source = self._source._stream(run)
         size = AUTOTUNED_BUFFER if self._buffer_size == AUTOTUNE else self._buffer_size
         return Ahead(source, None, 1, size) if size else source

@@ -1,5 +1,7 @@
 """Datasets of datasets: `flat_map`, `interleave`, `window`, and what is drawn from several datasets at once."""
 
+import collections
+import itertools
 import threading
 
 from tapeflow.base import nest
@@ -33,7 +35,7 @@ class FlatMapDataset(UnaryDataset):
             raise TypeError(f"The `map_func` argument must return a `Dataset` object. Got {self._function.spec!r}.")
         self._spec = self._function.spec.element_spec
 
-    def _stream(self, run):
+    def _elements(self, run):
         return FlatMapStream(self._source._stream(run), self._function, run)
 
     def _size(self):
@@ -48,6 +50,7 @@ class DatasetStreams(Stream):
     def __init__(self, source, function, run):
         self._source, self._function, self._run = source, function, run
         self._position = -1
+        function.start()
 
     def __next__(self):
         values = next(self._source)
@@ -97,7 +100,7 @@ class InterleaveDataset(FlatMapDataset):
         super().__init__(source, function, "Dataset.interleave()")
         self._cycle, self._block, self._threads = cycle_length, block_length, threads
 
-    def _stream(self, run):
+    def _elements(self, run):
         streams = DatasetStreams(self._source._stream(run), self._function, run)
         if not self._threads:
             return InterleaveStream(streams, self._cycle, self._block)
@@ -140,33 +143,38 @@ class InterleaveStream(Stream):
     def _refill(self, place):
         if self._streams is not None:
             try:
-                self._open[place] = self._opened(next(self._streams))
+                self._open[place] = next(self._streams)
             except StopIteration:
                 self._streams = None
 
-    def _opened(self, stream):
-        return stream
-
 
 class ParallelInterleaveStream(InterleaveStream):
-    """The same, where a thread for each open stream computes its next elements ahead."""
+    """The same, where a thread for each stream computes its next elements ahead; as many streams wait to take a turn."""
 
-    __slots__ = ("_limit",)
+    __slots__ = ("_limit", "_waiting")
 
     def __init__(self, streams, cycle, block, threads):
         super().__init__(streams, cycle, block)
         self._limit = threading.Semaphore(threads)
+        self._waiting = collections.deque()
 
     def __next__(self):
-        if self._done == self._at == 0 and all(stream is None for stream in self._open):
-            for place in range(len(self._open)):  # all at once, so that they work at the same time
-                self._refill(place)
+        if self._streams is not None:
+            self._fill()
         return super().__next__()
 
-    def _opened(self, stream):
-        ahead = Ahead(LimitedStream(stream, self._limit), None, 1, self._block)
-        ahead.start()
-        return ahead
+    def _fill(self):
+        missing = 2 * len(self._open) - len(self._waiting) - sum(stream is not None for stream in self._open)
+        for stream in itertools.islice(self._streams, missing):
+            ahead = Ahead(LimitedStream(stream, self._limit), None, 1, self._block)
+            ahead.start()
+            self._waiting.append(ahead)
+
+    def _refill(self, place):
+        if self._waiting:
+            self._open[place] = self._waiting.popleft()
+        else:
+            super()._refill(place)
 
 
 class LimitedStream(Stream):
@@ -226,7 +234,7 @@ class WindowDataset(UnaryDataset):
         self._spec = nest.map_structure(lambda spec: DatasetSpec(spec), source.element_spec)
         self._flat_specs = nest.flatten(source.element_spec)
 
-    def _stream(self, run):
+    def _elements(self, run):
         return WindowStream(self._source._stream(run), self._flat_specs, *self._window)
 
     def _size(self):
@@ -273,14 +281,14 @@ class ListDataset(Dataset):
     """Elements that are there already, as lists of leaves."""
 
     def __init__(self, elements, spec):
-        self._elements = elements
+        self._items = elements
         self._spec = spec
 
-    def _stream(self, run):
-        return Plain(self._elements)
+    def _elements(self, run):
+        return Plain(self._items)
 
     def _size(self):
-        return len(self._elements)
+        return len(self._items)
 
 
 @method("window")
@@ -330,17 +338,13 @@ class DirectedInterleaveDataset(Dataset):
                 ) from error
         self._spec = spec
 
-    def _stream(self, run):
+    def _elements(self, run):
         streams = [dataset._stream(run) for dataset in self._datasets]
         return DirectedStream(self._choices._stream(run), streams, self._stop)
 
     def _size(self):
         sizes = [dataset._size() for dataset in self._datasets]
-        if self._choices._size() == INFINITE_CARDINALITY and not self._stop:
-            if INFINITE_CARDINALITY in sizes:
-                return INFINITE_CARDINALITY
-            return UNKNOWN_CARDINALITY if UNKNOWN_CARDINALITY in sizes else sum(sizes)
-        return UNKNOWN_CARDINALITY
+        return INFINITE_CARDINALITY if INFINITE_CARDINALITY in sizes else UNKNOWN_CARDINALITY  # as TensorFlow has it
 
 
 class DirectedStream(Stream):

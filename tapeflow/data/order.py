@@ -6,7 +6,6 @@ import logging
 from tapeflow.base import nest
 from tapeflow.base.errors import FailedPreconditionError, invalid
 from tapeflow.data.dataset import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, UnaryDataset, as_int, method
-from tapeflow.data.rows import RowStream
 from tapeflow.data.stream import Stream
 from tapeflow.data.structure import hashable
 
@@ -19,13 +18,15 @@ class _Sliced(UnaryDataset):
     def _bounds(self):
         raise NotImplementedError
 
-    def _rows(self, run):
-        rows = self._source._rows(run)
-        return None if rows is None else (rows[0], itertools.islice(rows[1], *self._bounds()))
+    def _in_rows(self):
+        return self._source._in_rows()
 
-    def _stream(self, run):
-        rows = self._rows(run)
-        return SlicedStream(self._source._stream(run), *self._bounds()) if rows is None else RowStream(*rows)
+    def _rows(self, run):
+        table, numbers = self._source._rows(run)
+        return table, itertools.islice(numbers, *self._bounds())
+
+    def _elements(self, run):
+        return SlicedStream(self._source._stream(run), *self._bounds())
 
     def _size(self):
         size = self._source._size()
@@ -158,9 +159,12 @@ class RepeatDataset(UnaryDataset):
         super().__init__(source)
         self._count = count
 
+    def _in_rows(self):
+        return self._count != 0 and self._source._in_rows()
+
     def _rows(self, run):
-        first = self._source._rows(run) if self._count else None
-        return None if first is None else (first[0], self._numbers(first[1], run))
+        table, numbers = self._source._rows(run)
+        return table, self._numbers(numbers, run)
 
     def _numbers(self, numbers, run):
         for epoch in itertools.count(1):
@@ -172,9 +176,8 @@ class RepeatDataset(UnaryDataset):
                 return
             numbers = self._source._rows(run)[1]
 
-    def _stream(self, run):
-        rows = self._rows(run)
-        return RepeatStream(self._source, self._count, run) if rows is None else RowStream(*rows)
+    def _elements(self, run):
+        return RepeatStream(self._source, self._count, run)
 
     def _size(self):
         size = self._source._size()
@@ -235,7 +238,7 @@ class ConcatenateDataset(UnaryDataset):
         self._inputs = (source, other)
         self._spec = common_spec(source.element_spec, other.element_spec)
 
-    def _stream(self, run):
+    def _elements(self, run):
         return ChainedStream([lambda dataset=dataset: dataset._stream(run) for dataset in self._inputs])
 
     def _size(self):
@@ -304,7 +307,7 @@ class UniqueDataset(UnaryDataset):
                     f"component: {source.element_spec}"
                 )
 
-    def _stream(self, run):
+    def _elements(self, run):
         return UniqueStream(self._source._stream(run))
 
     def _size(self):
@@ -351,7 +354,7 @@ class IgnoreErrorsDataset(UnaryDataset):
         super().__init__(source)
         self._log_warning = log_warning
 
-    def _stream(self, run):
+    def _elements(self, run):
         return IgnoreErrorsStream(self._source._stream(run), self._log_warning)
 
     def _size(self):
@@ -401,7 +404,7 @@ class AssertCardinalityDataset(UnaryDataset):
         super().__init__(source)
         self._count = count
 
-    def _stream(self, run):
+    def _elements(self, run):
         return CountedStream(self._source._stream(run), self._count)
 
     def _size(self):

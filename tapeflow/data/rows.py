@@ -73,7 +73,7 @@ class ZippedTable:
 
 
 class MappedTable:
-    """The results of a pure function on the rows of a table."""
+    """The results of a function on the rows of a table: a pure one that cannot fail."""
 
     __slots__ = ("_function", "_table")
 
@@ -84,7 +84,7 @@ class MappedTable:
 
     def row(self, i):
         """The leaves of row `i`."""
-        return self._function.at(i, self._table.row(i))
+        return self._function(self._table.row(i))
 
     def gather(self, chosen):
         """An array for each leaf, with the results for the list `chosen` along its first axis."""
@@ -113,12 +113,7 @@ class RowStream(Stream):
         if not chosen:
             raise StopIteration
         self._block = min(2 * self._block, LARGEST_BLOCK)
-        try:
-            columns = gathered(self, chosen) if len(chosen) > 1 else None
-        except Exception:  # the row that failed will say so when its turn comes
-            self._numbers, self._block = itertools.chain(chosen, self._numbers), 1
-            chosen, columns = [next(self._numbers)], None
-        self._ready = [self._table.row(chosen[0])] if columns is None else unstacked(columns)[::-1]
+        self._ready = unstacked(self._table.gather(chosen))[::-1] if len(chosen) > 1 else [self._table.row(chosen[0])]
 
     def skip(self, count):
         """Pass over `count` elements, or as many as there are."""
@@ -140,25 +135,11 @@ class RowBatches(Stream):
         chosen = list(itertools.islice(self._numbers, self._size))
         if not chosen or (self._drop and len(chosen) < self._size):
             raise StopIteration
-        return gathered(self, chosen)
+        return self._table.gather(chosen)
 
     def skip(self, count):
         """Pass over `count` elements, or as many as there are."""
         next(itertools.islice(self._numbers, count * self._size, count * self._size), None)
-
-
-def gathered(stream, chosen):
-    """The rows `chosen` of the stream's table. Where that fails, the stream goes on after the first row that did."""
-    try:
-        return stream._table.gather(chosen)
-    except Exception:
-        for position, number in enumerate(chosen):
-            try:
-                stream._table.row(number)
-            except Exception:
-                stream._numbers = itertools.chain(chosen[position + 1 :], stream._numbers)
-                raise
-        raise
 
 
 def unstacked(columns):

@@ -1,5 +1,6 @@
 """`Dataset.shuffle` and `Dataset.random`: the same order and the same numbers as TensorFlow's for the same seeds."""
 
+import copy
 import itertools
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 from tapeflow.base.dtypes import int64
 from tapeflow.base.errors import invalid
 from tapeflow.base.specs import TensorSpec
+from tapeflow.core.state import state
 from tapeflow.data.dataset import (
     INFINITE_CARDINALITY,
     UNKNOWN_CARDINALITY,
@@ -17,7 +19,6 @@ from tapeflow.data.dataset import (
     constructor,
     method,
 )
-from tapeflow.data.rows import RowStream
 from tapeflow.data.stream import Plain, Stream
 from tapeflow.ops import random as random_ops
 from tapeflow.ops.random_stateful import PhiloxStream, stateful_bits
@@ -28,21 +29,31 @@ _CHUNK = 256  # blocks of four words computed at a time
 class SeedGenerator:
     """The seeds of the passes over a dataset: new ones for each pass, or the same for all.
 
-    Attributes:
-        position: how many have been drawn.
-
     Args:
         seed: the op's seed, or None.
         fresh: whether each pass gets new ones.
+
+    Attributes:
+        position: how many have been drawn.
+        traced: whether it was made while a function was traced: every run of the function then starts it anew.
     """
 
     def __init__(self, seed, fresh):
-        stream = PhiloxStream(
-            *random_ops.seeds.next(None if seed is None else as_int(seed))
-        )  # makes seeds where there are none
-        self._seeds = (stream._key, stream._counter >> 64)
+        self._given = random_ops.seeds.next(None if seed is None else as_int(seed))
         self._fresh = fresh
+        self.traced = state.graph is not None
+        self._start()
+
+    def _start(self):
+        stream = PhiloxStream(*self._given)  # makes seeds where there are none
+        self._seeds = (stream._key, stream._counter >> 64)
         self.position = 0
+
+    def anew(self):
+        """A generator like this one, from the start."""
+        other = copy.copy(self)
+        other._start()
+        return other
 
     def next(self):
         """The two seeds of the next pass."""
@@ -68,14 +79,14 @@ class ShuffleDataset(UnaryDataset):
         self._buffer_size = size
         self._seeds = SeedGenerator(seed, reshuffle)
 
-    def _rows(self, run):
-        rows = self._source._rows(run)
-        return None if rows is None else (rows[0], _drawn(rows[1], self._buffer_size, words(*run.seeds(self._seeds))))
+    def _in_rows(self):
+        return self._source._in_rows()
 
-    def _stream(self, run):
-        rows = self._rows(run)
-        if rows is not None:
-            return RowStream(*rows)
+    def _rows(self, run):
+        table, numbers = self._source._rows(run)
+        return table, _drawn(numbers, self._buffer_size, words(*run.seeds(self._seeds)))
+
+    def _elements(self, run):
         return ShuffleStream(self._source._stream(run), self._buffer_size, words(*run.seeds(self._seeds)))
 
 
@@ -176,7 +187,7 @@ class RandomDataset(Dataset):
         self._spec = TensorSpec([], int64)
         self._seeds = SeedGenerator(seed, bool(rerandomize_each_iteration))
 
-    def _stream(self, run):
+    def _elements(self, run):
         return Plain([np.int64(word)] for word in words(*run.seeds(self._seeds)))
 
     def _size(self):

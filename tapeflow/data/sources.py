@@ -6,11 +6,12 @@ from tapeflow.base import nest
 from tapeflow.base.dtypes import as_dtype, int64
 from tapeflow.base.errors import invalid
 from tapeflow.base.specs import TensorSpec
-from tapeflow.core.tensor import ndarray
+from tapeflow.core.tensor import Tensor
 from tapeflow.data.dataset import (
     INFINITE_CARDINALITY,
     UNKNOWN_CARDINALITY,
     Dataset,
+    SomeInt,
     as_int,
     constructor,
     method,
@@ -26,10 +27,10 @@ class TensorDataset(Dataset):
     def __init__(self, tensors):
         tensors = to_tensors(tensors)
         self._spec = spec_of(tensors)
-        self._values = flat_values(tensors)
+        self._leaves = nest.flatten(tensors)
 
-    def _stream(self, run):
-        return Plain([self._values])
+    def _elements(self, run):
+        return Plain([flat_values(self._leaves)])
 
     def _size(self):
         return 1
@@ -57,26 +58,27 @@ class TensorSliceDataset(Dataset):
         tensors = to_tensors(tensors)
         specs = spec_of(tensors)
         self._flat_specs = nest.flatten(specs)
-        self._values = flat_values(tensors)
-        self._count = _common_length(self._flat_specs, self._values)
+        self._leaves = nest.flatten(tensors)
+        self._count = _common_length(self._flat_specs, self._leaves)
         self._spec = nest.map_structure(lambda spec: spec._unbatch(), specs)
-        self._plain = all(value.__class__ is ndarray for value in self._values)
+
+    def _in_rows(self):
+        return all(leaf.__class__ is Tensor for leaf in self._leaves)
 
     def _rows(self, run):
-        return (ArrayTable(self._values), iter(range(self._count))) if self._plain else None
+        arrays = flat_values(self._leaves)
+        return ArrayTable(arrays), iter(range(len(arrays[0])))
 
-    def _stream(self, run):
-        if self._plain:
-            return super()._stream(run)
-        columns = [slices(value, spec) for value, spec in zip(self._values, self._flat_specs, strict=True)]
-        return Plain([next(column) for column in columns] for _ in range(self._count))
+    def _elements(self, run):
+        columns = [slices(value, spec) for value, spec in zip(flat_values(self._leaves), self._flat_specs, strict=True)]
+        return Plain(map(lambda *leaves: list(leaves), *columns))
 
     def _size(self):
         return UNKNOWN_CARDINALITY if self._count is None else self._count
 
 
 def _common_length(specs, values):
-    """How many slices the leaves have."""
+    """How many slices the leaves have, or None where that is not known yet."""
     known = [(spec, value) for spec, value in zip(specs, values, strict=True) if value is not None]
     if not known:
         raise ValueError("Invalid `element`. `element` should not be empty.")
@@ -111,16 +113,22 @@ def from_tensor_slices(tensors, name=None):
 class RangeDataset(Dataset):
     """Numbers at equal distances."""
 
-    def __init__(self, numbers, output_type):
-        self._range = numbers
+    def __init__(self, bounds, output_type):
+        self._bounds = bounds
         self._type = as_dtype(output_type)
         self._spec = TensorSpec([], self._type)
 
+    def _in_rows(self):
+        return True
+
     def _rows(self, run):
-        return NumberTable(self._range.start, self._range.step, self._type), iter(range(len(self._range)))
+        numbers = range(*self._bounds)
+        return NumberTable(numbers.start, numbers.step, self._type), iter(range(len(numbers)))
 
     def _size(self):
-        return len(self._range)
+        if any(isinstance(bound, SomeInt) for bound in self._bounds):
+            return UNKNOWN_CARDINALITY
+        return len(range(*self._bounds))
 
 
 @constructor("range")
@@ -142,10 +150,10 @@ def range_(*args, **kwargs):
     """
     if not 1 <= len(args) <= 3:
         raise ValueError(f"Invalid `args`. The length of `args` should be between 1 and 3 but was {len(args)}.")
-    numbers = [int(as_int(arg)) for arg in args]
+    numbers = tuple([as_int(arg) for arg in args])
     if len(numbers) == 3 and numbers[2] == 0:
         raise invalid("range", "step must be a non-zero integer, got 0")
-    return RangeDataset(range(*numbers), kwargs.get("output_type", int64))
+    return RangeDataset(numbers, kwargs.get("output_type", int64))
 
 
 class CounterDataset(Dataset):
@@ -155,6 +163,9 @@ class CounterDataset(Dataset):
         self._type = as_dtype(dtype)
         self._start, self._step = as_int(start), as_int(step)
         self._spec = TensorSpec([], self._type)
+
+    def _in_rows(self):
+        return True
 
     def _rows(self, run):
         return NumberTable(self._start, self._step, self._type), itertools.count()
@@ -196,19 +207,15 @@ class ZipDataset(Dataset):
         self._inputs = tuple(nest.flatten(datasets))
         self._spec = nest.map_structure(lambda dataset: dataset.element_spec, datasets)
 
+    def _in_rows(self):
+        return all(dataset._in_rows() for dataset in self._inputs)
+
     def _rows(self, run):
-        rows = []
-        for dataset in self._inputs:
-            found = dataset._rows(run)
-            if found is None:
-                return None
-            rows.append(found)
-        tables, numbers = zip(*rows, strict=True)
+        tables, numbers = zip(*[dataset._rows(run) for dataset in self._inputs], strict=True)
         return ZippedTable(tables), zip(*numbers, strict=False)
 
-    def _stream(self, run):
-        rows = self._rows(run)
-        return super()._stream(run) if rows is not None else ZipStream([dataset._stream(run) for dataset in self._inputs])
+    def _elements(self, run):
+        return ZipStream([dataset._stream(run) for dataset in self._inputs])
 
     def _size(self):
         sizes = [dataset._size() for dataset in self._inputs]

@@ -35,9 +35,6 @@ class NoneTensorSpec(TypeSpec):
     def _unbatch(self):
         return self
 
-    def _placeholder(self):
-        return None
-
 
 def to_tensors(value):
     """The structure `value` with tensors as leaves; variables are read."""

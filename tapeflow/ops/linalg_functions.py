@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import COMPLEX
+from tapeflow.base.dtypes import COMPLEX, int32
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import wrap
 from tapeflow.ops.family import sample
@@ -143,11 +143,19 @@ def _sqrtm(a):
 def _sqrtm_vjp(g, out):
     """The solution s of r^H s + s r^H = g, as one linear system."""
     n = dims_of(out)[-1]
-    one = wrap(np.eye(n, dtype=out._dtype.numpy_dtype))
+    one = _identity(n, out._dtype)
     left, right = adjoint(out), P.conj(out) if out._dtype.is_complex else out
     batch = dims_of(out)[:-2]
     system = P.reshape(_outer(left, one) + _outer(one, right), shape=(*batch, n * n, n * n))
     return P.reshape(P.solve(system, P.reshape(g, shape=(*batch, n * n, 1))), shape=(*batch, n, n))
+
+
+def _identity(n, dtype):
+    """The identity matrix of a size that may be symbolic."""
+    if isinstance(n, int):
+        return wrap(np.eye(n, dtype=dtype.numpy_dtype))
+    numbers = P.range(P.constant(value=0), P.cast(n, dtype=int32), P.constant(value=1))
+    return P.cast(P.equal(P.expand_dims(numbers, axis=(1,)), numbers), dtype=dtype)
 
 
 def _outer(a, b):

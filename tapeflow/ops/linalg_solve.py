@@ -162,7 +162,7 @@ def _pinv_vjp(g, a, out, a_shape):
     second = product(g, outer, adjoint_a=True)
     third = product(inner, g, adjoint_b=True)
     total = second - product(rows, second) + third - product(third, columns) - first
-    return total if total.dims == a_shape else P.sum_to(total, shape=a_shape)
+    return total if isinstance(a_shape, tuple) and total.dims == a_shape else P.sum_to(total, shape=a_shape)
 
 
 pinv = Primitive(

@@ -137,7 +137,9 @@ def _swapped(x):
 def _batch_set(op, inputs, batched, attrs):
     x, index, value = inputs
     if batched[1]:
-        raise invalid(op.name, "examples of a batch that write to different indices of a TensorArray are not supported; use tf.map_fn")
+        raise invalid(
+            op.name, "examples of a batch that write to different indices of a TensorArray are not supported; use tf.map_fn"
+        )
     if not batched[2]:
         value = P.broadcast_to(P.expand_dims(value, axis=(0,)), shape=(P.list_width(x), *value.dims))
     elif not batched[0]:

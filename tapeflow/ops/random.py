@@ -35,16 +35,17 @@ class NodeStream:
 
     def __init__(self, seed, seed2):
         self._seeds = seed, seed2
-        self._start()
+        self.start()
 
-    def _start(self):
+    def start(self):
+        """Begin with the first numbers."""
         self._epoch = seeds.epoch
         self._stream = PhiloxStream(*self._seeds)
 
     def reserve(self, blocks):
         """The stream's uint64 arrays `key` [1] and `counter` [2]; it moves on by `blocks`."""
         if self._epoch != seeds.epoch:
-            self._start()
+            self.start()
         return self._stream.reserve(blocks)
 
     def __repr__(self):

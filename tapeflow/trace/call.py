@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tapeflow.core.plan import plan_of
+from tapeflow.core.plan import runner_of
 from tapeflow.core.primitive import P, Primitive, symbols_in
 from tapeflow.core.state import state
 from tapeflow.trace.derive import (
@@ -40,7 +40,7 @@ def split_saved(outs, saved):
 
 
 def _kernel(*values, graph, saved, back):
-    return plan_of(graph)(*values)
+    return runner_of(graph)(*values)
 
 
 def _infer(*specs, graph, saved, back):
@@ -64,9 +64,20 @@ def _jvp(tangents, inputs, outs, *, graph, saved, back):
 
 
 def _batch(op, inputs, flags, attrs):
-    size = batch_size(inputs, flags)
-    pairs = batched(attrs["graph"], inputs, flags, size)
-    return tuple([x if flag else spread(x, size) for x, flag in pairs])
+    graph, size = attrs["graph"], batch_size(inputs, flags)
+
+    def examples(*xs):
+        return [x if flag else spread(x, size) for x, flag in batched(graph, xs, flags, size)]
+
+    key = ("batched", flags, size) if isinstance(size, int) else None
+    found = graph.derived.get(key)
+    if found is None:
+        found = trace(examples, specs_of(inputs), f"{graph.name}, batched")
+        if key is not None and not found.is_bound:
+            graph.derived[key] = found
+    saved = len(found.graph.saved)
+    results = P.call(*found.operands(inputs), graph=found.graph, saved=saved, back=None)
+    return results[: len(results) - saved]
 
 
 def spread(x, size):

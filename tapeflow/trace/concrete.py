@@ -4,9 +4,10 @@ from tapeflow.base import nest
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
+from tapeflow.core import plan as plans
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.plan import plan_of
-from tapeflow.core.state import state
+from tapeflow.core.state import NOBODY, ongoing, state
 from tapeflow.core.tensor import Tensor, wrap
 from tapeflow.trace.call import call_graph
 from tapeflow.trace.structure import Flow, pack
@@ -29,6 +30,8 @@ class ConcreteFunction:
         self._traced = traced._replace(result=None)
         self._structure = _outline(traced.result)
         self._single = self._structure.__class__ is int
+        self._native = None  # what runs the graph as native code
+        self._asked = False
         self._call = call
         self._arguments = arguments
         self._signature = signature
@@ -42,7 +45,7 @@ class ConcreteFunction:
 
     def call_flat(self, tensors):
         """Call it on the tensors among its arguments; returns the nest that the function returned."""
-        if not state.busy:
+        if not ongoing or state.active is NOBODY:
             results = self.run([x._value for x in tensors])
             if self._single:
                 return wrap(results[0])
@@ -51,11 +54,16 @@ class ConcreteFunction:
 
     def run(self, values):
         """The values of the results, for the values of the tensors among the arguments; nothing records."""
-        graph = self.graph
-        plan = graph.derived.get("plan") or plan_of(graph)
-        if graph.variables:
-            values = [*values, *[variable._tensor._value for variable in graph.variables]]
-        return plan(*values)[: self._count]
+        if self._traced.captures:
+            values = [*values, *[x._value for x in self._traced.captures]]
+        run = self._native
+        if run is None and not self._asked:
+            self._asked = True
+            run = self._native = None if plans.compiler is None else plans.compiler(self.graph, False)
+        if run is not None:
+            return run(values)
+        values = [*values, *[variable._tensor._value for variable in self.graph.variables]]
+        return plan_of(self.graph)(*values)[: self._count]
 
     def _packed(self, flat):
         return pack(self._structure, flat)
@@ -97,19 +105,18 @@ class ConcreteFunction:
 
     @property
     def structured_outputs(self):
-        """The nest that it returns, with `TensorSpec`s for tensors."""
-        outputs = self.graph.outputs[: self._count]
-        return pack(self._structure, [TensorSpec(x.shape, x.dtype) for x in outputs])
+        """The nest that it returns, with the graph's symbolic tensors."""
+        return self._packed(self.graph.outputs[: self._count])
 
     @property
     def output_dtypes(self):
         """The nest that it returns, with dtypes for tensors."""
-        return nest.map_structure(lambda spec: spec.dtype, self.structured_outputs)
+        return nest.map_structure(lambda x: x.dtype, self.structured_outputs)
 
     @property
     def output_shapes(self):
         """The nest that it returns, with shapes for tensors."""
-        return nest.map_structure(lambda spec: spec.shape, self.structured_outputs)
+        return nest.map_structure(lambda x: x.shape, self.structured_outputs)
 
     @property
     def inputs(self):
@@ -143,7 +150,8 @@ class ConcreteFunction:
         args, kwargs = self._arguments
         shown = [_shown(x) for x in args] + [f"{key}={_shown(x)}" for key, x in kwargs.items()]
         text = f"{self.name}({', '.join(shown)})"
-        return f"{text} -> {_shown(self.structured_outputs)}" if verbose else text
+        outputs = self._packed([TensorSpec(x.shape, x.dtype) for x in self.graph.outputs[: self._count]])
+        return f"{text} -> {_shown(outputs)}" if verbose else text
 
     def __repr__(self):
         return f"<ConcreteFunction {self.pretty_printed_signature()} at 0x{id(self):X}>"

@@ -78,7 +78,9 @@ def _check_alike(one, other, what):
     for a, b in zip(leaves_of(first), leaves_of(second), strict=True):
         if (a is None) != (b is None):
             raise TypeError(f"{text}one branch returns None where the other returns a tensor: {a} and {b}")
-        if a is not None and as_tensor(a).dtype is not as_tensor(b).dtype:
+        if a is None or isinstance(a, Flow):
+            continue
+        if as_tensor(a).dtype is not as_tensor(b).dtype:
             raise TypeError(
                 f"{text}{a} and {b} have different types: {as_tensor(a).dtype.name} and {as_tensor(b).dtype.name}"
             )

@@ -51,7 +51,7 @@ def _cached(graph, key, function, specs, name):
     if found is None:
         traced = trace(function, specs, f"{name} of {graph.name}", flat)
         found = Derived(traced._replace(result=None), structure_of(traced.result))
-        if not traced.captures:  # what it captured exists only where it was traced
+        if not traced.is_bound:  # what it captured exists only where it was traced
             graph.derived[key] = found
     return found
 
@@ -84,13 +84,15 @@ def gradients_through(graph, operands, saved, wanted, seeded, seeds):
     """
     with GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([operands[i] for i in wanted])
-        if saved is not None:
-            tape.watch([x for x in saved if x.dtype.is_trainable])
-        results, readings = replay(graph, operands, saved)
+        results, readings = replay(graph, operands, saved, on_read=_watcher(tape))
     groups = sources_of(graph, operands, readings, wanted)
     found = tape.gradient([results[k] for k in seeded], [x for group in groups for x in group], output_gradients=list(seeds))
     grads = iter(found)
     return results, [total_of([next(grads) for _ in group]) for group in groups]
+
+
+def _watcher(tape):
+    return lambda tensor: tape.watch(tensor) if tensor.dtype.is_trainable else None
 
 
 def pullback(graph, wanted, seeded):
@@ -180,7 +182,10 @@ def batched(graph, operands, flags, size):
 
 def batch_size(inputs, flags):
     """The number of examples that some operands hold: an int, or a symbolic scalar."""
-    x = next(x for x, flag in zip(inputs, flags, strict=True) if flag)
+    held = [x for x, flag in zip(inputs, flags, strict=True) if flag]
+    x = next((x for x in held if x._dtype.element is None), None)
+    if x is None:
+        return P.list_width(held[0])
     if x.dims is not None and x.dims[0] is not None:
         return x.dims[0]
     return P.strided_slice(P.shape(x), key=(0,))
@@ -193,7 +198,7 @@ def dense(g):
 
 def part_of(graph, inputs, nodes, outputs, name):
     """A graph of some of a graph's nodes, retraced: closed and clean."""
-    part = Graph(name)
+    part = Graph(name, by_reference=True)
     part.inputs, part.nodes, part.outputs = list(inputs), list(nodes), tuple(outputs)
     part.closures = graph.closures
     part.captures = graph.captures

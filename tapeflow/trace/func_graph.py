@@ -55,10 +55,6 @@ class Graph(core.Graph):
         """Let no more ops join."""
         self.finalized = True
 
-    def get_operations(self):
-        """The nodes in program order."""
-        return list(self.nodes)
-
     def get_tensor_by_name(self, name):
         """The tensor of that name.
 

@@ -99,7 +99,7 @@ class Function:
         if fast is not None and self._signature.declared is None and len(call.tensors) == len(args):
             if len(self._fast) >= MOST_TRACES:
                 self._fast.clear()
-            if not concrete._traced.captures:
+            if not concrete._traced.is_bound:
                 self._fast[fast] = concrete
         return concrete.call_flat(call.tensors)
 
@@ -148,13 +148,14 @@ class Function:
             if concrete is not None:
                 self._exact.move_to_end(key)
                 return concrete
-            for shapes, concrete in self._kinds.get(call.key, ()):
+            for shapes, known in self._kinds.get(call.key, ()):
                 if all(TensorShape(own).is_subtype_of(TensorShape(shape)) for own, shape in zip(dims, shapes, strict=True)):
+                    concrete = known
                     break
             else:
                 dims = self._relaxed(call.key, dims)
                 concrete = self._traced(call, dims)
-                if concrete._traced.captures:
+                if concrete._traced.is_bound:
                     return concrete  # what it captured exists only in the function that is being traced around it
                 self._kinds.setdefault(call.key, []).append((dims, concrete))
             self._remember(key, concrete)
@@ -199,7 +200,7 @@ class Function:
     def _trace(self, call, dims, may_create):
         """Run the Python function over placeholders."""
         name = self._signature.name
-        graph = Graph(name)
+        graph = Graph(name, by_reference=True)
         placeholders = [
             graph.placeholder(spec.shape, spec.dtype, f"{label}:0")
             for spec, label in zip(call.specs(dims), self._labels(call), strict=True)
@@ -211,7 +212,7 @@ class Function:
         state.creators = (*creators, functools.partial(self._create, graph, may_create))
         try:
             positional, named = arguments
-            pair = trace_into(graph, lambda: function(*self._object(), *positional, **named), flatten)
+            pair = trace_into(graph, lambda: function(*self._object(), *positional, **named), self._flat_results)
         except BaseException:
             self._traces -= 1
             raise
@@ -219,6 +220,17 @@ class Function:
             state.creators = creators
         specs = call.described(dims, self._labels(call))
         return ConcreteFunction(f"__inference_{name}_{_number()}", close([pair])[0], call, specs, self._signature)
+
+    def _flat_results(self, result):
+        """The tensors in what the function returned."""
+        try:
+            return flatten(result)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                "To be compatible with tf.function, Python functions must return zero or more Tensors or ExtensionTypes or None "
+                f"values; in compilation of {self._python_function!r}, found return value of type {type(result).__name__}, which is "
+                f"not a Tensor or ExtensionType: {result!r}. {error}"
+            ) from None
 
     def _features(self):
         """The optional parts of AutoGraph's conversion, as a tuple."""
@@ -378,7 +390,7 @@ def function(
         if isinstance(python_function, (staticmethod, classmethod)):
             return type(python_function)(decorated(python_function.__func__))
         if not callable(python_function):
-            raise TypeError(f"tf.function needs a callable object, got {python_function!r}.")
+            raise TypeError(f"{python_function!r} is not a callable object: tf.function takes a function.")
         inner = python_function
         if isinstance(inner, Function):
             inner = inner._python_function

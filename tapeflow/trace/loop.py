@@ -7,7 +7,7 @@ backward. That the two forward loops can be one is seen later (`tapeflow.trace.s
 import numpy as np
 
 from tapeflow.core.graph import Graph
-from tapeflow.core.plan import plan_of
+from tapeflow.core.plan import runner_of
 from tapeflow.core.primitive import P, symbols_in
 from tapeflow.core.tensor import Spec, wrap
 from tapeflow.trace.call import Structured, split_saved, spread
@@ -46,7 +46,7 @@ def _traced(condition, body, specs, name, flatten=None):
     """The two graphs of a loop, as `Traced`, on the same operands. What a condition draws at random is not kept."""
     pairs = []
     for function, part, flat in ((condition, "condition", None), (body, "body", flatten)):
-        graph = Graph(f"{part} of {name}")
+        graph = Graph(f"{part} of {name}", by_reference=True)
         arguments = [graph.placeholder(*spec) for spec in specs]
         pairs.append(trace_into(graph, lambda: function(*arguments), flat))  # noqa: B023 - called at once
     cond, step = close(pairs)
@@ -148,7 +148,7 @@ class _Loop:
 
 
 def _kernel(*values, cond, body, count, saved):
-    goes_on, step = plan_of(cond), plan_of(body)
+    goes_on, step = runner_of(cond), runner_of(body)
     invariants = values[count:]
     values = values[:count]
     while goes_on(*values, *invariants)[0]:

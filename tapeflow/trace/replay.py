@@ -4,14 +4,16 @@ Replayed under a tape while another graph is traced, a graph gives its gradient;
 the examples of a batch its vectorised form; in another graph its inlined form.
 """
 
+from tapeflow.autodiff.vectorize import BatchTensor
+from tapeflow.base.dtypes import variant
 from tapeflow.core.graph import graphs_in
 from tapeflow.core.primitive import P, bind, has_symbols, map_symbols
 from tapeflow.core.record import note
 from tapeflow.core.state import state
-from tapeflow.core.tensor import Tensor
+from tapeflow.core.tensor import Handle, Tensor, wrap
 
 
-def replay(graph, operands, saved=None):
+def replay(graph, operands, saved=None, on_read=None):
     """Bind the nodes of `graph` again.
 
     Args:
@@ -19,18 +21,22 @@ def replay(graph, operands, saved=None):
         operands: a tensor for each of `graph.inputs`.
         saved: None: everything happens again. Else tensors for `graph.saved`, what an earlier run of the stateful nodes gave:
             these are not run again, only recorders are told of them.
+        on_read: called with each tensor that is read of a variable that the graph assigns.
 
     Returns:
         A pair: the tuple of results, and for each variable that the graph assigns the tensors that were read of it, as a dict
         by id.
     """
-    return _Replay(graph, operands, saved).run()
+    return _Replay(graph, operands, saved, on_read).run()
 
 
 class _Replay:
-    def __init__(self, graph, operands, saved):
+    def __init__(self, graph, operands, saved, on_read):
+        self.on_read = on_read
         self.graph = graph
         self.values = dict(zip(map(id, graph.inputs), operands, strict=True))
+        for x, placeholder in graph.captures.values():  # where it is no input, as in a part of a graph, it is what it was
+            self.values.setdefault(id(placeholder), x)
         self.given = None if saved is None else dict(zip(map(id, graph.saved), saved, strict=True))
         self.readings = {}
         self.target = state.graph if graph.closures else None
@@ -50,6 +56,8 @@ class _Replay:
                 attrs = {key: _number_or_tensor(map_symbols(attr, self._value)) for key, attr in attrs.items()}
             if self.given is None:
                 result = bind(node.op, inputs, attrs)
+                if node.op.name == "read_variable":
+                    self._note_reading(attrs["variable"], result)
             else:
                 result = self._again(node, inputs, attrs)
             if result is None:
@@ -60,8 +68,14 @@ class _Replay:
                     self._alias(out, value)
         if self.target is not None:  # closures that were carried here from graphs replayed before
             for x, own in self.graph.aliases.values():
-                self._alias(x, self._value(own))
+                moved = BatchTensor(self._value(own.inner), own.batch) if own.__class__ is BatchTensor else self._value(own)
+                self._alias(x, moved)
         return tuple([self._value(x) for x in self.graph.outputs]), self.readings
+
+    def _note_reading(self, variable, tensor):
+        self.readings.setdefault(id(variable), []).append(tensor)
+        if self.on_read is not None:
+            self.on_read(tensor)
 
     def _value(self, x):
         return self.values.get(id(x), x) if x.__class__ is not Tensor else x
@@ -81,7 +95,7 @@ class _Replay:
             return None
         outs = tuple([self.given[id(out)] for out in node.outputs])
         if node.op.name == "read_variable":
-            self.readings.setdefault(id(attrs["variable"]), []).append(outs[0])
+            self._note_reading(attrs["variable"], outs[0])
             return outs[0]
         result = outs if node.op.multiple else outs[0]
         if state.recorders:
@@ -110,6 +124,8 @@ def unused(spec):
     """A tensor of a spec's dtype whose value nobody reads."""
     if spec.dtype.element is not None:
         return P.list_reserve(P.constant(value=0), dtype=spec.dtype.element)
+    if spec.dtype is variant:
+        return wrap(Handle(None))
     return P.fill(shape=tuple([n or 0 for n in spec.shape or ()]), value=0, dtype=spec.dtype)
 
 

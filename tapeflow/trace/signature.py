@@ -94,16 +94,15 @@ class Call:
     def described(self, dims, names):
         """The arguments with specs, of these shapes and names, in the place of tensors."""
         specs = iter([TensorSpec(TensorShape(s), d, name) for (s, d), name in zip(self.specs(dims), names, strict=True)])
-        leaves = []
-        for leaf in self.leaves:
-            if isinstance(leaf, (Tensor, TensorSpec)):
-                leaves.append(next(specs))
-            elif isinstance(leaf, Flow) or hasattr(leaf, "_from_flow"):
-                next(specs)
-                leaves.append(getattr(leaf, "_type_spec", leaf))
-            else:
-                leaves.append(leaf)
-        return nest.pack_sequence_as(self.structure, leaves, expand_composites=True)
+
+        def spec_of(leaf):
+            parts = Call(leaf).tensors
+            own = [next(specs) for _ in parts]
+            if len(own) == 1 and (isinstance(leaf, (Tensor, TensorSpec)) or not hasattr(leaf, "_type_spec")):
+                return own[0]
+            return getattr(leaf, "_type_spec", leaf)
+
+        return nest.map_structure(spec_of, self.structure)
 
     def rebuilt(self, tensors):
         """The arguments with other tensors in the place of theirs."""

@@ -3,7 +3,7 @@
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.graph import Graph
-from tapeflow.core.plan import plan_of
+from tapeflow.core.plan import runner_of
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Spec
 from tapeflow.trace.call import Structured, split_saved, spread
@@ -28,7 +28,7 @@ def choose(index, operands, functions, specs, names, flatten=None, outside=()):
     """
     pairs = []
     for function, name in zip(functions, names, strict=True):
-        graph = Graph(name)
+        graph = Graph(name, by_reference=True)
         arguments = [graph.placeholder(spec.shape, spec.dtype) for spec in specs]
         pairs.append(trace_into(graph, lambda: function(*arguments), flatten))  # noqa: B023 - called at once
     branches = close(pairs)
@@ -55,7 +55,7 @@ def _level(graphs, count):
 
 
 def _kernel(index, *values, branches, saved):
-    return plan_of(branches[_inside(index, branches)])(*values)
+    return runner_of(branches[_inside(index, branches)])(*values)
 
 
 def _inside(index, branches):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from tapeflow.core.graph import Graph, graphs_in
 from tapeflow.core.primitive import symbols_in
 from tapeflow.core.state import paused, state, tracing
+from tapeflow.core.tensor import Tensor
 
 
 class Traced(NamedTuple):
@@ -20,6 +21,11 @@ class Traced(NamedTuple):
     graph: Graph
     captures: tuple
     result: object
+
+    @property
+    def is_bound(self):
+        """Whether it captured tensors without a value: then it is of use only where it was traced."""
+        return any(x.__class__ is not Tensor for x in self.captures)
 
     def operands(self, arguments):
         """All that the graph's inputs stand for: the arguments, the captures and the variables' values, which are read here."""
@@ -38,7 +44,7 @@ def trace(function, specs, name, flatten=None):
     Returns:
         `Traced`.
     """
-    graph = Graph(name)
+    graph = Graph(name, by_reference=True)
     arguments = [graph.placeholder(spec.shape, spec.dtype) for spec in specs]
     return close([trace_into(graph, lambda: function(*arguments), flatten)])[0]
 

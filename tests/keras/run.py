@@ -48,7 +48,19 @@ def run_group(group, source):
             "KERAS_OUTCOMES": str(outcomes),
             "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
         }
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "keras_plugin", "-p", "no:cacheprovider", "-p", "no:doctest"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "keras_plugin",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:doctest",
+            "--continue-on-collection-errors",
+        ]
         command += ["--no-header", "--tb=short", "-c", os.devnull, "--rootdir", str(source.parent), str(source / group)]
         subprocess.run(command, env=environment, check=False, cwd=folder)
         lines = outcomes.read_text().split("\n") if outcomes.exists() else []

@@ -1,6 +1,7 @@
 """Random programs with control flow give the same values and derivatives in every mode."""
 
 import numpy as np
+import program_strategies
 import programs
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -41,7 +42,7 @@ def derivatives(function, w):
     return [y, dx, dw, ddx, accumulator.jvp(y2, unconnected_gradients="zero")]
 
 
-@given(programs.programs())
+@given(program_strategies.programs())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_every_mode_agrees(program):
     function, w = function_of(program)
@@ -51,7 +52,7 @@ def test_every_mode_agrees(program):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9, err_msg=f"{name} {what}")
 
 
-@given(programs.programs())
+@given(program_strategies.programs())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_gradients_inside_a_function(program):
     """A tape inside of a function gives what it gives outside."""
@@ -69,7 +70,7 @@ def test_gradients_inside_a_function(program):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
-@given(programs.programs(depth=1, most=3))
+@given(program_strategies.programs(depth=1, most=3))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_batches(program):
     """`vectorized_map` of a function gives what one example after the other gives."""

@@ -9,13 +9,13 @@ import inspect
 from tapeflow.trace.autograph.status import loop_options, overload, public, status
 
 
-def convert(function, recursive=True, features=()):
+def convert(function, features=(), recursive=True):
     """A function that runs `function` converted, as all functions that it calls are.
 
     Args:
         function: any callable; what cannot be converted runs as it is, with one warning.
+        features: the members of `tf.autograph.experimental.Feature` to use, one or several; None for none.
         recursive: whether to convert the functions that it calls too.
-        features: the members of `tf.autograph.experimental.Feature` to use.
 
     Returns:
         A function with the same parameters. Errors that it raises show the user's own lines.
@@ -25,7 +25,7 @@ def convert(function, recursive=True, features=()):
         from tapeflow.trace.autograph import calls, frames
 
         try:
-            return calls.converted_call(function, args, kwargs, options=calls.options_of(recursive, features))
+            return calls.converted_call(function, args, kwargs, options=calls.options_of(features, recursive))
         except Exception as error:
             raise frames.explained(error)  # noqa: B904 - the same error
 
@@ -70,7 +70,7 @@ def do_not_convert(function=None):
     return unconverted
 
 
-def to_graph(function, recursive=True, features=()):
+def to_graph(function, features=(), recursive=True):
     """The converted form of a Python function or method; a method takes its object as the first argument.
 
     Raises:
@@ -82,14 +82,15 @@ def to_graph(function, recursive=True, features=()):
 
     target = _python_function(function)
     try:
-        factory = TRANSPILER.factory(target, calls.options_of(recursive, features))
+        factory = TRANSPILER.factory(target, calls.options_of(features, recursive))
     except Untransformable as error:
         raise _conversion_error(function, target, error) from None
     converted = factory.instantiate(target.__globals__, target.__closure__ or (), target.__defaults__, target.__kwdefaults__)
+    converted.__name__ = f"tf__{target.__name__}"
     return calls.artifact(converted)
 
 
-def to_code(function, recursive=True, features=()):
+def to_code(function, features=(), recursive=True):
     """The source of the converted form of a Python function.
 
     Raises:
@@ -103,7 +104,7 @@ def to_code(function, recursive=True, features=()):
 
     target = _python_function(function)
     try:
-        tree, _ = TRANSPILER.tree(target, calls.options_of(recursive, features))
+        tree, _ = TRANSPILER.tree(target, calls.options_of(features, recursive))
     except Untransformable as error:
         raise _conversion_error(function, target, error) from None
     return ast.unparse(ast.fix_missing_locations(tree)) + "\n"

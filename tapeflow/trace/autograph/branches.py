@@ -4,7 +4,6 @@ from tapeflow.autodiff import vectorize_control
 from tapeflow.autodiff.vectorize import BatchTensor
 from tapeflow.base import nest
 from tapeflow.base.dtypes import bool_
-from tapeflow.base.errors import OperatorNotAllowedInGraphError
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.primitive import P
@@ -15,7 +14,6 @@ from tapeflow.core.variable import Variable
 from tapeflow.trace import control
 from tapeflow.trace.autograph.scopes import scope_unreturned
 from tapeflow.trace.autograph.variables import (
-    Undefined,
     UndefinedReturnValue,
     as_value,
     described,
@@ -24,6 +22,8 @@ from tapeflow.trace.autograph.variables import (
     is_value,
     leaves_of,
 )
+from tapeflow.trace.replay import unused
+from tapeflow.trace.structure import Flow
 
 
 def symbolic(x):
@@ -124,11 +124,13 @@ def if_exp(test, if_true, if_false, text):
 
 
 class _Again(Exception):
-    """The main branch is traced again, now that the else branch has told what it returns."""
+    """The branch that was traced first is traced again, with values for what it lacks, now that the other tells of them."""
 
 
 class Branches:
     """Two branches of a symbolic condition that end with values for the same variables.
+
+    A branch that returns need not have a value for every variable, as nothing reads them after it: zeros stand there.
 
     Args:
         pred: the condition.
@@ -141,7 +143,7 @@ class Branches:
         self.runs = {"main": main, "else": other}
         self.names = names
         self.ends = {}
-        self.returns = None  # what stands for the value of a return statement that is only in the else branch
+        self.zeros = {}  # by name, for what the branch that is traced first lacks
 
     def result(self):
         """The variables after the statement, as a tuple."""
@@ -159,45 +161,57 @@ class Branches:
 
     def _traced(self, which):
         """Run one branch; returns the tensors at its end. The branch that is traced second is compared with the first."""
-        ends = list(self.runs[which]())
-        other = self.ends.get("else" if which == "main" else "main")
-        for position, name in enumerate(self.names):
-            if other is not None:
-                ends[position] = self._compared(name, which, ends[position], other[position])
-            elif isinstance(ends[position], UndefinedReturnValue) and self.returns is not None:
-                ends[position] = self.returns
-        self.ends[which] = tuple(ends)
+        ends = [
+            self.zeros.get(name, end) if is_missing(end) else end
+            for name, end in zip(self.names, self.runs[which](), strict=True)
+        ]
+        self.ends[which] = ends
+        if len(self.ends) == 2:
+            self._level(which)
+            for name, main, orelse in zip(self.names, self.ends["main"], self.ends["else"], strict=True):
+                if not is_missing(main) and not is_missing(orelse):
+                    self._check(name, main, orelse)
         return [as_value(leaf) for end in ends for leaf in leaves_of(end) if is_value(leaf)]
 
-    def _compared(self, name, which, end, other):
-        """`end`, after a check against the other branch's."""
-        if isinstance(end, UndefinedReturnValue) or isinstance(other, UndefinedReturnValue):
-            return self._one_returns(which, end, other)
-        main, orelse = (end, other) if which == "main" else (other, end)
-        if is_missing(main) and is_missing(orelse):
-            return end
-        for value, branch, opposite in ((main, "main", "else"), (orelse, "else", "main")):
-            if is_missing(value):
-                raise ValueError(
-                    f"'{name}' must also be initialized in the {branch} branch: the condition at {user_line()} is a tensor, so "
-                    f"that both branches are traced, and only the {opposite} branch sets '{name}'. Set it there too, or before."
-                )
+    def _level(self, second):
+        """Give each branch a value for what only the other has, where nothing can read it."""
+        first = "else" if second == "main" else "main"
+        for position, name in enumerate(self.names):
+            ends = {which: self.ends[which][position] for which in (first, second)}
+            lacking = [which for which in (first, second) if is_missing(ends[which])]
+            if len(lacking) != 1 or None in ends.values():  # a bare `return` returns None, as no return at all does
+                continue
+            (which,) = lacking
+            if isinstance(ends[which], UndefinedReturnValue):
+                scope_unreturned(which)
+            elif not self._has_returned(which):
+                self._refuse_missing(name, which)
+            zeros = like(ends[first if which == second else second])
+            if which == second:
+                self.ends[second][position] = zeros
+            else:
+                self.zeros[name] = zeros
+        if self.zeros and any(
+            is_missing(end) and name in self.zeros for name, end in zip(self.names, self.ends[first], strict=True)
+        ):
+            raise _Again
+
+    def _has_returned(self, which):
+        return any(
+            name.startswith("do_return") and end is True for name, end in zip(self.names, self.ends[which], strict=True)
+        )
+
+    def _refuse_missing(self, name, branch):
+        opposite = "else" if branch == "main" else "main"
+        raise ValueError(
+            f"'{name}' must also be initialized in the {branch} branch: the condition at {user_line()} is a tensor, so that both "
+            f"branches are traced, and only the {opposite} branch sets '{name}'. Set it there too, or before."
+        )
+
+    def _check(self, name, main, orelse):
         self._check_structure(name, main, orelse)
         for a, b in zip(nest.flatten(main), nest.flatten(orelse), strict=True):
             self._check_leaf(name, a, b)
-        return end
-
-    def _one_returns(self, which, end, other):
-        """A return statement in one branch only: zeros stand in the other, which nothing reads."""
-        nothing = (UndefinedReturnValue, type(None))
-        if isinstance(end, nothing) and isinstance(other, nothing):
-            return end if end is None else other if other is None else end
-        if isinstance(end, UndefinedReturnValue):
-            scope_unreturned(which)
-            return like(other)
-        self.returns = like(end)
-        scope_unreturned("main" if which == "else" else "else")
-        raise _Again
 
     def _check_structure(self, name, main, orelse):
         try:
@@ -251,11 +265,12 @@ def _zeros(x):
     if not is_value(x):
         return x
     x = as_value(x)
-    if not isinstance(x, Tensor):
-        parts = nest.flatten(x, expand_composites=True)
-        return nest.pack_sequence_as(x, [_zeros(part) for part in parts], expand_composites=True)
-    dims = () if x.dims is None else tuple([n or 0 for n in x.dims])
-    return P.fill(shape=dims, value=b"" if x.dtype.name == "string" else 0, dtype=x.dtype)
+    if isinstance(x, Tensor):
+        return unused(x.spec)
+    if isinstance(x, Flow):
+        return x._from_flow(unused(x._to_flow().spec))
+    parts = nest.flatten(x, expand_composites=True)
+    return nest.pack_sequence_as(x, [_zeros(part) for part in parts], expand_composites=True)
 
 
 def not_(x):
@@ -310,19 +325,7 @@ def assert_stmt(test, message):
     P.assert_that(scalar_condition(condition, "assert statement"), *values, texts=texts, summarize=3)
 
 
-def truth(x, why):
-    """The truth of a condition that must be Python's.
-
-    Raises:
-        NotImplementedError: it is a symbolic tensor; `why` says what to do.
-    """
-    try:
-        return bool(x)
-    except OperatorNotAllowedInGraphError:
-        raise NotImplementedError(f"{why} ({user_line()})") from None
-
-
 __all__ = [
-    "Branches", "Undefined", "and_", "assert_stmt", "choose", "eq", "if_exp", "if_stmt", "like", "not_", "not_eq", "or_",
-    "scalar_condition", "symbolic", "truth",
+    "Branches", "and_", "assert_stmt", "choose", "eq", "if_exp", "if_stmt", "like", "not_", "not_eq", "or_",
+    "scalar_condition", "symbolic",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Python's builtin functions as converted code calls them: over tensors without a value they are ops."""
 
 import builtins
+import sys
 
 from tapeflow.base.dtypes import float32, int32, string
 from tapeflow.core.convert import convert_to_tensor, operand
@@ -72,8 +73,7 @@ def zip_(*iterables, strict=False):
     """`zip(*iterables)`; over tensors without a value, something for a loop to iterate over."""
     if all(_symbolic_rows(x) is None for x in iterables):
         return zip(*iterables, strict=strict)
-    parts = [rows_of(x) or rows_of(_as_rows(x)) for x in iterables]
-    return Zipped(parts)
+    return Zipped([rows_of(x) or rows_of(_as_rows(x)) for x in iterables], strict)
 
 
 def map_(function, *iterables):
@@ -159,9 +159,12 @@ def _extreme(python, reduce, pairwise, args, options):
     return result
 
 
-def print_(*values, **options):
+def print_(*values, sep=" ", end="\n", file=None, flush=False):
     """`print(...)`: at every run of the graph where a value is a tensor without a value."""
-    return public.print(*values, **options) if _any_symbolic(values) else print(*values, **options)
+    if _any_symbolic(values):
+        public.print(*values, sep=sep, end=end, output_stream=file or sys.stdout)
+    else:
+        print(*values, sep=sep, end=end, file=file, flush=flush)
 
 
 def next_(iterator, *default):

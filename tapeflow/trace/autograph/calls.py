@@ -26,10 +26,11 @@ ARTIFACT = "autograph_info__"
 make_options = functools.lru_cache(maxsize=64)(converter.ConversionOptions)
 
 
-def options_of(recursive=True, features=(), requested=True):
-    """malt's options; conversion of `assert` is always among them."""
+def options_of(features=(), recursive=True):
+    """malt's options for a function that is to be converted; conversion of `assert` is always among them."""
+    features = tuple(features or ()) if isinstance(features, (list, tuple, set, frozenset, type(None))) else (features,)
     chosen = {converter.Feature.ASSERT_STATEMENTS, *[converter.Feature[feature.name] for feature in features]}
-    return make_options(recursive=recursive, user_requested=requested, optional_features=frozenset(chosen))
+    return make_options(recursive=recursive, user_requested=True, optional_features=frozenset(chosen))
 
 
 def artifact(function):
@@ -41,11 +42,8 @@ def artifact(function):
 def left_alone(module):
     """The library that a module belongs to, where AutoGraph does not convert it; else None."""
     name = module.partition(".")[0]
-    return (
-        name
-        if name in LIBRARIES or (name in sys.stdlib_module_names and name not in USER_WRAPPERS and name != "__main__")
-        else None
-    )
+    standard = name in sys.stdlib_module_names and name not in USER_WRAPPERS
+    return name if name in LIBRARIES or standard else None
 
 
 def target_of(function):
@@ -58,7 +56,7 @@ def target_of(function):
         return function, first
     if isinstance(function, type):
         return None, ()  # a constructor
-    call = getattr(type(function), "__call__", None)
+    call = inspect.getattr_static(type(function), "__call__", None)
     return (call, (function, *first)) if isinstance(call, types.FunctionType) else (None, ())
 
 
@@ -115,13 +113,17 @@ def converted_function(function, options):
         factory = TRANSPILER.factory(function, options)
     except source.Untransformable as error:
         if id(code) not in failures:
-            failures[id(code)] = weakref.ref(code, lambda _, key=id(code): failures.pop(key, None)), error
+            failures[id(code)] = weakref.ref(code, functools.partial(_forget, id(code))), error
             warn(function, error)
         return None
     log.debug("AutoGraph calls %s converted.", function)
     return factory.instantiate(
         function.__globals__, function.__closure__ or (), function.__defaults__, function.__kwdefaults__
     )
+
+
+def _forget(key, reference):
+    failures.pop(key, None)
 
 
 # The code objects that could not be converted, by id: a weak reference, and the error that says why.

@@ -1,9 +1,8 @@
 """Loops as converted code writes them: Python's where Python can run them, `tf.while_loop` over tensors while a graph is traced."""
 
 from tapeflow.autodiff import vectorize_control
-from tapeflow.autodiff.vectorize import BatchTensor
 from tapeflow.base import nest
-from tapeflow.base.dtypes import bool_, int32
+from tapeflow.base.dtypes import int32
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
@@ -14,7 +13,7 @@ from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 from tapeflow.trace import control
-from tapeflow.trace.autograph.branches import choose, like, scalar_condition, symbolic, truth
+from tapeflow.trace.autograph.branches import choose, if_stmt, like, scalar_condition, symbolic
 from tapeflow.trace.autograph.rows import rows_of
 from tapeflow.trace.autograph.status import overload_of
 from tapeflow.trace.autograph.variables import (
@@ -29,15 +28,7 @@ from tapeflow.trace.autograph.variables import (
 )
 from tapeflow.trace.func_graph import FuncGraph
 
-BECAME_TENSOR = (
-    "The condition of while loop started as non-Tensor, then changed to Tensor. This may happen either because variables changed "
-    "type, or when a break or return statement inside the loop depends on a Tensor condition. In both cases, changing to a TF "
-    "loop should remove the error: make the condition a tensor from the start, such as `while tf.less(i, n)`."
-)
-PYTHON_BREAK = (
-    "break and return statements which depend on a TF condition are not supported in Python for loops. Did you intend to make it "
-    "a TF loop? Iterate over a tensor: `for i in tf.range(n)` in place of `for i in range(n)`."
-)
+UNROLL_LIMIT = 1000  # iterations of a Python loop that a condition without a value may leave
 
 
 def while_stmt(test, body, get_state, set_state, names, options):
@@ -54,18 +45,17 @@ def while_stmt(test, body, get_state, set_state, names, options):
         while test():
             body()
         return
-    first = _first_test(test)
-    if isinstance(first, (Tensor, Variable)):
-        Loop(test, body, get_state, set_state, names, options).run()
-        return
-    if first:  # `test` was called once already
+    go_on = _first_test(test)
+    while not isinstance(go_on, (Tensor, Variable)):
+        if not go_on:
+            return
         body()
-        while truth(test(), BECAME_TENSOR):
-            body()
+        go_on = test()
+    Loop(test, body, get_state, set_state, names, options).run()  # it computes the condition again
 
 
 def _first_test(test):
-    """The condition before the loop, computed aside: it is computed again in the loop."""
+    """The condition before the loop, computed aside."""
     if state.graph is None:
         return test()
     with FuncGraph("test").as_default():
@@ -92,17 +82,39 @@ def for_stmt(iterable, extra_test, body, get_state, set_state, names, options):
     if extra_test is None:
         for value in iterable:
             body(value)
-    elif truth(extra_test(), PYTHON_BREAK):
-        for value in iterable:
-            body(value)
-            if not truth(extra_test(), PYTHON_BREAK):
-                break
+    else:
+        _python_loop(iterable, extra_test, body, get_state, set_state, names)
+
+
+def _python_loop(iterable, extra_test, body, get_state, set_state, names):
+    """A Python loop with `break` or `return`. Once that depends on a tensor without a value, each iteration is a branch."""
+    branches = 0
+    if symbolic(extra_test()) is None and not extra_test():
+        return
+    for value in iterable:
+        go_on = extra_test()
+        if symbolic(go_on) is not None:
+            branches += 1
+            if branches > UNROLL_LIMIT:
+                raise NotImplementedError(
+                    "break and return statements which depend on a TF condition are not supported in Python for loops of more than "
+                    f"{UNROLL_LIMIT} iterations ({user_line()}). Did you intend to make it a TF loop? Iterate over a tensor: "
+                    "`for i in tf.range(n)` in place of `for i in range(n)`."
+                )
+            if_stmt(go_on, lambda: body(value), lambda: None, get_state, set_state, names, len(names))  # noqa: B023
+            continue
+        if not go_on:
+            return
+        body(value)
+        go_on = extra_test()
+        if symbolic(go_on) is None and not go_on:
+            return  # before the next value is taken
 
 
 def _for_rows(rows, extra_test, body, get_state, set_state, names, options):
     """The loop over what can be indexed: it counts."""
     count = rows.count()
-    index = wrapped_zero = convert_to_tensor(0, int32)
+    index = convert_to_tensor(0, int32)
 
     def get_all():
         variables = get_state()
@@ -131,7 +143,6 @@ def _for_rows(rows, extra_test, body, get_state, set_state, names, options):
     loop = Loop(test, step, get_all, set_all, ("<the iteration>", *names), options)
     loop.runs_at_least_once = isinstance(count, int) and count > 0
     loop.run()
-    del wrapped_zero
 
 
 def going_on(main, extra_test):
@@ -154,10 +165,11 @@ def for_iterator(iterator, extra_test, body, get_state, set_state, names, option
         has_next, *variables = values
         set_state(tuple(variables))
 
-    loop = None
-
     def step():
         nonlocal has_next
+        if loop.aside:  # one iteration for its types
+            body(iterator.get_next())
+            return
         element = iterator.get_next_as_optional()
         has_next = element.has_value()
         before = get_all()
@@ -182,9 +194,11 @@ class Loop:
 
     Attributes:
         runs_at_least_once: whether that is known.
+        aside: whether the body is being traced for its types alone.
     """
 
     runs_at_least_once = False
+    aside = False
 
     def __init__(self, test, body, get_state, set_state, names, options):
         self.test = test
@@ -195,7 +209,8 @@ class Loop:
         self.limit = options.get("maximum_iterations")
         self.original = self.start = get_state()
         self.invariants = self._invariants(options.get("shape_invariants", ()))
-        self.ran = False
+        self.failure = ""
+        self.must_run = False  # where a variable has no value without an iteration
 
     def run(self):
         """Trace the loop and set the variables to what they are after it."""
@@ -210,7 +225,7 @@ class Loop:
 
     def _loop(self):
         """The loop variables are the values of `start`, and whether there was an iteration if some variable had none before."""
-        flag = [convert_to_tensor(False)] if self.ran is None else []
+        flag = [convert_to_tensor(False)] if self.must_run else []
         kept = len(flag)
 
         def test(*values):
@@ -232,6 +247,19 @@ class Loop:
         if flag:
             self._require_iteration(results[0])
         self.set_state(self.packed(results[kept:]))
+        self._settle_return()
+
+    def _settle_return(self):
+        """After `while True` with no way out but `return` it is known that the function has returned."""
+        after = self.get_state()
+        known = [
+            isinstance(x, SymbolicTensor) and name.startswith("do_return") for name, x in zip(self.names, after, strict=True)
+        ]
+        if not any(known) or self.limit is not None:
+            return
+        self.set_state(tuple([False if found else x for x, found in zip(after, known, strict=True)]))
+        endless = _first_test(self.test) is True
+        self.set_state(tuple([True if found and endless else x for x, found in zip(after, known, strict=True)]))
 
     @staticmethod
     def _as_condition(value):
@@ -239,7 +267,7 @@ class Loop:
         return convert_to_tensor(value) if found is None else found
 
     def _while_loop(self, test, body, values, kept):
-        if isinstance(state.scope, BatchTensor) or state.graph is None:
+        if state.graph is None or state.scope is not state.graph:
             limit = None if self.limit is None else int(self.limit)
             return vectorize_control.while_loop(test, body, values, limit)
         shapes = None
@@ -296,7 +324,7 @@ class Loop:
             start.append(like(after))
             self._widen(len(start) - 1, after)
             if not is_internal(name) and not self.runs_at_least_once:
-                self.ran = None
+                self.must_run = True
         self.start = tuple(start)
 
     def _widen(self, position, after):
@@ -309,6 +337,7 @@ class Loop:
     def _first_iteration(self):
         """The variables after one iteration, traced aside; None where that fails, which `failure` then explains."""
         self.failure = ""
+        self.aside = True
         with FuncGraph("iteration").as_default() as graph:
             try:
                 self.set_state(nest.map_structure(lambda x: _stand_in(graph, x), self.start))
@@ -319,6 +348,7 @@ class Loop:
                     f"\nNote: AutoGraph tried to define it automatically, but ran into a {type(error).__name__}: {error}"
                 )
             finally:
+                self.aside = False
                 self.set_state(self.original)
         return None
 
@@ -406,7 +436,7 @@ def _stand_in(graph, x):
 
 def _check_leaf(name, start, entry, end, invariant):
     """Compare one leaf before the loop, at the start and at the end of an iteration."""
-    where = f"(the loop at {user_line()})"
+    where = f"({user_line()})"
     if not is_value(entry):
         if end is not entry:
             raise TypeError(
@@ -415,7 +445,9 @@ def _check_leaf(name, start, entry, end, invariant):
             )
         return
     if end is None:
-        raise ValueError(f"'{name}' is None at the end of the iteration. It is {described(start)} before {where}.")
+        raise ValueError(
+            f"'{name}' is None at the end of the iteration. It is {described(start)} before the loop {where}: give it a tensor."
+        )
     if not is_value(end):
         raise TypeError(f"'{name}' is {described(start)} before the loop, but {described(end)} after one iteration {where}.")
     a, b = as_value(entry), as_value(end)
@@ -466,4 +498,4 @@ def _relaxed(a, b):
     return [n if n == m else None for n, m in zip(a._dims, b._dims, strict=True)]
 
 
-__all__ = ["Loop", "SymbolicTensor", "bool_", "for_iterator", "for_stmt", "while_stmt"]
+__all__ = ["Loop", "for_iterator", "for_stmt", "while_stmt"]

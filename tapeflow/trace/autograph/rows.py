@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from tapeflow.base.dtypes import int32
+from tapeflow.base.errors import OperatorNotAllowedInGraphError
 from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.graph import SymbolicTensor
@@ -80,14 +81,17 @@ class Enumerated(Rows):
 
 
 class Zipped(Rows):
-    """`zip(...)` of several rows: as many as the shortest has."""
+    """`zip(...)` of several rows: as many as the shortest has; with `strict` their numbers, where they are known, must agree."""
 
-    def __init__(self, parts):
+    def __init__(self, parts, strict=False):
         self.parts = parts
+        self.strict = strict
 
     def count(self):
         counts = [part.count() for part in self.parts]
         known = [n for n in counts if isinstance(n, int)]
+        if self.strict and len(set(known)) > 1:
+            raise ValueError(f"zip(strict=True): the arguments have {' and '.join(map(str, known))} rows.")
         unknown = [n for n in counts if not isinstance(n, int)]
         shortest = min(known) if known else None
         for n in unknown:
@@ -120,8 +124,6 @@ class Mapped(Rows):
 
 def raise_not_iterable(name):
     """Raise the error for `list(zip(...))` and the like over symbolic tensors."""
-    from tapeflow.base.errors import OperatorNotAllowedInGraphError
-
     raise OperatorNotAllowedInGraphError(
         f"Iterating over a symbolic `tf.Tensor` is not allowed: {name}(...) of tensors without a value can be the iterable of a "
         "for statement only."

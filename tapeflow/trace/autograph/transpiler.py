@@ -23,8 +23,9 @@ from malt.converters import (
 from malt.core import converter
 from malt.impl import api as malt
 from malt.lang.directives import set_loop_options
-from malt.pyct import anno, inspect_utils, naming, templates, transformer
+from malt.pyct import anno, cfg, inspect_utils, naming, qual_names, templates, transformer
 from malt.pyct import transpiler as malt_transpiler
+from malt.pyct.static_analysis import activity, liveness, reaching_definitions, reaching_fndefs
 
 from tapeflow.trace.autograph import operators
 from tapeflow.trace.autograph.prepare import prepare
@@ -60,6 +61,58 @@ class Asserts(asserts.AssertTransformer):
         return templates.replace("ag__.assert_stmt(test, lambda: msg)", test=node.test, msg=message)
 
 
+class ConditionalExpressions(conditional_expressions.ConditionalExpressionTransformer):
+    """Converts conditional expressions within conditional expressions too."""
+
+    def visit_IfExp(self, node):
+        return super().visit_IfExp(self.generic_visit(node))
+
+
+class Analyzer(liveness.Analyzer):
+    """Knows that a for loop may run no iteration: then its target is what it was before."""
+
+    def __init__(self, graph, loops):
+        super().__init__(graph, True)
+        self.loops = loops
+
+    def visit_node(self, node):
+        before = self.in_[node]
+        super().visit_node(node)
+        loop = self.loops.get(id(node.ast_node))
+        if loop is not None:
+            self.in_[node] = self.in_[node].union(*[self.in_[following] for following in self.graph.stmt_next[loop]])
+        return self.in_[node] != before
+
+
+class Liveness(liveness.TreeAnnotator):
+    """Notes which variables are read after each statement; `loops` are the for loops by the id of what they iterate over."""
+
+    def __init__(self, ctx, graphs, loops):
+        super().__init__(ctx, graphs, True)
+        self.loops = loops
+
+    def _analyze_function(self, node, is_lambda):
+        outer = self.current_analyzer
+        analyzer = Analyzer(self.graphs[node], self.loops)
+        analyzer.visit_reverse()
+        self.current_analyzer = analyzer
+        node = self.generic_visit(node)
+        self.current_analyzer = outer
+        return node
+
+
+def control_flow_pass(node, ctx):
+    """Branches and loops become calls of operators."""
+    graphs = cfg.build(node)
+    node = qual_names.resolve(node)
+    node = activity.resolve(node, ctx, None)
+    node = reaching_definitions.resolve(node, ctx, graphs)
+    node = reaching_fndefs.resolve(node, ctx, graphs)
+    loops = {id(part.iter): part for part in ast.walk(node) if isinstance(part, ast.For)}
+    node = Liveness(ctx, graphs, loops).visit(node)
+    return control_flow.ControlFlowTransformer(ctx).visit(node)
+
+
 class Factory(malt_transpiler._PythonFnFactory):
     """Makes converted functions: one code object, bound to the globals and the closure of each function it stands for.
 
@@ -93,13 +146,13 @@ def _wrapped(tree, name, free, future):
 
 def _renamed(code, name, original):
     """The code with the user's name on it and on the functions that conversion made of its statements."""
+    prefix = f"outer_factory.<locals>.inner_factory.<locals>.{name}"
 
     def walk(code):
-        generated = code.co_name == name or code.co_name.rstrip("0123456789").rstrip("_") in GENERATED
-        names = {"co_name": original.co_name, "co_qualname": original.co_qualname} if generated else {}
-        return code.replace(
-            co_consts=tuple([walk(x) if isinstance(x, types.CodeType) else x for x in code.co_consts]), **names
-        )
+        parts = tuple([walk(x) if isinstance(x, types.CodeType) else x for x in code.co_consts])
+        if code.co_name == name or code.co_name.rstrip("0123456789").rstrip("_") in GENERATED:
+            return code.replace(co_consts=parts, co_name=original.co_name, co_qualname=original.co_qualname)
+        return code.replace(co_consts=parts, co_qualname=code.co_qualname.replace(prefix, original.co_qualname, 1))
 
     return walk(code)
 
@@ -129,7 +182,7 @@ class Transpiler(malt.PyToPy):
             node = break_statements.transform(node, ctx)
         if ast.Assert in kinds and uses(converter.Feature.ASSERT_STATEMENTS):
             node = Asserts(ctx).visit(node)
-        if ast.Continue in kinds:
+        if not kinds.isdisjoint((ast.Break, ast.Continue)):  # a `break` has become a `continue`
             node = continue_statements.transform(node, ctx)
         if flow and _returns_within(node):
             node = return_statements.transform(node, ctx)
@@ -138,8 +191,8 @@ class Transpiler(malt.PyToPy):
             node = slices.transform(node, ctx)
         node = call_trees.transform(node, ctx)
         if flow:
-            node = control_flow.transform(node, ctx)
-        node = conditional_expressions.transform(node, ctx)
+            node = control_flow_pass(node, ctx)
+        node = ConditionalExpressions(ctx).visit(node)
         node = logical_expressions.transform(node, ctx)
         return variables.transform(node, ctx) if flow else node
 

@@ -6,6 +6,7 @@ from tapeflow.base import nest
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
+from tapeflow.trace.structure import Flow
 
 PYTHON_VALUES = (bool, int, float, complex, str, bytes)
 
@@ -22,14 +23,14 @@ def is_internal(name):
 
 def is_value(x):
     """Whether a leaf of a variable can be the result of a branch or the variable of a loop."""
-    return isinstance(x, (Tensor, *PYTHON_VALUES)) or hasattr(x, "_type_spec") or hasattr(x, "__array__")
+    return isinstance(x, (Tensor, Flow, *PYTHON_VALUES)) or hasattr(x, "_type_spec") or hasattr(x, "__array__")
 
 
 def as_value(x):
     """A leaf as what a graph computes: a tensor, or a composite of several."""
-    if isinstance(x, (Tensor, Variable)) or not hasattr(x, "_type_spec"):
-        return convert_to_tensor(x)
-    return x
+    if isinstance(x, Flow) or (hasattr(x, "_type_spec") and not isinstance(x, (Tensor, Variable))):
+        return x
+    return convert_to_tensor(x)
 
 
 def leaves_of(value):

@@ -1,0 +1,141 @@
+"""Whole-graph cleaning: dead nodes, common subexpressions, and variables as values with one read and one write."""
+
+import numpy as np
+
+from tapeflow.base.dtypes import DType
+from tapeflow.compile.rebuild import Builder, operands, rebuilt, shallow
+from tapeflow.core.primitive import P
+from tapeflow.core.tensor import Tensor
+
+DROPPABLE = {"read_variable", "shape"}  # stateful ones that only look
+
+
+def is_effect(node):
+    """Whether a node must run although nobody reads its results."""
+    return node.op.stateful and node.op.name not in DROPPABLE
+
+
+def drop_dead(graph):
+    """`graph` without the nodes that neither reach an output nor have an effect."""
+    wanted = {id(x) for x in graph.outputs}
+    kept = set()
+    for node in reversed(graph.nodes):
+        if is_effect(node) or any(id(out) in wanted for out in node.outputs):
+            kept.add(id(node))
+            wanted.update(id(x) for x in operands(node))
+    if len(kept) == len(graph.nodes):
+        return graph
+    alive = shallow(graph, graph.inputs, [node for node in graph.nodes if id(node) in kept], graph.outputs)
+    return rebuilt(alive, lambda *args: None)
+
+
+def share_common(graph):
+    """`graph` where of equal nodes (same op, inputs and attrs, no effect) only the first is left."""
+    seen = {}
+
+    def visit(builder, node, inputs, attrs):
+        if node.op.stateful:
+            return None
+        key = node_key(node.op, inputs, attrs)
+        if key is None:
+            return None
+        found = seen.get(key)
+        if found is None:
+            found = seen[key] = builder.copy(node, inputs, attrs)
+        return found
+
+    return rebuilt(graph, visit)
+
+
+def node_key(op, inputs, attrs):
+    """What equal nodes have in common, or None where an attr cannot be compared."""
+    try:
+        key = (op.name, tuple([tensor_key(x) for x in inputs]), tuple(sorted((k, attr_key(v)) for k, v in attrs.items())))
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def tensor_key(x):
+    """What equal tensors have in common: identity, or the value of a small constant."""
+    if x.__class__ is Tensor and x._dtype.numpy_dtype not in (None, object) and x._value.size <= 64:
+        return (x._dtype.name, x._value.shape, np.ascontiguousarray(x._value).tobytes())
+    return id(x)
+
+
+def attr_key(value):
+    """What equal attrs have in common; Python's 1, 1.0 and True are told apart."""
+    if isinstance(value, (tuple, list)):
+        return tuple([attr_key(item) for item in value])
+    if isinstance(value, Tensor):
+        return ("tensor", tensor_key(value))
+    if isinstance(value, DType):
+        return ("dtype", value.name)
+    if isinstance(value, (bool, int, float, str, bytes)) or value is None or value is Ellipsis:
+        return (type(value).__name__, repr(value))
+    return ("id", id(value))
+
+
+# Effects between which a variable's value may not be kept back: other code sees them, or they see other code's.
+PURELY_OWN = {"read_variable", "update_variable"}
+
+
+def lift_variables(graph):
+    """`graph` where each variable is read once, passed on as a value, and written once at the end.
+
+    A node whose effect we do not know (Python code, other changes of variables) ends the stretch: values are written before it
+    and read again after it.
+    """
+    known = {}  # id(variable) -> its value at this point
+    dirty = {}  # id(variable) -> the variable, where the value is not written yet
+
+    def flush(builder):
+        for key, (variable, line) in dirty.items():
+            builder.add(P.update_variable, (known[key],), {"variable": variable, "how": "assign"}, line)
+        dirty.clear()
+
+    def read(builder, variable, line):
+        if id(variable) not in known:
+            known[id(variable)] = builder.add(P.read_variable, (), {"variable": variable}, line)[0]
+        return known[id(variable)]
+
+    def visit(builder, node, inputs, attrs):
+        if node.op.name == "read_variable":
+            return (read(builder, attrs["variable"], node.line),)
+        if node.op.name == "update_variable" and _is_static(attrs["variable"], inputs[0]):
+            variable, value = attrs["variable"], inputs[0]
+            if attrs["how"] != "assign":
+                change = P.add if attrs["how"] == "add" else P.sub
+                (value,) = builder.add(change, (read(builder, variable, node.line), value), {}, node.line)
+            elif value.__class__ is Tensor:
+                (value,) = builder.add(P.identity, (value,), {}, node.line)
+            known[id(variable)] = value
+            dirty.pop(id(variable), None)  # the last write's line is the one to show
+            dirty[id(variable)] = (variable, node.line)
+            return (value,)
+        if node.op.stateful:
+            flush(builder)
+            outputs = builder.copy(node, inputs, attrs)
+            known.clear()
+            return outputs
+        return None
+
+    lifted = rebuilt(graph, visit)
+    _finish(lifted, known, dirty)
+    return lifted
+
+
+def _is_static(variable, value):
+    dims = variable._shape._dims
+    return dims is not None and None not in dims and value.dims == dims
+
+
+def _finish(graph, known, dirty):
+    """Write the values that are still to be written, as the graph's last nodes."""
+    builder = Builder(graph.name, graph)
+    for key, (variable, line) in dirty.items():
+        builder.add(P.update_variable, (known[key],), {"variable": variable, "how": "assign"}, line)
+
+
+__all__ = ["drop_dead", "is_effect", "lift_variables", "node_key", "share_common"]

@@ -1,0 +1,112 @@
+"""`while_loop` and `switch` in native code: their graphs are planned like any other, and their steps stand inside loops and branches.
+
+What a loop carries, and what branches give, are states: places that the nested graph reads and writes as it would a variable, so
+that a value is computed right into its state where nothing reads the old one later.
+"""
+
+from tapeflow.compile.internal import COPY
+from tapeflow.compile.memory import ALIGN
+from tapeflow.compile.rebuild import Builder
+from tapeflow.compile.views import RESHAPES
+from tapeflow.core.primitive import P
+from tapeflow.core.tensor import Tensor
+
+
+class State:
+    """A place that a nested graph reads and writes: it takes the part of a variable there."""
+
+    def __init__(self, spec, name):
+        self.spec = spec
+        self.name = name
+        self._shape = _Dims(spec.shape)
+        self._dtype = spec.dtype
+
+    def __repr__(self):
+        return self.name
+
+
+class _Dims:
+    """A shape as passes ask a variable for it."""
+
+    def __init__(self, dims):
+        self._dims = dims
+
+
+def with_states(graph, reads, writes):
+    """A graph whose first inputs are read from states, and whose results are written to states.
+
+    Args:
+        graph: a specialised graph.
+        reads: a `State` for each of the first inputs; the other inputs stay.
+        writes: a `State` for each of the first results, or None; then the results stay.
+    """
+    builder = Builder(graph.name)
+    for i, x in enumerate(graph.inputs):
+        if i < len(reads):
+            (new,) = builder.add(P.read_variable, (), {"variable": reads[i]}, None, [x._spec])
+        else:
+            new = builder.placeholder(x._spec, x.name)
+        builder.new[id(x)] = new
+    for node in graph.nodes:
+        inputs = tuple([builder.value(x) for x in node.inputs])
+        builder.keep(node, builder.copy(node, inputs, builder.attrs(node.attrs)))
+    if writes is None:
+        builder.graph.outputs = tuple([builder.value(x) for x in graph.outputs])
+        return builder.graph
+    for i, (state, x) in enumerate(zip(writes, graph.outputs, strict=False)):
+        if reads and x is graph.inputs[i]:
+            continue  # it stays as it is
+        value = builder.value(x)
+        if not _is_computed(graph, x):  # states may change places: each is copied before any is written
+            (value,) = builder.add(COPY, (value,), {}, None)
+        builder.add(P.update_variable, (value,), {"variable": state, "how": "assign"}, None, [state.spec])
+    builder.graph.outputs = ()
+    return builder.graph
+
+
+def _is_computed(graph, x):
+    """Whether a value is more than an input, or a reshape of one."""
+    while x.__class__ is not Tensor:
+        if x.position is None:
+            return False
+        node = graph.nodes[x.position]
+        if node.op.name not in RESHAPES:
+            return True
+        x = node.inputs[0]
+    return False
+
+
+class Nested:
+    """A step that runs plans of its own.
+
+    Attributes:
+        node: the `while_loop` or `switch`.
+        plans: those of the condition and the body, or of the branches.
+        operands: the keys of the node's inputs; results: those of its outputs.
+        chunk: where in the arena of the plan around it the plans have theirs.
+    """
+
+    native = True
+
+    def __init__(self, node, plans, operands, results):
+        self.node = node
+        self.plans = plans
+        self.operands = operands
+        self.results = results
+        self.keys = [*operands, *results]
+        self.chunk = None
+
+    @property
+    def bytes(self):
+        """How much of the arena the plans need; they never run at the same time, but a loop's condition and body alternate."""
+        return sum(-(-plan.arena // ALIGN) * ALIGN for plan in self.plans)
+
+    def settle(self, chunk):
+        """Tell the plans where in the arena around them they are."""
+        self.chunk = chunk
+        for plan in self.plans:
+            plan.chunk = chunk
+            chunk += -(-plan.arena // ALIGN) * ALIGN
+
+
+__all__ = ["Nested", "State", "with_states"]

@@ -1,0 +1,106 @@
+"""Fused primitives taken apart into elementwise ops and reductions, which the compiler fuses again its own way.
+
+Each function of the table computes what the primitive's kernel does, written in ops; None where it is better left whole.
+Its first argument is the `Builder` of the graph that the ops join.
+"""
+
+import math
+
+from tapeflow.base.dtypes import float32, float64
+from tapeflow.base.shape import normalize_axes
+from tapeflow.compile.internal import check_range
+from tapeflow.compile.rebuild import rebuilt
+from tapeflow.core.primitive import P
+from tapeflow.core.tensor import wrap
+
+WIDE = {float32, float64}
+
+
+def decompose(graph):
+    """`graph` with the primitives of the table taken apart, where all shapes are known."""
+    return rebuilt(graph, _decomposed)
+
+
+def _decomposed(builder, node, inputs, attrs):
+    rule = DECOMPOSED.get(node.op.name)
+    if rule is None or any(x.dims is None or None in x.dims or 0 in x.dims for x in inputs):
+        return None
+    with builder.tracing(node.line):
+        results = rule(builder, *inputs, **attrs)
+    return results if results is None or node.op.multiple else (results,)
+
+
+def _mean(builder, x, *, axis=None, keepdims=False):
+    if x._dtype not in WIDE:
+        return None
+    axes = normalize_axes(axis, len(x.dims))
+    count = math.prod([x.dims[i] for i in axes])
+    return P.sum(x, axis=axes, keepdims=keepdims) / wrap(x._dtype.type(count))
+
+
+def _scores(x, axis):
+    return x - P.max(x, axis=(axis,), keepdims=True)
+
+
+def _softmax(builder, logits, *, axis=-1):
+    if logits._dtype not in WIDE:
+        return None
+    e = P.exp(_scores(logits, axis))
+    return e / P.sum(e, axis=(axis,), keepdims=True)
+
+
+def _log_softmax(builder, logits, *, axis=-1):
+    if logits._dtype not in WIDE:
+        return None
+    scores = _scores(logits, axis)
+    return scores - P.log(P.sum(P.exp(scores), axis=(axis,), keepdims=True))
+
+
+def _logsumexp(builder, x, *, axis=None, keepdims=False):
+    if x._dtype not in WIDE:
+        return None
+    axes = normalize_axes(axis, len(x.dims))
+    high = P.max(x, axis=axes, keepdims=True)
+    high = P.where(P.is_finite(high), high, P.zeros_like(high))
+    total = P.log(P.sum(P.exp(x - high), axis=axes, keepdims=True)) + high
+    return total if keepdims else P.squeeze(total, axis=axes)
+
+
+def _sparse_xent(builder, logits, labels):
+    """The loss [...] of logits [..., classes] and its gradient; the label's place is found by comparing."""
+    if logits._dtype not in WIDE:
+        return None
+    classes = logits.dims[-1]
+    labels = check_range(builder, labels, classes, "SparseSoftmaxCrossEntropyWithLogits", LABEL)
+    hit = P.equal(P.expand_dims(labels, axis=(-1,)), P.range(*[wrap(labels._dtype.type(n)) for n in (0, classes, 1)]))
+    scores = _scores(logits, -1)
+    e = P.exp(scores)
+    total = P.sum(e, axis=(-1,), keepdims=True)
+    picked = P.sum(P.where(hit, scores, P.zeros_like(scores)), axis=(-1,), keepdims=False)
+    loss = P.log(P.squeeze(total, axis=(-1,))) - picked
+    return loss, e / total - P.cast(hit, dtype=logits._dtype)
+
+
+LABEL = "Received a label value of {value} which is outside the valid range of [0, {limit})."
+
+
+def _dense_xent(builder, logits, labels):
+    if logits._dtype not in WIDE:
+        return None
+    scores = _scores(logits, -1)
+    e = P.exp(scores)
+    total = P.sum(e, axis=(-1,), keepdims=True)
+    loss = P.sum(labels * (P.log(total) - scores), axis=(-1,), keepdims=False)
+    return loss, e / total - labels
+
+
+DECOMPOSED = {
+    "mean": _mean,
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "logsumexp": _logsumexp,
+    "sparse_xent": _sparse_xent,
+    "dense_xent": _dense_xent,
+}
+
+__all__ = ["DECOMPOSED", "decompose"]

@@ -1,0 +1,344 @@
+"""Expressions to LLVM values: each computed once in the scope it belongs to, on scalars or on vectors as it needs."""
+
+import contextlib
+import math
+
+import ml_dtypes
+
+from tapeflow.base.dtypes import bool_
+from tapeflow.compile.affine import coefficient
+from tapeflow.compile.scalars import MACHINE, RULES, Call
+from tapeflow.compile.text import I8, I32, I64, INDEX, PTR, Value, first_lanes
+
+
+def identity(name, dtype):
+    """What a reduction begins with: combining it with x gives x, of -0.0 too."""
+    if name in ("all", "any"):
+        return int(name == "all")
+    if name in ("sum", "prod"):
+        return (-0.0 if dtype.is_floating else 0) if name == "sum" else 1
+    if dtype.is_floating:
+        return -math.inf if name == "max" else math.inf
+    limits = ml_dtypes.iinfo(dtype.numpy_dtype)
+    return int(limits.min if name == "max" else limits.max)
+
+
+def combine(f, name, a, b, dtype):
+    """One step of a reduction."""
+    match name:
+        case "sum":
+            return a + b
+        case "prod":
+            return a * b
+        case "all":
+            return a & b
+        case "any":
+            return a | b
+        case "max" | "min":
+            rule = RULES["maximum" if name == "max" else "minimum"]
+            return rule(Call(f, dtype, (dtype, dtype), {}, None), a, b)
+    raise ValueError(name)
+
+
+class Evaluator:
+    """Writes the values of expressions at the places where they are asked for.
+
+    A vector holds neighbouring turns of one loop, the vector's. Where several vectors are computed side by side each is a
+    copy, numbered from 0. What does not depend on the vector's loop is a scalar, and exists once.
+
+    Attributes:
+        copies: the numbers of the copies in the present scope.
+        active: how many lanes of a vector are turns of the loop; None for all.
+    """
+
+    def __init__(self, f, vector, lanes, pointers, dtypes, fail=None):
+        self.f = f
+        self.vector = vector
+        self.bit = 0 if vector is None else 1 << vector
+        self.lanes = lanes
+        self.pointers = pointers
+        self.dtypes = dtypes
+        self.fail = fail
+        self.bound = {}
+        self.shift = {}
+        self.copies = range(1)
+        self.active = None
+        self._known = [{}]
+
+    # Scopes
+
+    @contextlib.contextmanager
+    def scope(self, bound, copies=None, active=None, shift=None):
+        """Within the context more loop variables have values; what is computed is known only there.
+
+        Args:
+            bound: the value of each loop variable that gets one.
+            copies: how many vectors are computed side by side; None leaves it as it is.
+            active: with `copies`: how many lanes are turns of the loop, None for all.
+            shift: numbers to add to the values that variables have.
+        """
+        before = self.bound, self.copies, self.active, self.shift
+        self.bound = {**self.bound, **bound}
+        if shift is not None:
+            self.shift = shift
+        if copies is not None:
+            self.copies, self.active = range(copies), active
+        self._known.append({})
+        try:
+            yield
+        finally:
+            self._known.pop()
+            self.bound, self.copies, self.active, self.shift = before
+
+    def _find(self, key):
+        for known in reversed(self._known):
+            if key in known:
+                return known[key]
+        return None
+
+    def _keep(self, key, value):
+        self._known[-1][key] = value
+        return value
+
+    def hoist(self, exprs, bits=None):
+        """Compute now whatever parts of `exprs` depend on the present loops only (or on those in `bits`), before an inner loop."""
+        bits = sum(1 << v for v in self.bound) if bits is None else bits
+        seen = set()
+
+        def visit(expr):
+            if expr in seen or expr.op == "constant":
+                return
+            seen.add(expr)
+            if not expr.vars & ~bits:
+                if not any(self._unknown_values(expr)):
+                    for u in self.copies if expr.vars & self.bit else range(1):
+                        self.value(expr, u)
+                return
+            if expr.op == "load":
+                self._row_pointer(expr.data[0], expr.data[1])
+            for x in expr.args:
+                visit(x)
+
+        for expr in exprs:
+            visit(expr)
+
+    def _unknown_values(self, expr):
+        """Values of this kernel that an expression reads and that are not computed yet."""
+        seen, todo = set(), [expr]
+        while todo:
+            x = todo.pop()
+            if x in seen:
+                continue
+            seen.add(x)
+            todo += x.args
+            if x.op == "value" and self._find((x.data[0], 0)) is None:
+                yield x
+
+    # Values
+
+    def define(self, number, u, value):
+        """Say what the kernel's value `number` is in a copy."""
+        self._keep((number, u), value)
+
+    def computed(self, number, u):
+        """The kernel's value `number`."""
+        found = self._find((number, u))
+        return self._find((number, 0)) if found is None else found
+
+    def value(self, expr, u=0):
+        """The value of an expression in a copy."""
+        if expr.op == "value":
+            return self.computed(expr.data[0], u)
+        key = (expr, u) if expr.vars & self.bit else expr
+        found = self._find(key)
+        return self._keep(key, self._make(expr, u)) if found is None else found
+
+    def _make(self, expr, u):
+        match expr.op:
+            case "constant":
+                return self.f.constant(MACHINE[expr.dtype], expr.data[1].value)
+            case "load":
+                return self._load(expr, u)
+            case "index":
+                return self._number(expr.data, u)
+            case "inside":
+                return self._inside(expr, u)
+        args = self.alike([self.value(x, u) for x in expr.args])
+        attrs = dict(expr.data or ())
+        position = attrs.pop("position", None)
+        call = Call(self.f, expr.dtype, [x.dtype for x in expr.args], attrs, lambda *what: self._failing(position, *what))
+        return RULES[expr.op](call, *args)
+
+    def alike(self, values):
+        """All values as vectors if one of them is."""
+        if any(x.type.lanes > 1 for x in values):
+            return [self.spread(x) for x in values]
+        return values
+
+    def spread(self, x):
+        """A value as a vector."""
+        if x.type.lanes == self.lanes:
+            return x
+        key = ("spread", x.text, x.type.name)
+        found = self._find(key)
+        return self._keep(key, self._splat(x)) if found is None else found
+
+    def _splat(self, x):
+        if x.text[0] != "%":  # a literal
+            return Value(self.f, x.type.vector(self.lanes), f"splat ({x.type} {x.text})")
+        return self.f.splat(x, self.lanes)
+
+    def only_active(self, value, other, type):
+        """A value for an accumulator of `type`: `other` in the lanes that are no turns of the loop."""
+        if type.lanes > 1:
+            value = self.spread(value)
+        if self.active is None or type.lanes == 1:
+            return value
+        return self.f.where(self._active_mask(), value, other)
+
+    def _active_mask(self):
+        mask_type = INDEX.vector(self.lanes).mask
+        return Value(self.f, mask_type, first_lanes(self.lanes, self.active))
+
+    def _failing(self, position, mask, message, value=None):
+        if mask.type.lanes > 1 and self.active is not None:
+            mask = mask & self._active_mask()
+        self.fail(self.f, mask, (position, message), value)
+
+    # Numbers
+
+    def _scalar(self, form, u):
+        """The value of a form at the first lane, as an int or an index value."""
+        total = form[0] + sum(c * self.shift.get(v, 0) for v, c in form[1])
+        for v, c in form[1]:
+            number = self.bound[v]
+            if v == self.vector and u:
+                number = number + u * self.lanes
+            total = number * c + total
+        return total
+
+    def _number(self, form, u):
+        base = self._scalar(form, u)
+        base = self.f.constant(I64, base) if isinstance(base, int) else Value(self.f, I64, base.text)
+        step = 0 if self.vector is None else coefficient(form, self.vector)
+        if not step:
+            return base
+        type = I64.vector(self.lanes)
+        lanes = self.f.iota(type)
+        return self.spread(base) + (lanes if step == 1 else lanes * step)
+
+    def _inside(self, expr, u):
+        found = None
+        for form, n in expr.data:
+            one = self.f.compare("ult", self._number(form, u), n)
+            if found is not None:
+                found, one = self.alike([found, one])
+            found = one if found is None else found & one
+        return found
+
+    # Memory
+
+    def _row_pointer(self, operand, form):
+        """The address for the loops that are bound, all but the vector's; each loop adds to the address of the one around it."""
+        terms = tuple([(v, c) for v, c in form[1] if v in self.bound and v != self.vector])
+        order = {v: i for i, v in enumerate(self.bound)}
+        terms = tuple(sorted(terms, key=lambda term: order[term[0]]))
+        return self._prefix(operand, terms)
+
+    def _prefix(self, operand, terms):
+        if not terms:
+            return self.pointers[operand]
+        key = ("pointer", operand, terms)
+        found = self._find(key)
+        if found is None:
+            v, c = terms[-1]
+            found = self._keep(key, self._prefix(operand, terms[:-1]) + self.bound[v] * (c * self.dtypes[operand].size))
+        return found
+
+    def address(self, operand, form, u):
+        """Where the element of the first lane is."""
+        size = self.dtypes[operand].size
+        pointer = self._row_pointer(operand, form)
+        step = 0 if self.vector is None else coefficient(form, self.vector)
+        offset = (form[0] + sum(c * self.shift.get(v, 0) for v, c in form[1])) * size
+        if step:
+            pointer = pointer + self.bound[self.vector] * (step * size)
+            offset += u * self.lanes * step * size
+        return pointer + offset
+
+    def _load(self, expr, u):
+        operand, form = expr.data
+        memory = I8 if expr.dtype is bool_ else MACHINE[expr.dtype]
+        step = 0 if self.vector is None else coefficient(form, self.vector)
+        mask = self.value(expr.args[0], u) if expr.args else None
+        pointer = self.address(operand, form, u)
+        if mask is not None and mask.type.lanes > 1 and step != 1:
+            found = self._gather(pointer, memory, step, operand, mask)
+        elif not step:
+            found = self._one(pointer, memory, mask)
+        elif step == 1:
+            found = self._vector(pointer, memory, mask)
+        else:
+            found = self._gather(pointer, memory, step, operand, mask)
+        return found.differs(0) if expr.dtype is bool_ else found
+
+    def _one(self, pointer, memory, mask):
+        if mask is None:
+            return self.f.load(pointer, memory)
+        return self.f.choose(mask, lambda: [self.f.load(pointer, memory)], lambda: [0])[0]
+
+    def _vector(self, pointer, memory, mask):
+        type = memory.vector(self.lanes)
+        if mask is None:
+            return self.f.load(pointer, type, self.active)
+        mask = self.spread(mask)
+        if self.active is not None:
+            mask = mask & self._active_mask()
+        return self.f.load(pointer, type, mask)
+
+    def _gather(self, pointer, memory, step, operand, mask):
+        """A load of lanes that lie apart."""
+        f, type = self.f, memory.vector(self.lanes)
+        mask = self._whole_mask(mask)
+        name = f"llvm.masked.gather.{type.suffix}.v{self.lanes}p0"
+        pointers = PTR.vector(self.lanes)
+        f.module.declare(name, type, pointers, I32, type.mask, type)
+        places = self._places(pointer, step * self.dtypes[operand].size)
+        text = f"call {type} @{name}({places!r}, i32 {memory.bytes}, {mask!r}, {type} zeroinitializer)"
+        return f.emit(type, text)
+
+    def _whole_mask(self, mask):
+        if mask is None:
+            return self._active_mask() if self.active is not None else self.f.constant(INDEX.vector(self.lanes).mask, 1)
+        mask = self.spread(mask)
+        return mask if self.active is None else mask & self._active_mask()
+
+    def _places(self, pointer, step):
+        """The addresses of all lanes."""
+        type = I64.vector(self.lanes)
+        offsets = ", ".join(f"i64 {lane * step}" for lane in range(self.lanes))
+        return self.f.emit(PTR.vector(self.lanes), f"getelementptr i8, ptr {pointer}, {type} <{offsets}>")
+
+    def store(self, value, operand, place, u):
+        """Store a value at a place; only the active lanes of a vector."""
+        f = self.f
+        step = 0 if self.vector is None else coefficient(place, self.vector)
+        pointer = self.address(operand, place, u)
+        if self.dtypes[operand] is bool_:
+            value = f.convert(value, I8)
+        if not step:
+            f.store(value, pointer)
+        elif step == 1:
+            f.store(self.spread(value), pointer, self.active)
+        else:
+            self._scatter(self.spread(value), pointer, step, operand)
+
+    def _scatter(self, value, pointer, step, operand):
+        f, type = self.f, value.type
+        name = f"llvm.masked.scatter.{type.suffix}.v{self.lanes}p0"
+        f.module.declare(name, "void", type, PTR.vector(self.lanes), I32, type.mask)
+        places = self._places(pointer, step * self.dtypes[operand].size)
+        f.line(f"call void @{name}({value!r}, {places!r}, i32 {type.bytes}, {self._whole_mask(None)!r})")
+
+
+__all__ = ["Evaluator", "combine", "identity"]

@@ -1,0 +1,172 @@
+"""`compile_graph`: what a traced function runs. A program for each set of input shapes, in a bounded cache."""
+
+import collections
+import sys
+import threading
+
+import numpy as np
+
+from tapeflow.base import flags
+from tapeflow.compile.pipeline import FIRST, run_passes
+from tapeflow.compile.program import Program
+from tapeflow.compile.specialise import specialise
+from tapeflow.compile.stages import cut, is_worth
+from tapeflow.core.graph import graphs_in
+from tapeflow.core.plan import plan_of
+from tapeflow.core.tensor import Spec
+
+# Programs kept for a graph with unknown dimensions; the one used longest ago goes first.
+MOST_PROGRAMS = 16
+FEW_NODES = 6
+
+
+class Executable:
+    """Runs a graph with native code.
+
+    The first run for a set of shapes is by the NumPy kernels, unless the graph has loops: what runs once is not worth compiling.
+
+    Args:
+        graph: a closed `Graph`; its inputs may have unknown dimensions. Those that stand for variables are none of the
+            executable's: it reads and writes the variables itself, and it gives no results of stateful nodes.
+        at_once: whether the first run is native, too.
+        closed: the values of variables are inputs like others, and the results of stateful nodes are outputs.
+
+    Example:
+        >>> import numpy as np
+        >>> import tapeflow as tf
+        >>> graph = tf.Graph()
+        >>> with graph.as_default():
+        ...     x = tf.compat.v1.placeholder(tf.float32, [None])
+        ...     graph.outputs = (x * 2.0 + 1.0,)
+        >>> compile_graph(graph).run([np.float32([1, 2, 3])])
+        [array([3., 5., 7.], dtype=float32)]
+    """
+
+    def __init__(self, graph, at_once=True, closed=False):
+        self.source = graph
+        self.closed = closed
+        self.at_once = at_once or _has_loops(graph)
+        self._graph = None
+        self._programs = collections.OrderedDict()
+        self._lock = threading.RLock()
+        self._last = (None, None)
+
+    @property
+    def graph(self):
+        """The graph before its shapes are known, without calls."""
+        if self._graph is None:
+            self._graph = run_passes(self.source, FIRST[1:] if self.closed else FIRST)
+        return self._graph
+
+    def run(self, values):
+        """The values of the graph's outputs, as ndarrays and NumPy scalars, for a value of each input.
+
+        Raises:
+            OpError: what TensorFlow would raise, with the op and the line.
+        """
+        shapes = tuple([value.shape for value in values])
+        last_shapes, program = self._last
+        if shapes != last_shapes:
+            if not self.at_once and shapes not in self._programs:
+                self._programs[shapes] = None
+                return self.interpret(values)
+            program = self.program(shapes)
+            self._last = (shapes, program)
+        if flags.VALIDATE and _is_repeatable(self.source):
+            return self._validated(program, values)
+        return program.run(values)
+
+    def interpret(self, values):
+        """The same by the NumPy kernels."""
+        graph = self.source
+        if self.closed:
+            return plan_of(graph)(*values)
+        values = [*values, *[variable._tensor._value for variable in graph.variables]]
+        results = plan_of(graph)(*values)
+        return results[: len(results) - len(graph.saved)]
+
+    def _validated(self, program, values):
+        """The results of native code, after they were compared with those of the NumPy kernels."""
+        before = [variable._tensor for variable in written_by(self.source)]
+        expected = self.interpret(values)
+        for variable, tensor in zip(written_by(self.source), before, strict=True):
+            variable._tensor = tensor
+        results = program.run(values)
+        for number, (a, b) in enumerate(zip(results, expected, strict=True)):
+            if not agree(a, b):
+                print(f"VALIDATE: {self.source.name}: output {number} differs:\n{a}\n{b}", file=sys.stderr)
+                raise AssertionError(f"{self.source.name}: native code and the NumPy kernels disagree in output {number}")
+        return results
+
+    def program(self, shapes):
+        """The `Program` for input shapes; compiled when it is first asked for."""
+        with self._lock:
+            program = self._programs.get(shapes)
+            if program is None:
+                inputs = zip(shapes, self.graph.inputs, strict=True)
+                with np.errstate(all="ignore"):
+                    graph = run_passes(specialise(self.graph, [Spec(shape, x._dtype) for shape, x in inputs]))
+                    parts = cut(graph)
+                    program = Program(graph) if parts is None else Staged(*parts)
+                self._programs[shapes] = program
+                if len(self._programs) > MOST_PROGRAMS:
+                    self._programs.popitem(last=False)
+            self._programs.move_to_end(shapes)
+            return program
+
+
+class Staged:
+    """A graph in two parts: the second is compiled for the shapes that the first gives."""
+
+    def __init__(self, first, second):
+        self.first = Program(first)
+        self.second = Executable(second)
+
+    def run(self, values):
+        """The graph's outputs for some input values."""
+        return self.second.run(self.first.run(values))
+
+
+def _is_repeatable(graph):
+    """Whether a second run gives the same: it has no effects but on variables."""
+    return all(
+        not node.op.stateful or node.op.name in ("read_variable", "update_variable") or graphs_in(node.attrs)
+        for node in graph.nodes
+    )
+
+
+def written_by(graph):
+    """The variables that a graph assigns."""
+    return list(graph.writes.values())
+
+
+def agree(a, b, tolerance=1e-4):
+    """Whether two results are the same but for rounding."""
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.dtype.kind not in "fc":
+        return bool(np.array_equal(a, b)) if a.dtype.kind in "iub" else True
+    scale = np.max(np.abs(np.where(np.isfinite(b), b, 0)), initial=0)
+    return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance * scale, equal_nan=True))
+
+
+def _has_loops(graph):
+    return any(node.op.name == "while_loop" or any(map(_has_loops, graphs_in(node.attrs))) for node in graph.nodes)
+
+
+def compile_graph(graph, at_once=True, closed=False):
+    """The `Executable` of a graph."""
+    return Executable(graph, at_once, closed)
+
+
+def runner(graph, closed):
+    """What runs a traced function's graph, `run(values)`; None where native code would not be worth it."""
+    if not flags.COMPILE or not any(is_worth(node) or node.op.name == "call" for node in graph.nodes):
+        return None
+    if closed and len(graph.nodes) < FEW_NODES:
+        return None  # the condition of a loop, and the like: a call of native code costs more
+    return compile_graph(graph, False, closed).run
+
+
+__all__ = ["Executable", "Staged", "compile_graph", "runner"]

@@ -1,0 +1,56 @@
+"""Ops that only compiled graphs have; they are made by passes, and no user calls them."""
+
+from tapeflow.base.errors import invalid
+
+
+class Internal:
+    """An op that passes put into graphs: what the compiler asks of a primitive, outside the registry.
+
+    Args:
+        name: its name in printed graphs.
+        kernel: its NumPy function.
+        infer: specs to spec.
+    """
+
+    stateful = False
+    multiple = False
+    lower = "scalar"
+    accepts = -1
+
+    def __init__(self, name, kernel, infer):
+        self.name = name
+        self.kernel = kernel
+        self.infer = infer
+
+    def __repr__(self):
+        return f"<internal op {self.name}>"
+
+
+def _checked(x, *, limit, op, message):
+    wrong = x[(x < 0) | (x >= limit)]
+    if wrong.size:
+        raise invalid(op, message.format(value=wrong.flat[0], limit=limit))
+    return x
+
+
+# Integers as they are; an error where one is not in [0, limit).
+CHECK_RANGE = Internal("check_range", _checked, lambda x, **attrs: x)
+
+
+# The same elements in memory of their own: never taken out of a graph.
+COPY = Internal("copy", lambda x: x, lambda x: x)
+
+
+def check_range(builder, x, limit, op, message, line=None):
+    """`x` by way of a check that its elements are in [0, limit).
+
+    Args:
+        builder: the `Builder` of the graph.
+        x: integers.
+        op: the name of the op that the error names.
+        message: its text, with {value} and {limit}.
+    """
+    return builder.add(CHECK_RANGE, (x,), {"limit": limit, "op": op, "message": message}, line)[0]
+
+
+__all__ = ["CHECK_RANGE", "COPY", "Internal", "check_range"]

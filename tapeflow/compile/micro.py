@@ -1,0 +1,449 @@
+"""The register-blocked kernel under matrix products and convolutions, and what surrounds it: tiles, packing, splitting.
+
+One micro-kernel computes a tile of C, `rows` by a few vectors of columns, in registers: for each k it loads the vectors
+of B's row and multiplies them by one broadcast element of A for each row. k runs over nested levels, each with its own
+step in A and in B, so that a matrix product has one level and a convolution one for each axis of its window. What becomes
+of the finished registers is the epilogue's business: it may add a bias, apply an activation, update a variable.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tapeflow.compile.text import INDEX, PTR
+
+UNROLLED = 12  # levels with no more steps than this together are written out: nested loops of 3 would cost more than they do
+
+
+class Level(NamedTuple):
+    """One of the nested loops over k: how many steps, and the bytes that each moves in A and in B."""
+
+    steps: int
+    a: int
+    b: int
+
+
+class Kind(NamedTuple):
+    """What a micro-kernel does with A and B at each k.
+
+    Args:
+        first: what a sum begins with.
+        spread: whether A gives one element for all columns, or an element for each.
+        weighted: whether there is a B.
+        add: `add(f, total, a, b)`, the new total.
+    """
+
+    first: float
+    spread: bool
+    weighted: bool
+    add: Callable
+
+
+OUTER = Kind(0.0, True, True, lambda f, total, a, b: f.fma(a, b, total))  # matrix products and convolutions
+LANES = Kind(0.0, False, True, lambda f, total, a, b: f.fma(a, b, total))  # depthwise convolutions
+SUM = Kind(0.0, False, False, lambda f, total, a, b: total + a)  # mean pooling
+MAX = Kind(-math.inf, False, False, lambda f, total, a, b: f.maximum(total, a))  # max pooling
+
+
+class Phase(NamedTuple):
+    """A function `(table, tile, scratch)` to be called for every tile in range(tiles), in any order, by any threads."""
+
+    function: str
+    tiles: int
+
+
+@dataclass
+class Kernel:
+    """What computes one operation: phases, each to be finished before the next; and the memory that they want."""
+
+    phases: list = field(default_factory=list)
+    scratch: int = 0  # bytes for each thread
+    workspace: int = 0  # bytes in all
+    flops: int = 0
+    note: str = ""  # its tiles and packing, for people
+
+
+@dataclass
+class Tile:
+    """The finished registers of one micro-kernel, as an epilogue sees them.
+
+    `values[i][j]` is the vector of row `row(i)` that begins at column `column(j)`; `mask(j)` is how many of its lanes are
+    columns of C, or None for all. `table` is the step's table of pointers.
+    """
+
+    f: object
+    table: object
+    values: list
+    place: object  # the address of the first element in C
+    first_row: object
+    first_column: object
+    lanes: int
+    columns: int
+    row_steps: tuple  # bytes of C from the first row to each
+    row_numbers: tuple  # and rows of C
+
+    def row(self, i):
+        """The index of a row in C."""
+        return self.first_row + self.row_numbers[i]
+
+    def column(self, j):
+        """The index of a vector's first column in C."""
+        return self.first_column + j * self.lanes
+
+    def mask(self, j):
+        """How many lanes of a vector are columns, or None for all."""
+        rest = self.columns - j * self.lanes
+        return None if rest >= self.lanes else rest
+
+    def address(self, i, j):
+        """Where in C a vector belongs."""
+        value = self.values[0][0]
+        return self.place + (self.row_steps[i] + j * self.lanes * value.type.bytes)
+
+    def store(self, i, j, value):
+        """Write a vector where it belongs."""
+        self.f.store(value, self.address(i, j), self.mask(j))
+
+    def load(self, pointer, j, type=None):
+        """Read the vector that stands at a place with the columns of vector `j`."""
+        return self.f.load(pointer, type or self.values[0][j].type, self.mask(j))
+
+    def map(self, function):
+        """Write `function(i, j, value)` of every vector to C; nothing where it gives None."""
+        for i, row in enumerate(self.values):
+            for j, value in enumerate(row):
+                result = function(i, j, value)
+                if result is not None:
+                    self.store(i, j, result)
+
+
+def store_tile(tile):
+    """The epilogue that only writes C."""
+    tile.map(lambda i, j, value: value)
+
+
+def add_tile(tile):
+    """The epilogue that adds to what C has."""
+    tile.map(lambda i, j, value: value + tile.load(tile.address(i, j), j))
+
+
+class Shape(NamedTuple):
+    """The size of a register tile."""
+
+    rows: int
+    vectors: int
+
+
+def choose_shape(m, n, k, lanes, registers, most_rows=None):
+    """The register tile with the fewest cycles for an m by n result, by a model of two multipliers and two load ports.
+
+    Args:
+        m, n, k: the sizes of the product.
+        lanes: of a vector.
+        registers: that the host has.
+        most_rows: the most rows of a tile, where something else bounds it.
+    """
+
+    def cycles(rows, vectors):
+        # two fused multiply-adds and two loads a cycle, and 4 cycles until a sum can be added to again
+        step = max(rows * vectors / 2, (rows + vectors) / 2, 4)
+        return step + (12 + rows * vectors) / k  # entering, and writing the tile
+
+    def cost(shape):
+        total = 0
+        for _, height, count in split(m, shape.rows):
+            full, rest = divmod(n, shape.vectors * lanes)
+            total += count * full * cycles(height, shape.vectors)
+            if rest:
+                total += count * cycles(height, -(-rest // lanes))
+        return total, -shape.rows * shape.vectors
+
+    most_vectors = min(4, -(-n // lanes))
+    shapes = [
+        Shape(rows, vectors)
+        for vectors in range(1, most_vectors + 1)
+        for rows in range(1, min(most_rows or m, m, (registers - 1 - vectors) // vectors) + 1)
+    ]
+    return min(shapes, key=cost)
+
+
+def split(size, most):
+    """`size` in the fewest parts of at most `most` whose sizes differ by one at most: (start, part, count) of each size.
+
+    Example:
+        >>> from tapeflow.compile.micro import split
+        >>> split(32, 12)
+        [(0, 11, 2), (22, 10, 1)]
+    """
+    parts = -(-size // most)
+    small, greater = divmod(size, parts)
+    runs = [(0, small + 1, greater), (greater * (small + 1), small, parts - greater)]
+    return [run for run in runs if run[2]]
+
+
+def split_tail(size, part):
+    """`size` in parts of `part` and a rest: (start, part, count) of each size."""
+    count, rest = divmod(size, part)
+    runs = [(0, part, count), (count * part, rest, 1)]
+    return [run for run in runs if run[1] and run[2]]
+
+
+def for_each(f, runs, index, body):
+    """Dispatch a tile index over the parts of a split: `body(start, size)` is written once for each size.
+
+    Args:
+        f: the function being written.
+        runs: what `split` gave.
+        index: the number of the part, an index value.
+        body: called with the part's start, an index value, and its size.
+    """
+    first = 0
+    for start, size, count in runs:
+        if len(runs) == 1:
+            body(start + (index - first) * size, size)
+            return
+        here = (index >= first) & (index < first + count)
+        with f.when(here):
+            body((index - first) * size + start, size)
+        first += count
+
+
+def micro_kernel(
+    module, type, rows, columns, levels, *, c_steps, epilogue, numbers=None, name="micro", blocked=None, kind=OUTER
+):
+    """Write a micro-kernel into a module, once for each specification.
+
+    Args:
+        module: the `Module`.
+        type: the vector type of the accumulators.
+        rows: bytes in A from the first row of the tile to each.
+        columns: how many columns, at most 4 vectors.
+        levels: the `Level`s of k, the outermost first.
+        c_steps: bytes in C from the first row of the tile to each.
+        epilogue: called with the `Tile`.
+        numbers: how many rows of C each is from the first; 0, 1, 2, ... by default.
+        name: a stem for the function's name.
+        blocked: None; or, where k is cut into blocks: "part" keeps sums in scratch memory, "last" begins with them. The
+            single level's count is an argument then.
+        kind: what is done at each k.
+
+    Returns:
+        the function's name. It takes (a, b, c, row, column, table), and with `blocked` also (count, sums, fresh): sums is
+        scratch memory of the tile's rows and columns, read unless `fresh`.
+    """
+    place = tuple(c_steps), tuple(numbers or range(len(rows)))
+    key = ("micro", type, tuple(rows), columns, tuple(levels), place, epilogue, blocked, kind)
+    return module.once(key, lambda: _write_micro(module, type, rows, columns, levels, place, epilogue, name, blocked, kind))
+
+
+def _write_micro(module, type, rows, columns, levels, place, epilogue, name, blocked, kind):
+    made = module.fresh(f"{name}_{len(rows)}x{columns}" + (f"_{blocked}" if blocked else ""))
+    pointer = (PTR, "noalias readonly")
+    arguments = [("a", *pointer), ("b", *pointer), ("c", PTR), ("row", INDEX), ("column", INDEX), ("table", PTR)]
+    if blocked:
+        arguments += [("count", INDEX), ("sums", PTR), ("fresh", INDEX)]
+    vectors = -(-columns // type.lanes)
+    with module.function(made, arguments, internal=True, attributes="nounwind noinline") as f:
+        a, b, c, row, column, table, *rest = f.arguments
+        sums = [f.constant(type, kind.first)] * (len(rows) * vectors)
+        pitch = vectors * type.lanes * type.bytes
+        places = [(i * pitch + j * type.lanes * type.bytes) for i in range(len(rows)) for j in range(vectors)]
+        if blocked:
+            count, memory, fresh = rest
+            levels = [levels[0]._replace(steps=count)]
+            read = fresh.equals(0)
+            sums = f.choose(read, lambda: [f.load(memory + at, type) for at in places], lambda: sums)
+        sums = _accumulate(f, type, rows, columns, levels, a, b, sums, kind)
+        if blocked == "part":
+            for value, at in zip(sums, places, strict=True):
+                f.store(value, memory + at)
+        else:
+            grid = [sums[i * vectors : (i + 1) * vectors] for i in range(len(rows))]
+            epilogue(Tile(f, table, grid, c, row, column, type.lanes, columns, *place))
+    return made
+
+
+def _accumulate(f, type, rows, columns, levels, a, b, sums, kind):
+    """The sums after all steps of k."""
+    vectors = len(sums) // len(rows)
+    masks = [None if (j + 1) * type.lanes <= columns else columns - j * type.lanes for j in range(vectors)]
+
+    def step(a, b, sums):
+        def vector(place, j):
+            return f.load(place + j * type.lanes * type.bytes, type, masks[j])
+
+        row = [vector(b, j) if kind.weighted else None for j in range(vectors)]
+        sums = list(sums)
+        for i, offset in enumerate(rows):
+            if kind.spread:
+                parts = [f.splat(f.load(a + offset, type.scalar), type.lanes)] * vectors
+            else:
+                parts = [vector(a + offset, j) for j in range(vectors)]
+            for j in range(vectors):
+                sums[i * vectors + j] = kind.add(f, sums[i * vectors + j], parts[j], row[j])
+        return sums
+
+    counts = [level.steps for level in levels]
+    if all(isinstance(count, int) for count in counts) and math.prod(counts) <= UNROLLED:
+        for numbers in itertools.product(*map(range, counts)):
+            at_a = sum(n * level.a for n, level in zip(numbers, levels, strict=True))
+            at_b = sum(n * level.b for n, level in zip(numbers, levels, strict=True))
+            sums = step(a + at_a, b + at_b, sums)
+        return sums
+
+    def nest(levels, a, b, sums):
+        if not levels:
+            return step(a, b, sums)
+        level, *inner = levels
+        with f.loop(0, level.steps, carry=[a, b, *sums]) as loop:
+            a, b, *sums = loop.values
+            loop.next = [a + level.a, b + level.b, *nest(inner, a, b, sums)]
+        return loop.results[2:]
+
+    return nest(levels, a, b, sums)
+
+
+# Packing: B as panels of as many columns as a register tile has, k after k, so that the kernel reads one stream.
+
+
+@dataclass(frozen=True)
+class Panels:
+    """B in panels: `panel` columns wide, `k` long; the last one is filled up with zeros."""
+
+    type: object  # of a vector
+    n: int
+    panel: int
+    levels: tuple  # of k in the source: (count, bytes), the outermost first
+    column: int  # bytes from column to column in the source
+
+    @property
+    def k(self):
+        """The number of rows."""
+        return math.prod(count for count, _ in self.levels)
+
+    @property
+    def count(self):
+        """The number of panels."""
+        return -(-self.n // self.panel)
+
+    @property
+    def bytes(self):
+        """The size of one panel."""
+        return self.k * self.panel * self.type.bytes
+
+    @property
+    def total(self):
+        """The size of all."""
+        return self.count * self.bytes
+
+
+def pack_panels(module, panels):
+    """The name of a function that packs one panel: (B's address, the panel's, its number)."""
+    return module.once(("pack", panels), lambda: _write_pack(module, panels))
+
+
+def _write_pack(module, panels):
+    made = module.fresh("pack")
+    arguments = [("source", PTR, "noalias readonly"), ("target", PTR, "noalias"), ("panel", INDEX)]
+    with module.function(made, arguments, internal=True, attributes="nounwind noinline") as f:
+        source, target, panel = f.arguments
+
+        def write(start, width):
+            _copy_panel(f, panels, source + start * panels.column, target, width)
+
+        for_each(f, split_tail(panels.n, panels.panel), panel, write)
+    return made
+
+
+def _copy_panel(f, panels, source, target, width):
+    """Copy one panel of `width` columns to its rows of `panel` columns."""
+    size = panels.type.bytes
+    pitch = panels.panel * size
+    if panels.column == size:
+        row = _copy_row
+    else:
+        row = _gather_row
+        count, step = panels.levels[-1]
+        if step == size and count >= panels.type.lanes:
+            _walk(
+                f, panels.levels[:-1], source, target, count * pitch, lambda s, t: _transpose(f, panels, s, t, width, count)
+            )
+            return
+    _walk(f, panels.levels, source, target, pitch, lambda s, t: row(f, panels, s, t, width))
+
+
+def _walk(f, levels, source, target, pitch, body):
+    """Nested loops over k: `body(source, target)` at each, the target moving on by `pitch`."""
+    if not levels:
+        body(source, target)
+        return
+    (count, step), *inner = levels
+    advance = pitch * math.prod(count for count, _ in inner)
+    with f.loop(0, count, carry=[source, target]) as loop:
+        source, target = loop.values
+        _walk(f, inner, source, target, pitch, body)
+        loop.next = [source + step, target + advance]
+
+
+def _copy_row(f, panels, source, target, width):
+    """One k of columns that stand together."""
+    type = panels.type
+    for start in range(0, panels.panel, type.lanes):
+        rest = width - start
+        value = f.load(source + start * type.bytes, type, rest) if rest > 0 else f.constant(type, 0)
+        f.store(value, target + start * type.bytes)
+
+
+def _gather_row(f, panels, source, target, width):
+    """One k of columns that stand apart."""
+    size = panels.type.bytes
+    with f.loop(0, width) as loop:
+        f.store(f.load(source + loop.index * panels.column, panels.type.scalar), target + loop.index * size)
+    if width < panels.panel:
+        f.clear(target + width * size, (panels.panel - width) * size)
+
+
+def _transpose(f, panels, source, target, width, count):
+    """`count` of k that stand together, columns apart: squares turned in registers, log2(lanes) shuffles a vector."""
+    type = panels.type
+    lanes, size = type.lanes, type.bytes
+    pitch = panels.panel * size
+    for k, part, turns in split_tail(count, lanes):
+        with f.loop(0, turns) as loop:
+            from_k = source + (loop.index * (lanes * size) + k * size)
+            to_k = target + (loop.index * (lanes * pitch) + k * pitch)
+            for column in range(0, panels.panel, lanes):
+                zero = f.constant(type, 0)
+                square = [
+                    f.load(from_k + (column + i) * panels.column, type, part) if column + i < width else zero
+                    for i in range(lanes)
+                ]
+                for i, value in enumerate(transposed(f, square)[:part]):
+                    f.store(value, to_k + i * pitch + column * size)
+
+
+def transposed(f, square):
+    """The columns of a square of vectors, by butterflies of shuffles."""
+    lanes = len(square)
+    step = 1
+    while step < lanes:
+        turned = list(square)
+        low = [lanes + lane - step if lane & step else lane for lane in range(lanes)]
+        high = [lanes + lane if lane & step else lane + step for lane in range(lanes)]
+        for i in range(lanes):
+            if not i & step:
+                a, b = square[i], square[i + step]
+                turned[i], turned[i + step] = f.shuffle(a, b, low), f.shuffle(a, b, high)
+        square = turned
+        step *= 2
+    return square
+
+
+Locate = Callable  # (f, table) -> the address of a buffer
+
+
+def slot(number, offset=0):
+    """A `Locate`: the pointer in a slot of the table, and so many bytes on."""
+    return lambda f, table: f.load(table + 8 * number, PTR) + offset

@@ -1,0 +1,377 @@
+"""The plan of a graph: its steps in order, where every value lives, and which of them become one native function."""
+
+from tapeflow.compile.control import Nested, State, with_states
+from tapeflow.compile.group import Grouping
+from tapeflow.compile.kernels import kernel_of
+from tapeflow.compile.library import library
+from tapeflow.compile.memory import Arena, bytes_of
+from tapeflow.compile.pipeline import run_passes
+from tapeflow.compile.rebuild import operands
+from tapeflow.compile.scalars import MACHINE
+from tapeflow.core.tensor import Tensor
+
+# Slots of the pointer table: the arena, and memory that library calls work in, one after another.
+ARENA, WORKSPACE, SCRATCH = range(3)
+
+
+class Loops:
+    """A step that is a loop kernel."""
+
+    native = True
+
+    def __init__(self, group, kernel, keys):
+        self.group = group
+        self.kernel = kernel
+        self.keys = keys
+        self.failures = None  # the offset of the cells for the number of an error and a value
+
+
+class Copy:
+    """A step that copies a value to another place."""
+
+    native = True
+
+    def __init__(self, source, target, count):
+        self.keys = [source, target]
+        self.count = count
+
+
+class Host:
+    """A step that is Python: a node run on its NumPy kernel."""
+
+    native = False
+
+    def __init__(self, node):
+        self.node = node
+
+
+class Place:
+    """Where a value is: in a slot of the table (`slot`, offset 0), or at an offset in the arena."""
+
+    __slots__ = ("offset", "slot")
+
+    def __init__(self, slot, offset=0):
+        self.slot = slot
+        self.offset = offset
+
+
+class Borrowed:
+    """A place that the plan around a nested plan has."""
+
+    __slots__ = ("key", "plan")
+
+    def __init__(self, plan, key):
+        self.plan = plan
+        self.key = key
+
+
+class Unfit(Exception):
+    """A nested graph needs Python, so whatever runs it does."""
+
+
+class Plan:
+    """What a graph of known shapes is compiled to, up to the machine code.
+
+    Args:
+        graph: the graph, after all passes.
+        around: the plan of the graph around a nested one, or None.
+        borrowed: for a nested graph: a key of `around` for the id of each of its inputs and states.
+
+    Attributes:
+        steps: `Loops`, `Copy`, `Nested`, `Host`, in the order in which they run.
+        places: key -> `Place`. Keys are ("value", id), ("output", number), ("variable", id).
+        slots: how many slots the table has.
+        arena: the bytes of the arena.
+        constants: slot -> the array that a slot points to for ever.
+        inputs: for each graph input its `Place`, None where no native code reads it.
+        outputs: for each graph output how it is returned (`Output`).
+        variables: `Held` variables that the graph reads or writes.
+        chunk: where the arena of a nested plan begins in that of the plan around it.
+    """
+
+    def __init__(self, graph, around=None, borrowed=None):
+        self.graph = graph
+        self.around = around
+        self.root = self if around is None else around.root
+        self.borrowed = borrowed or {}
+        self.chunk = 0
+        self.grouping = Grouping(graph, library)
+        self.reader = self.grouping.reader
+        self.places = {}
+        self.slots = SCRATCH + 1
+        self.constants = {}
+        self._arena = Arena()
+        self.values = {id(x): x for node in graph.nodes for x in node.outputs}
+        self.values.update((id(x), x) for x in graph.inputs)
+        self._fix_places()
+        self.steps = self._make_steps()
+        self._place_intermediates()
+        self.arena = self._arena.size
+
+    # Fixed places: inputs, constants, variables, outputs
+
+    @property
+    def base(self):
+        """Where its arena begins in that of the outermost plan."""
+        return self.chunk + (0 if self.around is None else self.around.base)
+
+    def locate(self, key):
+        """(slot, offset from what the slot points to) of a key."""
+        place = self.places[key]
+        if isinstance(place, Borrowed):
+            return place.plan.locate(place.key)
+        return place.slot, place.offset + (self.base if place.slot == ARENA else 0)
+
+    def _slot(self):
+        self.root.slots += 1
+        return Place(self.root.slots - 1)
+
+    def _home(self, value):
+        """A place of its own for a value: a slot for an array, a cell of the arena for a scalar."""
+        return self._slot() if value.dims else Place(ARENA, self._arena.take(value._dtype.size))
+
+    def _fix_places(self):
+        graph = self.graph
+        self.inputs = []
+        for x in graph.inputs:
+            if self.around is not None:
+                self.places["value", id(x)] = Borrowed(self.around, self.borrowed[id(x)])
+            else:
+                self.inputs.append(self._place_of(x) if _is_plain(x) else None)
+        self._fix_variables()
+        self._fix_outputs()
+
+    def _place_of(self, value):
+        key = ("value", id(value))
+        if key not in self.places:
+            self.places[key] = self._home(value)
+        return self.places[key]
+
+    def _fix_variables(self):
+        self.variables = {}
+        for node in self.graph.nodes:
+            if node.op.name not in ("read_variable", "update_variable"):
+                continue
+            variable = node.attrs["variable"]
+            value = node.outputs[0]
+            held = self.variables.get(id(variable))
+            if held is None:
+                if not _is_plain(value):
+                    continue
+                held = self.variables[id(variable)] = Held(variable, self._variable_place(variable, value), value)
+                self.places["variable", id(variable)] = held.place
+            if node.op.name == "update_variable":
+                held.written = True
+                held.line = node.line
+            self.places["value", id(value)] = held.place
+
+    def _variable_place(self, variable, value):
+        if self.around is None:
+            return self._home(value)
+        if id(variable) not in self.borrowed:
+            raise Unfit  # a real variable: Python looks after those
+        return Borrowed(self.around, self.borrowed[id(variable)])
+
+    def _fix_outputs(self):
+        """Arrays that are returned are made anew for every run; native code writes right into them."""
+        self.outputs = []
+        self._output_of = {}  # id of a stored value -> its `Output`
+        for x in self.graph.outputs:
+            base = x if x.__class__ is Tensor else self.reader.base(x)
+            output = self._output_of.get(id(base))
+            if output is None:
+                output = self._output_of[id(base)] = Output(base, len(self.outputs))
+            self.outputs.append((output, x.dims))
+
+    # Steps
+
+    def _make_steps(self):
+        self._readers = self._count_readers()
+        steps = []
+        for group in self.grouping.groups:
+            if group.anchor is None:
+                kernel, keys = kernel_of(group, self.reader, lambda value, group=group: self._targets(value, group))
+                step = Loops(group, kernel, keys)
+                if kernel.may_fail:
+                    step.failures = self.root._arena.take(16)
+                steps.append(step)
+            elif group.anchor.operands is not None:
+                targets = lambda value, group=group: self._targets(value, group)  # noqa: E731
+                steps.append(library(group.anchor.node).step(group, self.reader, targets))
+                for x in group.anchor.operands:
+                    self.values[id(x.value)] = x.value
+            else:
+                steps += self._opaque_steps(group.anchor.node)
+        return steps
+
+    def _count_readers(self):
+        """For the id of each stored value the groups that read it from memory."""
+        readers = {}
+        for group in self.grouping.groups:
+            for x in group.reads:
+                readers.setdefault(x, set()).add(group.number)
+        return readers
+
+    def _targets(self, value, group):
+        """The keys of the places that a kernel stores a value to."""
+        keys = []
+        variable = self._variable_of(value)
+        if variable is not None:
+            keys.append(("variable", variable))
+        output = self._output_of.get(id(value))
+        if output is not None:
+            if output.place is None:
+                output.place = self._home(value)
+                self.places["output", output.number] = output.place
+            keys.append(("output", output.number))
+        pieces = any(root.value is value and root.place is not None for root, _ in group.members)
+        if not keys and (pieces or self._readers.get(id(value), set()) - {group.number}):
+            keys.append(("value", id(value)))
+        if keys and keys[0][0] != "value":
+            self.places["value", id(value)] = self.places[keys[0]]
+        return keys
+
+    def _variable_of(self, value):
+        """The id of the variable that a value is computed right into, or None."""
+        return self.grouping.in_place.get(id(value))
+
+    def _opaque_steps(self, node):
+        match node.op.name:
+            case "read_variable" if id(node.attrs["variable"]) in self.variables:
+                return []
+            case "update_variable" if id(node.attrs["variable"]) in self.variables:
+                variable, value = node.attrs["variable"], node.inputs[0]
+                if self._variable_of(value) == id(variable):
+                    return []
+                target = ("variable", id(variable))
+                return [Copy(self.key_of(value), target, bytes_of(value))]
+            case "while_loop" | "switch" if all(map(_is_plain, (*node.inputs, *node.outputs))):
+                nested = self._nested(node)
+                if nested is not None:
+                    return [nested]
+        if self.around is not None:
+            raise Unfit
+        return [Host(node)]
+
+    def _nested(self, node):
+        """The `Nested` step of a loop or a choice; None where a part of it needs Python."""
+        operands = [self.key_of(x) for x in node.inputs]
+        results = [("value", id(x)) for x in node.outputs]
+        slots, constants, size = self.root.slots, dict(self.root.constants), self.root._arena.size
+        try:
+            plan_parts = self._plan_loop if node.op.name == "while_loop" else self._plan_switch
+            return Nested(node, plan_parts(node.attrs, node, operands, results), operands, results)
+        except Unfit:
+            self.root.slots, self.root.constants = slots, constants
+            self.root._arena.shrink(size)
+            return None
+
+    def _plan_loop(self, attrs, node, operands, results):
+        count = attrs["count"]
+        states = [State(x._spec, f"state {k}") for k, x in enumerate(node.outputs)]
+        plans = []
+        for graph, writes in ((attrs["cond"], None), (attrs["body"], states)):
+            graph = run_passes(with_states(graph, states, writes))
+            borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
+            borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[count:], strict=True))
+            plans.append(Plan(graph, self, borrowed))
+        return plans
+
+    def _plan_switch(self, attrs, node, operands, results):
+        states = [State(x._spec, f"result {k}") for k, x in enumerate(node.outputs)]
+        plans = []
+        for branch in attrs["branches"]:
+            if any(x.spec != state.spec for x, state in zip(branch.outputs, states, strict=True)):
+                raise Unfit
+            graph = run_passes(with_states(branch, (), states))
+            borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
+            borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[1:], strict=True))
+            plans.append(Plan(graph, self, borrowed))
+        return plans
+
+    def key_of(self, value):
+        """The key of a value that native code reads; constants get their slot here."""
+        base = self.reader.base(value)
+        key = ("value", id(base))
+        if base.__class__ is Tensor:
+            self.values[id(base)] = base
+        return key
+
+    # Intermediates
+
+    def _place_intermediates(self):
+        """Give what lives from one step to another its place in the arena, for as long as it lives."""
+        last = {}
+        for number, step in enumerate(self.steps):
+            for key in self._keys(step):
+                last[key] = number
+        taken = {}
+        for number, step in enumerate(self.steps):
+            for key in self._keys(step):
+                if key in self.places:
+                    continue
+                value = self.values[key[1]] if key[1] in self.values else self.reader.values[key[1]]
+                if value.__class__ is Tensor:
+                    self._keep_constant(key, value)
+                elif isinstance(step, Host) or not value.dims:
+                    self.places[key] = self._home(value)
+                else:
+                    self.places[key] = Place(ARENA, self._arena.take(bytes_of(value)))
+                    taken[key] = value
+            if isinstance(step, Nested):
+                chunk = self._arena.take(step.bytes)
+                step.settle(chunk)
+                self._arena.give_back(chunk, step.bytes)
+            for key in [k for k in taken if last[k] == number]:
+                self._arena.give_back(self.places[key].offset, bytes_of(taken.pop(key)))
+
+    def _keys(self, step):
+        if isinstance(step, Host):
+            yield from (
+                ("value", id(self.reader.base(x))) for x in operands(step.node) if x.__class__ is not Tensor and _is_plain(x)
+            )
+            yield from (("value", id(x)) for x in step.node.outputs if _is_plain(x))
+        else:
+            yield from step.keys
+
+    def _keep_constant(self, key, value):
+        import numpy as np
+
+        place = self._slot()
+        self.root.constants[place.slot] = np.ascontiguousarray(value._value)
+        self.places[key] = place
+
+
+def _is_plain(x):
+    """Whether native code could read a value: its dtype has a machine form, its shape is known."""
+    return x._dtype in MACHINE and x.dims is not None and None not in x.dims
+
+
+class Output:
+    """A stored value that the graph returns; `place` is None where it is not native code that makes it."""
+
+    def __init__(self, value, number):
+        self.value = value
+        self.number = number
+        self.place = None
+
+
+class Held:
+    """A variable that native code reads or writes.
+
+    Attributes:
+        variable: the variable.
+        place: a slot for an array, a cell for a scalar.
+        value: a graph value of its shape and dtype.
+        written: whether it is assigned; then its buffer must be the variable's alone.
+    """
+
+    def __init__(self, variable, place, value):
+        self.variable = variable
+        self.place = place
+        self.value = value
+        self.written = False
+        self.line = None
+
+
+__all__ = ["ARENA", "SCRATCH", "WORKSPACE", "Copy", "Held", "Host", "Loops", "Output", "Place", "Plan"]

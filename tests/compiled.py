@@ -1,0 +1,82 @@
+"""What the compiler's tests share: graphs of functions, and the comparison of compiled runs with the NumPy kernels."""
+
+import ml_dtypes
+import numpy as np
+
+import tapeflow as tf
+from tapeflow.compile.executable import compile_graph
+
+
+def graph_of(function, specs):
+    """The graph of `function` over placeholders of (shape, dtype) specs; `outputs` are its results."""
+    graph = tf.Graph()
+    with graph.as_default():
+        inputs = [tf.compat.v1.placeholder(dtype, shape) for shape, dtype in specs]
+        results = function(*inputs)
+        results = results if isinstance(results, (tuple, list)) else (results,)
+        graph.outputs = tuple([tf.convert_to_tensor(x) for x in results])
+    return graph
+
+
+def specs_of(values, unknown=False):
+    """The specs of some NumPy values, with unknown dimensions if asked for."""
+    return [((None,) * np.ndim(x) if unknown else np.shape(x), tf.as_dtype(np.asarray(x).dtype)) for x in values]
+
+
+def as_inputs(values):
+    """NumPy values as a traced function is given them: scalars where there is no dimension."""
+    arrays = [np.asarray(x) for x in values]
+    return [x if x.ndim or x.dtype == object else x[()] for x in arrays]
+
+
+def both(graph, values):
+    """The graph's outputs by the NumPy kernels and by native code, as two lists of arrays, and the `Executable`."""
+    values = as_inputs(values)
+    expected = [x._value for x in graph.run(values, graph.outputs)]
+    executable = compile_graph(graph)
+    return expected, executable.run(values), executable
+
+
+def ulps(got, expected):
+    """The greatest distance between floats in units of the last place of the expected ones; equal specials are 0 apart."""
+    got, expected = [np.atleast_1d(np.asarray(x)) for x in (got, expected)]
+    if expected.dtype.kind not in "fc" and expected.dtype not in (ml_dtypes.bfloat16, np.float16):
+        return 0 if np.array_equal(got, expected) else np.inf
+    if expected.dtype.kind == "c":
+        return max(ulps(got.real, expected.real), ulps(got.imag, expected.imag))
+    wide = np.float64
+    a, b = got.astype(wide), expected.astype(wide)
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    if not np.array_equal(np.isfinite(a) | same, np.ones_like(same)) or not np.array_equal(np.isfinite(b) | same, np.ones_like(same)):
+        return np.inf
+    step = np.abs(np.spacing(expected)).astype(wide)
+    with np.errstate(all="ignore"):
+        return float(np.max(np.where(same, 0, np.abs(a - b) / step), initial=0))
+
+
+def check(function, *values, unknown=False, within=4, rtol=None):
+    """Compile `function` for the shapes of some values and compare with its NumPy run; returns the `Program`.
+
+    Args:
+        unknown: whether its dimensions are unknown while it is traced.
+        within: how many ulp the results may lie apart.
+        rtol: instead of `within`, the allowed error relative to the greatest magnitude of a result.
+    """
+    graph = graph_of(function, specs_of(values, unknown))
+    expected, got, executable = both(graph, values)
+    compare(got, expected, within, rtol)
+    return executable.program(tuple([x.shape for x in as_inputs(values)]))
+
+
+def compare(got, expected, within=4, rtol=None):
+    """Raise AssertionError where results differ by more than allowed."""
+    assert len(got) == len(expected)
+    for g, e in zip(got, expected, strict=True):
+        g, e = np.asarray(g), np.asarray(e)
+        assert g.shape == e.shape and g.dtype == e.dtype, (g.shape, g.dtype, e.shape, e.dtype)
+        if e.dtype == object or rtol is None:
+            error = 0 if e.dtype == object and np.array_equal(g, e) else ulps(g, e)
+            assert error <= within, f"{error} ulp apart:\n{g}\n{e}"
+        else:
+            scale = np.max(np.abs(np.where(np.isfinite(e), e, 0)), initial=0)
+            np.testing.assert_allclose(g, e, rtol=rtol, atol=rtol * scale)
