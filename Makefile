@@ -10,7 +10,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 # PyPI's own torch for Linux carries gigabytes of CUDA.
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help digits test bench bench-peers conformance keras clean
+.PHONY: help digits test bench bench-peers conformance fuzz keras clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make bench        the table of speed and memory, beside every installed peer'
 	@echo 'make bench-peers  install TensorFlow, PyTorch and JAX to compare with'
 	@echo 'make conformance  compare answers with the real TensorFlow'
+	@echo 'make fuzz         random programs, compiled and not, for hours; prints the seed of a failure'
 	@echo 'make keras        the tests that Keras ships (long)'
 	@echo 'make clean        remove the environments that the targets above made'
 
@@ -37,6 +38,11 @@ bench-peers: $(PEERS)/tensorflow.stamp $(PEERS)/torch.stamp $(PEERS)/jax.stamp
 
 conformance: $(VENV)/test.stamp $(PEERS)/tensorflow.stamp
 	$(BIN)/python tests/conformance/run.py --tensorflow $(PEERS)/tensorflow/bin/python
+	$(BIN)/python tests/conformance/pipelines_run.py --tensorflow $(PEERS)/tensorflow/bin/python
+	$(BIN)/python tests/conformance/programs_run.py --tensorflow $(PEERS)/tensorflow/bin/python
+
+fuzz: $(VENV)/test.stamp
+	FUZZ=20000 $(BIN)/pytest tests/compile/test_random_programs.py -x
 
 keras: $(VENV)/keras-tests.stamp
 	$(BIN)/python tests/keras/run.py

@@ -47,7 +47,9 @@ def ulps(got, expected):
     wide = np.float64
     a, b = got.astype(wide), expected.astype(wide)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
-    if not np.array_equal(np.isfinite(a) | same, np.ones_like(same)) or not np.array_equal(np.isfinite(b) | same, np.ones_like(same)):
+    if not np.array_equal(np.isfinite(a) | same, np.ones_like(same)) or not np.array_equal(
+        np.isfinite(b) | same, np.ones_like(same)
+    ):
         return np.inf
     step = np.abs(np.spacing(expected)).astype(wide)
     with np.errstate(all="ignore"):

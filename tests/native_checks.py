@@ -5,6 +5,7 @@ import mmap
 
 import numpy as np
 
+from tapeflow.compile import pool, runtime
 from tapeflow.compile.host import host
 from tapeflow.compile.jit import compile_text
 from tapeflow.compile.text import F32, F64, INDEX, PTR, Module
@@ -89,3 +90,37 @@ def run_kernel(write, buffers, dtype, at_end=True):
     table = (ctypes.c_uint64 * len(guarded))(*[item.address for item in guarded])
     code.function("run", POINTER, POINTER)(ctypes.addressof(table), guarded[-1].address)
     return [item.array.copy() for item in guarded[: len(buffers)]]
+
+
+def pool_driver(module, kernel):
+    """Write `run(table)`, which runs a kernel on the pool."""
+    with module.function("run", [("table", PTR)]) as f:
+        team = runtime.begin(f, kernel.scratch)
+        runtime.run_kernel(f, team, kernel, f.arguments[0])
+        runtime.end(f, team)
+    pool.reserve(kernel.scratch)
+    return compile_text(str(module), ["run"], pool.imports()).function("run", POINTER)
+
+
+def same_bits_on_any_threads(write, buffers, dtype, counts=(1, 2, 3, 4)):
+    """The last buffer after a kernel has run on several numbers of threads, each time with the same bits."""
+    module = Module()
+    kernel = write(module)
+    run = pool_driver(module, kernel)
+    workspace = np.empty(kernel.workspace // np.dtype(dtype).itemsize + 1, dtype)
+    before, results = pool.settings.threads, []
+    try:
+        for threads in counts:
+            pool.set_thread_count(threads)
+            pool.ensure()
+            arrays = [array.copy() for array in buffers]
+            workspace[:] = np.nan
+            table = (ctypes.c_uint64 * (len(arrays) + 1))(*[array.ctypes.data for array in (*arrays, workspace)])
+            run(ctypes.addressof(table))
+            results.append(arrays[-1])
+    finally:
+        pool.set_thread_count(before)
+        pool.ensure()
+    for result in results[1:]:
+        np.testing.assert_array_equal(result.view(np.uint8), results[0].view(np.uint8))
+    return results[0]

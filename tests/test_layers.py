@@ -7,7 +7,7 @@ import pytest
 
 import tapeflow
 
-ROWS = ["base", "core", "ops", "autodiff", "trace", "compile", "data", "api", "compat"]
+ROWS = ["base", "io", "core", "ops", "autodiff", "trace", "compile", "data", "api", "compat"]
 ROOT = Path(tapeflow.__file__).parent
 
 

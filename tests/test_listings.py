@@ -41,8 +41,9 @@ def test_prints_what_its_last_comments_say(listing):
 
 
 @pytest.mark.slow
-def test_mnist_is_learnt_in_one_epoch():
-    first, last = run(MNIST, EPOCHS="1")[-2:]
+@pytest.mark.parametrize("graph", ["0", "1"])
+def test_mnist_is_learnt_in_one_epoch(graph):
+    first, last = run(MNIST, EPOCHS="1", GRAPH=graph)[-2:]
     assert re.fullmatch(r"Epoch 1, Loss: \d+\.\d{4}", first)
     accuracy = re.fullmatch(r"Test Loss: \d+\.\d{4}, Accuracy: (\d\.\d{4})", last)
     assert accuracy, last
@@ -50,4 +51,4 @@ def test_mnist_is_learnt_in_one_epoch():
 
 
 def test_all_listings_are_here():
-    assert [path.stem for path in SHORT] == ["1_descent", "2_gradient", "3_second_order", "4_watch", "6_persistent"]
+    assert [path.stem for path in SHORT] == ["1_descent", "2_gradient", "3_second_order", "4_watch", "5_function", "6_persistent"]

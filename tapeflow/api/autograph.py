@@ -7,6 +7,7 @@ import sys
 from tapeflow.api.array_index import tensor_scatter_nd_update
 from tapeflow.api.array_make import range as range_
 from tapeflow.api.array_order import sort
+from tapeflow.api.debugging import is_traceback_filtering_enabled
 from tapeflow.api.export import export, export_value
 from tapeflow.api.printing import print_
 from tapeflow.api.strings import substr, to_number
@@ -18,6 +19,7 @@ from tapeflow.data.traced import TracedIterator
 from tapeflow.trace import autograph
 from tapeflow.trace.autograph.log import log
 
+autograph.public.filters_tracebacks = is_traceback_filtering_enabled
 autograph.public.range = range_
 autograph.public.TensorArray = TensorArray
 autograph.public.print = print_

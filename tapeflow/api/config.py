@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from tapeflow.api.export import export, export_value
 from tapeflow.base.errors import UnimplementedError
+from tapeflow.compile.threads import set_thread_count
 
 
 class PhysicalDevice(NamedTuple):
@@ -224,7 +225,12 @@ def get_intra_op_parallelism_threads():
 
 @export("config.threading.set_intra_op_parallelism_threads")
 def set_intra_op_parallelism_threads(num_threads):
-    """Set the number of threads that one op may use; 0 lets the system choose."""
+    """Set the number of threads that compiled functions use; 0 is one for each core. Results are the same for any number.
+
+    Raises:
+        ValueError: a negative number.
+    """
+    set_thread_count(num_threads)
     settings.intra_op_threads = num_threads
 
 

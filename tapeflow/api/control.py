@@ -13,6 +13,7 @@ from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
+from tapeflow.trace.autograph import converted_here
 
 
 def is_symbolic(x):
@@ -47,6 +48,7 @@ def cond(pred, true_fn=None, false_fn=None, name=None):
         <tf.Tensor: shape=(), dtype=float32, numpy=9.0>
     """
     _check_callable(true_fn=true_fn, false_fn=false_fn)
+    true_fn, false_fn = converted_here(true_fn), converted_here(false_fn)
     if isinstance(pred, BatchTensor):
         from tapeflow.autodiff import vectorize_control
 
@@ -152,10 +154,10 @@ def switch_case(branch_index, branch_fns, default=None, name="switch_case"):
         raise TypeError(f"'branch_index' must be a Tensor, got {type(branch_index)}")
     if not branch_index.dtype.is_integer:
         raise TypeError(f"'branch_index' must be an integer Tensor, got {branch_index.dtype}")
-    functions = _branch_list(branch_fns)
+    functions = [converted_here(function) for function in _branch_list(branch_fns)]
     if default is not None:
         _check_callable(default=default)
-    otherwise = functions[-1] if default is None else default
+    otherwise = functions[-1] if default is None else converted_here(default)
     if is_symbolic(branch_index):
         from tapeflow.trace import control
 
@@ -229,6 +231,7 @@ def while_loop(
         6
     """
     _check_callable(cond=cond, body=body)
+    cond, body = converted_here(cond), converted_here(body)
     if isinstance(parallel_iterations, int) and parallel_iterations < 1:
         raise TypeError("'parallel_iterations' must be a positive integer.")
     if isinstance(loop_vars, Tensor) or not loop_vars:

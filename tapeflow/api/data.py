@@ -1,10 +1,10 @@
 """Public names of input pipelines (`tf.data`)."""
 
-from tapeflow.api.export import export, export_value, public
+from tapeflow.api.export import export, export_later, export_value, public
 from tapeflow.api.ragged_spec import RaggedTensorSpec
 from tapeflow.api.ragged_tensor import RaggedTensor
 from tapeflow.api.sparse_tensor import SparseTensor, SparseTensorSpec
-from tapeflow.data import dataset, iterator, options, structure
+from tapeflow.data import dataset, iterator, options, readers, structure
 from tapeflow.data.optional import Optional, OptionalSpec
 
 export_value(dataset.Dataset, "data.Dataset")
@@ -16,6 +16,9 @@ for _name in ("AUTOTUNE", "INFINITE_CARDINALITY", "UNKNOWN_CARDINALITY"):
     export_value(getattr(dataset, _name), f"data.{_name}", f"data.experimental.{_name}")
 for _name in ("AutoShardPolicy", "ExternalStatePolicy", "AutotuneAlgorithm", "AutotuneOptions", "DistributeOptions"):
     export_value(getattr(options, _name), f"data.experimental.{_name}")
+for _name in ("FixedLengthRecordDataset", "TFRecordDataset", "TextLineDataset"):
+    export_value(getattr(readers, _name), f"data.{_name}")
+export_later("tapeflow.api.data_csv", "data.experimental.CsvDataset", "data.experimental.make_csv_dataset")
 export_value(options.OptimizationOptions, "data.experimental.OptimizationOptions")
 export_value(options.ServiceOptions, "data.experimental.ServiceOptions")
 export_value(options.ThreadingOptions, "data.ThreadingOptions", "data.experimental.ThreadingOptions")

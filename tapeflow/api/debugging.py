@@ -302,7 +302,7 @@ def disable_check_numerics():
         op.kernel = kernel
 
 
-# Traceback filtering: the frames of this package are few; the setting is remembered.
+# Traceback filtering: whether errors while a function is traced lose the frames of tracing.
 
 _filtering = True
 
@@ -315,13 +315,13 @@ def is_traceback_filtering_enabled():
 
 @export("debugging.enable_traceback_filtering")
 def enable_traceback_filtering():
-    """Remember that tracebacks should be short; they are shown whole either way."""
+    """Let the traceback of an error in a traced function show the user's frames, not those of tracing: the default."""
     global _filtering
     _filtering = True
 
 
 @export("debugging.disable_traceback_filtering")
 def disable_traceback_filtering():
-    """Remember that tracebacks should be whole."""
+    """Let the traceback of an error in a traced function show every frame."""
     global _filtering
     _filtering = False

@@ -21,5 +21,8 @@ PARTS = {
 for _part, _names in PARTS.items():
     export_later(f"tapeflow.api.image_{_part}", *[f"image.{name}" for name in _names.split()])
 export_later("tapeflow.api.image_resize", "raw_ops.ImageProjectiveTransformV2", "raw_ops.ImageProjectiveTransformV3")
-for _name in ("decode_png", "encode_png", "decode_image", "is_jpeg"):
+CODECS = "decode_png decode_jpeg decode_and_crop_jpeg decode_gif decode_bmp decode_webp decode_image encode_png encode_jpeg"
+for _name in [*CODECS.split(), "extract_jpeg_shape", "is_jpeg"]:
     export_later("tapeflow.api.image_codec", f"image.{_name}", f"io.{_name}")
+for _name in ("adjust_jpeg_quality", "random_jpeg_quality", "stateless_random_jpeg_quality"):
+    export_later("tapeflow.api.image_codec", f"image.{_name}")

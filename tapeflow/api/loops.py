@@ -11,6 +11,7 @@ from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
+from tapeflow.trace.autograph import converted_here
 
 
 def _converted(fn, elems):
@@ -95,6 +96,7 @@ def map_fn(
         [[1, 2], [9, 12]]
     """
     elems = _converted(fn, elems)
+    fn = converted_here(fn)
     signature = dtype if fn_output_signature is None else fn_output_signature
     if signature is None:
         signature = nest.map_structure(lambda x: x.dtype if isinstance(x, Tensor) else x._type_spec, elems)
@@ -171,6 +173,7 @@ def _start(rows, initializer, nothing):
 
 def _fold(fn, elems, initializer, parallel_iterations, reverse):
     elems = _converted(fn, elems)
+    fn = converted_here(fn)
     _check_parallel(parallel_iterations)
     if _traced(elems):
         from tapeflow.trace import control
@@ -241,6 +244,7 @@ def scan(
         [1, 3, 6]
     """
     elems = _converted(fn, elems)
+    fn = converted_here(fn)
     _check_parallel(parallel_iterations)
     if _traced(elems):
         from tapeflow.trace import control

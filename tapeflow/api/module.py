@@ -8,6 +8,7 @@ from tapeflow.api.framework import get_current_name_scope, name_scope
 from tapeflow.api.tracking import AutoTrackable
 from tapeflow.base import nest
 from tapeflow.core.variable import Variable
+from tapeflow.trace.autograph import converted_here
 
 WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -110,7 +111,7 @@ class Module(AutoTrackable):
         @functools.wraps(method)
         def scoped(self, *args, **kwargs):
             with self.name_scope:
-                return method(self, *args, **kwargs)
+                return converted_here(method)(self, *args, **kwargs)
 
         return scoped
 

@@ -14,13 +14,14 @@ from tapeflow.api.tensor_text import (
     symbolic_repr_text,
     symbolic_str_text,
 )
-from tapeflow.base.dtypes import bool_, float32, float64, int16, int32, int64, string
+from tapeflow.base.dtypes import bool_, float32, float64, int16, int32, int64
 from tapeflow.base.errors import InvalidArgumentError, OperatorNotAllowedInGraphError, invalid
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.convert import convert_to_tensor, operand
 from tapeflow.core.graph import SymbolicTensor
+from tapeflow.core.operators import on_two
 from tapeflow.core.primitive import NO_ATTRS, P, bind
-from tapeflow.core.state import ongoing, scoped, state
+from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor, ndarray, wrap
 from tapeflow.core.variable import Variable
 
@@ -39,34 +40,11 @@ def _addend(value, like):
 
 def _binary(name):
     op = getattr(P, name)
-    accepts = op.accepts & ~string.bit  # a 0-d string needs `wrap`
-    convert = _addend if name == "add" else operand
-
-    def method(self, other):
-        if other.__class__ is not Tensor:
-            other = convert(other, self)
-            if other is NotImplemented:
-                return other
-        # `bind`, unrolled for two eager tensors of one dtype; whatever else is, is bind's (a tensor that has no value yet
-        # raises when it is asked for it).
-        dtype = self._dtype
-        if other._dtype is dtype and accepts & dtype.bit and not scoped:
-            try:
-                value = op.kernel(self._value, other._value)
-            except Exception:
-                return bind(op, (self, other), NO_ATTRS)
-            result = Tensor()
-            result._value = value
-            result._dtype = dtype
-            result._mark = None
-            if ongoing:
-                op.note((self, other), NO_ATTRS, result)
-            return result
-        return bind(op, (self, other), NO_ATTRS)
+    method = on_two(op, _addend if name == "add" else operand)
 
     def reflected(self, other):
         other = operand(other, self)
-        return other if other is NotImplemented else bind(op, (other, self), NO_ATTRS)
+        return other if other is NotImplemented else method(other, self)
 
     return method, reflected
 
@@ -94,7 +72,9 @@ def _rtruediv(self, other):
 
 
 def _matmul(self, other):
-    return P.matmul(self, convert_to_tensor(other, dtype_hint=self._dtype))
+    if other.__class__ is Variable:
+        other = other._read()
+    return bind(P.matmul, (self, convert_to_tensor(other, dtype_hint=self._dtype)), NO_ATTRS)
 
 
 def _rmatmul(self, other):

@@ -115,7 +115,16 @@ def seeds_of(target, output_gradients):
     """A dict from mark to cotangent to start from, for the targets that carry a gradient; ones where no cotangent is given."""
     if target.__class__ is Tensor and output_gradients is None:  # the usual case, without the cost of nests
         mark = target._mark
-        return {} if mark is None or not mark.watchers else {mark: _ones(target)}
+        if mark is None or not mark.watchers:
+            return {}
+        one = ONES.get(target._value.__class__)
+        if one is None:
+            return {mark: wrap(np.ones(target._value.shape, target._dtype.numpy_dtype))}
+        ones = Tensor()
+        ones._value = one
+        ones._dtype = target._dtype
+        ones._mark = None
+        return {mark: ones}
     targets = targets_of(target)
     flat = [None] * len(targets)
     if output_gradients is not None and targets:
@@ -133,15 +142,6 @@ def seeds_of(target, output_gradients):
 
 def _ones(target):
     """Ones like the target, but not computed from it: no tape has to record them."""
-    if target.__class__ is Tensor:
-        one = ONES.get(target._value.__class__)
-        if one is None:
-            return wrap(np.ones(target.dims, target._dtype.numpy_dtype))
-        ones = Tensor()
-        ones._value = one
-        ones._dtype = target._dtype
-        ones._mark = None
-        return ones
     dims = target.dims
     known = dims is not None and None not in dims
     return wrap(np.ones(dims, target._dtype.numpy_dtype)) if known else P.ones_like(target)

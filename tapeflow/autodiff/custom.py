@@ -13,6 +13,7 @@ from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.state import batching, recording, state
 from tapeflow.core.tensor import Tensor
+from tapeflow.core.variable import Variable
 
 
 class VariableWatcher:
@@ -28,7 +29,6 @@ class VariableWatcher:
         """Note a variable that was read."""
         if variable.trainable:
             self.variables.setdefault(id(variable), variable)
-        return False
 
     def note(self, *_):
         """Nothing: ops are not recorded."""
@@ -186,6 +186,8 @@ class CustomGradient:
         return self if instance is None else CustomGradient(self._function.__get__(instance, owner))
 
     def __call__(self, *args, **kwargs):
+        if state.graph is not None:  # as in TensorFlow: variables that are arguments are read before, not within
+            args = nest.map_structure(_argument, args)
         result, gradient, variables = self._run(args, kwargs)
         outs = [convert_to_tensor(x) for x in nest.flatten(result, expand_composites=True)]
         flat = [convert_to_tensor(x) for x in nest.flatten(args, expand_composites=True)]
@@ -217,6 +219,12 @@ class CustomGradient:
                 f"{variables}"
             )
         return result, gradient, variables
+
+
+def _argument(x):
+    """An argument with variables, and what acts as one, read."""
+    acts_as_variable = isinstance(x, Variable) or getattr(x, "_should_act_as_resource_variable", None) is not None
+    return convert_to_tensor(x) if acts_as_variable else x
 
 
 def _takes_variables(function):

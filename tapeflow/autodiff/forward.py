@@ -127,13 +127,13 @@ class ForwardAccumulator:
         return None if entry is None or entry[1] is not tensor._mark else entry[2]
 
     def watch_variable(self, variable, tensor, active):
-        """Give what was read from a primal its tangent, and say whether it is one; variables call it while this records."""
+        """Give what was read from a primal its tangent; variables call it while the accumulator records. Returns its mark."""
         entry = self._variables.get(id(variable))
         if entry is None:
-            return False
+            return None
         if self._tangent(tensor) is None:
             self._hold(tensor, entry[1])
-        return True
+        return tensor._mark
 
     def note(self, record, inputs, outputs):
         """Compute the tangents of an op's results; `bind` calls it for ops on tensors that have one."""

@@ -32,6 +32,10 @@ class UnconnectedGradients(enum.Enum):
         raise ValueError(f"Unknown value for unconnected_gradients: {value!r}; it is 'none' or 'zero'.")
 
 
+NO_LEAF = (0, None)
+NOT_CONNECTED = UnconnectedGradients.NONE
+
+
 def warn_once(text, *args):
     """Log a warning the first time that it has these words."""
     if (text, *args) not in _warned:
@@ -67,6 +71,7 @@ class GradientTape:
         self._leaves = {}  # mark -> (the serial of the moment it was watched, the variable it is a reading of or None)
         self._asked = {}  # id(variable) -> variable, of those watched whatever their readings
 
+    _watched = False  # whether `watch` was given a tensor: it may be a result, too
     _recording = False
     _entered = False
     _spent = True  # there is nothing to ask for: not recorded yet, or used
@@ -78,12 +83,18 @@ class GradientTape:
     # Recording
 
     def __enter__(self):
-        self._start()
+        if self._entered:
+            self._start()
+        else:
+            self._spent = False
+            self._recording = self._entered = True
+            start(self)
         return self
 
     def __exit__(self, *exc):
         if self._recording:
-            self._stop()
+            self._recording = False
+            stop(self)
 
     def _start(self):
         if self._recording:
@@ -147,19 +158,24 @@ class GradientTape:
                 self._watch(handle)
 
     def _watch(self, tensor):
+        self._watched = True
         active = state.active
-        self._add_leaf(tensor, active, None)
-        add_watchers(tensor._mark, (self.id,), active)
+        add_watchers(self._add_leaf(tensor, active, None), (self.id,), active)
 
     def watch_variable(self, variable, tensor, active):
-        """Whether the tape watches what was read from `variable`; variables call it while it records."""
+        """The mark of what was read from `variable`, if the tape watches it, else None; variables call it while it records."""
         if not (self._watch_accessed_variables and variable._trainable) and id(variable) not in self._asked:
-            return False
+            return None
         if not variable._dtype.is_trainable:
             self._asked[id(variable)] = variable
-            return False
-        self._add_leaf(tensor, active, variable)
-        return True
+            return None
+        mark = tensor._mark
+        if mark is None or not mark.watchers or not active.plain:
+            return self._add_leaf(tensor, active, variable)
+        if mark not in self._leaves:  # `_add_leaf`, in line
+            self._leaves[mark] = (next_serial(), variable)
+            active.idle = None
+        return mark
 
     def _add_leaf(self, tensor, active, variable):
         before = mark = tensor._mark
@@ -167,8 +183,10 @@ class GradientTape:
             mark = own_mark(tensor)
         if mark not in self._leaves:
             self._leaves[mark] = (next_serial(), variable)
+            active.idle = None
             if not active.plain and state.lines:
                 self._remember().watches[id(mark)] = (before, user_line())
+        return mark
 
     def _variables(self):
         """A dict from id(variable) to (variable, the marks of its readings), of the variables watched so far."""
@@ -226,21 +244,23 @@ class GradientTape:
             RuntimeError: a tape that is not persistent was asked before.
             ValueError: a source is no tensor or variable, or `unconnected_gradients` is none of the two.
         """
-        if unconnected_gradients.__class__ is not UnconnectedGradients:
-            unconnected_gradients = UnconnectedGradients(unconnected_gradients)
-        self._check_use(sources)
+        zeros = unconnected_gradients is not NOT_CONNECTED and (
+            UnconnectedGradients(unconnected_gradients) is UnconnectedGradients.ZERO
+        )
+        if self._spent or self._recording or sources is None:
+            self._check_use(sources)
         cotangents = seeds_of(target, output_gradients)
         cls = sources.__class__
         handles = sources if cls is list or cls is tuple else (sources,)
         marks = self._all_leaves(handles)
         if marks is not None:  # the usual case, without the cost of nests
-            walk(self._records, cotangents, marks)
+            walk(self._records, cotangents, marks if self._watched else ())
             gradients = list(map(cotangents.get, marks))
         else:
             handles, pack = sources_of(sources)
             gradients = self._pull_back(cotangents, handles)
         self._finish(gradients, handles)
-        if unconnected_gradients is UnconnectedGradients.ZERO:
+        if zeros:
             gradients = [
                 P.zeros_like(convert_to_tensor(x)) if g is None else g for g, x in zip(gradients, handles, strict=True)
             ]
@@ -255,15 +275,18 @@ class GradientTape:
             return None
         marks = {}
         for x in sources:
-            if x.__class__ is not Variable and x.__class__ is not Tensor:
-                x = handle_of(x)
-            if x.__class__ is Variable:
-                mark = x._tensor._mark
-                leaf = leaves.get(mark)
-                if leaf is None or leaf[1] is not x:
+            if x.__class__ is Tensor:
+                mark = x._mark
+                if mark not in leaves:
                     return None
-            elif x.__class__ is not Tensor or (mark := x._mark) not in leaves:
-                return None
+            else:
+                if x.__class__ is not Variable:
+                    x = handle_of(x)
+                    if x.__class__ is not Variable:
+                        return None
+                mark = x._tensor._mark
+                if leaves.get(mark, NO_LEAF)[1] is not x:
+                    return None
             marks[mark] = True
         return marks if len(marks) == len(leaves) else None
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tapeflow.base.dtypes import DType
+from tapeflow.compile.internal import CHECK_NUMERICS
 from tapeflow.compile.rebuild import Builder, operands, rebuilt, shallow
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
@@ -12,7 +13,7 @@ DROPPABLE = {"read_variable", "shape"}  # stateful ones that only look
 
 def is_effect(node):
     """Whether a node must run although nobody reads its results."""
-    return node.op.stateful and node.op.name not in DROPPABLE
+    return (node.op.stateful and node.op.name not in DROPPABLE) or node.op is CHECK_NUMERICS
 
 
 def drop_dead(graph):

@@ -4,7 +4,7 @@ What a loop carries, and what branches give, are states: places that the nested 
 that a value is computed right into its state where nothing reads the old one later.
 """
 
-from tapeflow.compile.internal import COPY
+from tapeflow.compile.internal import COPY, ROW, ROW_SET
 from tapeflow.compile.memory import ALIGN
 from tapeflow.compile.rebuild import Builder
 from tapeflow.compile.views import RESHAPES
@@ -25,6 +25,15 @@ class State:
         return self.name
 
 
+class RowState(State):
+    """A row of an array that a loop has, by one of its counters: the array's and the counter's positions among its operands."""
+
+    def __init__(self, spec, array, counter):
+        super().__init__(spec, f"row {counter} of {array}")
+        self.array = array
+        self.counter = counter
+
+
 class _Dims:
     """A shape as passes ask a variable for it."""
 
@@ -39,29 +48,51 @@ def with_states(graph, reads, writes):
         graph: a specialised graph.
         reads: a `State` for each of the first inputs; the other inputs stay.
         writes: a `State` for each of the first results, or None; then the results stay.
+
+    Returns:
+        The graph, and the `RowState`s in it.
     """
     builder = Builder(graph.name)
+    rows = {}
     for i, x in enumerate(graph.inputs):
         if i < len(reads):
             (new,) = builder.add(P.read_variable, (), {"variable": reads[i]}, None, [x._spec])
         else:
             new = builder.placeholder(x._spec, x.name)
         builder.new[id(x)] = new
+
+    def row(node, spec):
+        """The row that a node reads or writes, where its array and its index are the loop's."""
+        array, index = node.inputs[:2]
+        if any(x.__class__ is Tensor or x.position is not None for x in (array, index)) or index.index >= len(reads):
+            return None
+        key = (array.index, index.index)
+        return rows.setdefault(key, RowState(spec, *key))
+
     for node in graph.nodes:
+        state = row(node, node.outputs[0]._spec) if node.op is ROW else None
+        if state is not None:
+            builder.keep(node, builder.add(P.read_variable, (), {"variable": state}, node.line, [state.spec]))
+            continue
         inputs = tuple([builder.value(x) for x in node.inputs])
         builder.keep(node, builder.copy(node, inputs, builder.attrs(node.attrs)))
     if writes is None:
         builder.graph.outputs = tuple([builder.value(x) for x in graph.outputs])
-        return builder.graph
+        return builder.graph, list(rows.values())
     for i, (state, x) in enumerate(zip(writes, graph.outputs, strict=False)):
         if reads and x is graph.inputs[i]:
             continue  # it stays as it is
+        node = None if x.__class__ is Tensor or x.position is None else graph.nodes[x.position]
+        if node is not None and node.op is ROW_SET and node.inputs[0] is graph.inputs[i]:
+            target = row(node, node.inputs[2]._spec)
+            if target is not None:
+                state, x = target, node.inputs[2]
         value = builder.value(x)
         if not _is_computed(graph, x):  # states may change places: each is copied before any is written
             (value,) = builder.add(COPY, (value,), {}, None)
         builder.add(P.update_variable, (value,), {"variable": state, "how": "assign"}, None, [state.spec])
     builder.graph.outputs = ()
-    return builder.graph
+    return builder.graph, list(rows.values())
 
 
 def _is_computed(graph, x):
@@ -109,4 +140,4 @@ class Nested:
             chunk += -(-plan.arena // ALIGN) * ALIGN
 
 
-__all__ = ["Nested", "State", "with_states"]
+__all__ = ["Nested", "RowState", "State", "with_states"]

@@ -338,16 +338,16 @@ class Writer:
         """The phase that packs the filter."""
         part, panels = self.part, self.panels
         pack = pack_panels(self.module, panels)
-        total = panels.count * part.groups
-        together = max(1, min(total // 4, PACK_TILE // panels.bytes))
+        total = panels.group_count * part.groups
+        together = max(1, min(total // 4, PACK_TILE * panels.group_count // panels.total))
         made = self.module.fresh(f"{self.name}_pack")
         with self.module.function(made, [("table", PTR), ("tile", INDEX), ("scratch", PTR)]) as f:
             table, tile, _ = f.arguments
             first = sum(axis.tap_start * step for axis, step in zip(part.axes, part.taps, strict=True))
             source, target = w(f, table) + first, workspace(f, table) + offset
             with tile_range(f, tile, together, total) as loop:
-                of_group, panel = divided(f, loop.index, panels.count)
-                f.call(pack, None, source + of_group * part.group_step, target + loop.index * panels.bytes, f.index(panel))
+                group, number = divided(f, loop.index, panels.group_count)
+                f.call(pack, None, source + group * part.group_step, target + group * panels.total, f.index(number))
         return Phase(made, -(-total // together))
 
     # Tiles

@@ -6,14 +6,20 @@ Its first argument is the `Builder` of the graph that the ops join.
 
 import math
 
-from tapeflow.base.dtypes import float32, float64
+import numpy as np
+
+from tapeflow.base.dtypes import INTEGERS, bfloat16, float16, float32, float64, int64
 from tapeflow.base.shape import normalize_axes
-from tapeflow.compile.internal import check_range
+from tapeflow.compile.internal import CHECK_NUMERICS, check_range
 from tapeflow.compile.rebuild import rebuilt
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import wrap
 
 WIDE = {float32, float64}
+SHORT = {float16, bfloat16}
+# Ops whose kernels compute short floats in float32 throughout.
+WIDENED = {"mean", "softmax", "log_softmax", "logsumexp", "sparse_xent", "dense_xent", "matmul"}
+WIDENED |= {"conv", "conv_input", "conv_filter", "avg_pool", "avg_pool_grad"}
 
 
 def decompose(graph):
@@ -23,11 +29,23 @@ def decompose(graph):
 
 def _decomposed(builder, node, inputs, attrs):
     rule = DECOMPOSED.get(node.op.name)
-    if rule is None or any(x.dims is None or None in x.dims or 0 in x.dims for x in inputs):
+    short = node.op.name in WIDENED and node.outputs[0]._dtype in SHORT
+    if (rule is None and not short) or any(x.dims is None or None in x.dims or 0 in x.dims for x in inputs):
         return None
     with builder.tracing(node.line):
-        results = rule(builder, *inputs, **attrs)
-    return results if results is None or node.op.multiple else (results,)
+        if short:
+            results = _widened(rule or (lambda builder, *xs, **attrs: node.op(*xs, **attrs)), builder, inputs, attrs)
+        else:
+            results = rule(builder, *inputs, **attrs)
+    return results if results is None or results.__class__ is tuple else (results,)
+
+
+def _widened(rule, builder, inputs, attrs):
+    """The op in float32, as its kernel computes short floats, and the results in their dtype."""
+    dtype = inputs[0]._dtype
+    wide = [P.cast(x, dtype=float32) if x._dtype is dtype else x for x in inputs]
+    results = rule(builder, *wide, **attrs)
+    return tuple([P.cast(x, dtype=dtype) for x in (results if results.__class__ is tuple else (results,))])
 
 
 def _mean(builder, x, *, axis=None, keepdims=False):
@@ -94,7 +112,32 @@ def _dense_xent(builder, logits, labels):
     return loss, e / total - labels
 
 
+def _arg_extreme(reduce, worst):
+    def rule(builder, x, *, axis=0, dtype=int64):
+        """The first place of the extreme element; nan is passed over, as TensorFlow does."""
+        if x._dtype not in WIDE and x._dtype not in INTEGERS:
+            return None
+        n = x.dims[axis]
+        if x._dtype in WIDE:
+            x = P.where(P.is_nan(x), wrap(x._dtype.type(worst)), x)
+        best = getattr(P, reduce)(x, axis=(axis,), keepdims=True)
+        places = P.range(*[wrap(np.int32(i)) for i in (0, n, 1)])
+        behind = len(x.dims) - 1 - axis % len(x.dims)
+        places = P.reshape(places, shape=(n, *(1,) * behind))
+        found = P.where(P.equal(x, best), places, wrap(np.int32(n)))
+        return P.cast(P.min(found, axis=(axis,), keepdims=False), dtype=dtype)
+
+    return rule
+
+
+def _check_numerics(builder, x, *, message):
+    return builder.add(CHECK_NUMERICS, (x,), {"message": message}, None)[0] if x._dtype in WIDE else None
+
+
 DECOMPOSED = {
+    "check_numerics": _check_numerics,
+    "argmax": _arg_extreme("max", -math.inf),
+    "argmin": _arg_extreme("min", math.inf),
     "mean": _mean,
     "softmax": _softmax,
     "log_softmax": _log_softmax,

@@ -7,8 +7,8 @@ import ml_dtypes
 
 from tapeflow.base.dtypes import bool_
 from tapeflow.compile.affine import coefficient
-from tapeflow.compile.scalars import MACHINE, RULES, Call
-from tapeflow.compile.text import I8, I32, I64, INDEX, PTR, Value, first_lanes
+from tapeflow.compile.scalars import CHOICES, MACHINE, MEMORY, RULES, SHORT, Call
+from tapeflow.compile.text import F32, I32, I64, INDEX, PTR, Value, first_lanes
 
 
 def identity(name, dtype):
@@ -156,7 +156,7 @@ class Evaluator:
     def _make(self, expr, u):
         match expr.op:
             case "constant":
-                return self.f.constant(MACHINE[expr.dtype], expr.data[1].value)
+                return self.f.constant(MACHINE[expr.dtype], expr.data[1].value)  # it came from an array of the dtype
             case "load":
                 return self._load(expr, u)
             case "index":
@@ -167,7 +167,14 @@ class Evaluator:
         attrs = dict(expr.data or ())
         position = attrs.pop("position", None)
         call = Call(self.f, expr.dtype, [x.dtype for x in expr.args], attrs, lambda *what: self._failing(position, *what))
-        return RULES[expr.op](call, *args)
+        return self.rounded(RULES[expr.op](call, *args), expr)
+
+    def rounded(self, value, expr):
+        """The value of an operation, as its dtype can hold it."""
+        short = SHORT.get(expr.dtype)
+        if short is None or expr.op in CHOICES:
+            return value
+        return self.f.convert(self.f.convert(value, short), F32)
 
     def alike(self, values):
         """All values as vectors if one of them is."""
@@ -268,7 +275,7 @@ class Evaluator:
 
     def _load(self, expr, u):
         operand, form = expr.data
-        memory = I8 if expr.dtype is bool_ else MACHINE[expr.dtype]
+        memory = MEMORY.get(expr.dtype) or MACHINE[expr.dtype]
         step = 0 if self.vector is None else coefficient(form, self.vector)
         mask = self.value(expr.args[0], u) if expr.args else None
         pointer = self.address(operand, form, u)
@@ -280,7 +287,9 @@ class Evaluator:
             found = self._vector(pointer, memory, mask)
         else:
             found = self._gather(pointer, memory, step, operand, mask)
-        return found.differs(0) if expr.dtype is bool_ else found
+        if expr.dtype is bool_:
+            return found.differs(0)
+        return self.f.convert(found, F32) if expr.dtype in SHORT else found
 
     def _one(self, pointer, memory, mask):
         if mask is None:
@@ -324,8 +333,9 @@ class Evaluator:
         f = self.f
         step = 0 if self.vector is None else coefficient(place, self.vector)
         pointer = self.address(operand, place, u)
-        if self.dtypes[operand] is bool_:
-            value = f.convert(value, I8)
+        memory = MEMORY.get(self.dtypes[operand])
+        if memory is not None:
+            value = f.convert(value, memory)
         if not step:
             f.store(value, pointer)
         elif step == 1:

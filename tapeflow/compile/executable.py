@@ -3,6 +3,7 @@
 import collections
 import sys
 import threading
+import weakref
 
 import numpy as np
 
@@ -43,13 +44,18 @@ class Executable:
     """
 
     def __init__(self, graph, at_once=True, closed=False):
-        self.source = graph
+        self._source = weakref.ref(graph) if closed else lambda: graph  # a closed graph has what runs it
         self.closed = closed
         self.at_once = at_once or _has_loops(graph)
         self._graph = None
         self._programs = collections.OrderedDict()
         self._lock = threading.RLock()
         self._last = (None, None)
+
+    @property
+    def source(self):
+        """The graph as it was given."""
+        return self._source()
 
     @property
     def graph(self):
@@ -68,13 +74,18 @@ class Executable:
         last_shapes, program = self._last
         if shapes != last_shapes:
             if not self.at_once and shapes not in self._programs:
-                self._programs[shapes] = None
+                self._remember(shapes, None)
                 return self.interpret(values)
             program = self.program(shapes)
             self._last = (shapes, program)
         if flags.VALIDATE and _is_repeatable(self.source):
             return self._validated(program, values)
         return program.run(values)
+
+    def entry(self):
+        """A builtin function from tensors to tensors for the shapes of the last run; None where it takes more than one call."""
+        _, program = self._last
+        return program.entry() if isinstance(program, Program) and not flags.VALIDATE and not flags.DEBUG else None
 
     def interpret(self, values):
         """The same by the NumPy kernels."""
@@ -98,6 +109,16 @@ class Executable:
                 raise AssertionError(f"{self.source.name}: native code and the NumPy kernels disagree in output {number}")
         return results
 
+    def explain(self):
+        """What became of the graph's nodes, for each set of shapes that was compiled, as text."""
+        found = []
+        for shapes, program in self._programs.items():
+            if program is None:
+                found.append(f"{self.source.name} for {shapes}: run once, by the NumPy kernels")
+            else:
+                found.append(program.explain(f"{self.source.name} for {', '.join(map(str, map(list, shapes)))}"))
+        return "\n".join(found) or f"{self.source.name}: not run yet"
+
     def program(self, shapes):
         """The `Program` for input shapes; compiled when it is first asked for."""
         with self._lock:
@@ -108,11 +129,15 @@ class Executable:
                     graph = run_passes(specialise(self.graph, [Spec(shape, x._dtype) for shape, x in inputs]))
                     parts = cut(graph)
                     program = Program(graph) if parts is None else Staged(*parts)
-                self._programs[shapes] = program
-                if len(self._programs) > MOST_PROGRAMS:
-                    self._programs.popitem(last=False)
-            self._programs.move_to_end(shapes)
+                self._remember(shapes, program)
             return program
+
+    def _remember(self, shapes, program):
+        with self._lock:
+            self._programs[shapes] = program
+            self._programs.move_to_end(shapes)
+            if len(self._programs) > MOST_PROGRAMS:
+                self._programs.popitem(last=False)
 
 
 class Staged:
@@ -125,6 +150,10 @@ class Staged:
     def run(self, values):
         """The graph's outputs for some input values."""
         return self.second.run(self.first.run(values))
+
+    def explain(self, name):
+        """What became of the nodes."""
+        return f"{self.first.explain(name)}\nthen, for the shapes that this gives:\n{self.second.explain()}"
 
 
 def _is_repeatable(graph):

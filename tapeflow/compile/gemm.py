@@ -8,6 +8,7 @@ The work is cut by the shape, never by the number of threads: a sum over k is al
 bits are the same on any number of them.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -27,9 +28,13 @@ from tapeflow.compile.text import INDEX, PTR, Type
 PAGE = 4096  # bytes: rows that are multiples of it apart meet in the same sets of the first cache
 TILE_FLOPS = 1 << 20  # a tile of about 10 us: claiming it costs under 0.1 us
 FEW_TILES = 8  # so many at least where the work is enough, that threads finish together
-BLOCK_K = 512  # steps of k between which sums rest in memory
+LONG_K = 512  # from more steps of k on, sums rest in memory after each block: A and B of a block stay in the first cache
+BLOCK_K = 256
 UNPACKED = 100 << 10  # bytes of a panel's rows that are read well where they stand
 PACK_TILE = 128 << 10  # bytes of panels that one tile packs
+# What the cut into units of work is reckoned by: flops a ns for each byte of a vector, bytes a ns from the third cache, and
+# ns of a unit besides its work.
+FLOPS_PER_BYTE, READ_SPEED, UNIT_COST = 3, 20, 300
 
 
 @dataclass(frozen=True)
@@ -109,34 +114,38 @@ def make_plan(spec, target):
     costly_mask = target.vector_bytes < 64 and spec.n % lanes != 0
     pack_b = spec.b[1] != size or (reused and (crowded or costly_mask))
 
-    block_k = min(spec.k, BLOCK_K)
-    if spec.a[1] == size:
-        pack_a = panels > 1 and spec.a[0] % PAGE == 0 and spec.m > 1
+    blocks_k = 1 if spec.k <= LONG_K else -(-spec.k // BLOCK_K)
+    block_k = -(-spec.k // blocks_k)
+    if spec.a[1] == size:  # rows a multiple of a page apart have one set of the first cache for all; it has l1 / page ways
+        pack_a = panels > 1 and spec.a[0] % PAGE == 0 and 4 * min(spec.m, shape.rows) > 5 * (target.l1 // PAGE)
     else:  # each k is in a line of its own
         pack_a = panels > 3 and spec.a[0] == size and spec.k > 64
-    across = min(panels, max(1, target.l2 // 2 // (block_k * panel * size)))
-    work = 2 * block_k * panel * shape.rows
 
-    def rounded(total, most):
-        """The most parts of `total` of at most `most`, evened out."""
-        return -(-total // -(-total // max(1, most)))
+    def cost(cut):
+        """Nanoseconds that a cut is reckoned to take: the work, reading from beyond the second cache, threads that wait."""
+        down, across = cut
+        rows, columns = -(-row_tiles // down), -(-panels // across)
+        units = spec.matrices * rows * columns
+        read = (rows * spec.n + columns * spec.m) * spec.k
+        if block_k * across * panel * size > target.l2 // 2:
+            read += (row_tiles - rows) * spec.n * spec.k  # B's block is gone when the next rows want it
+        if blocks_k > 1 and down * shape.rows * across * panel * size > target.l2 // 4:
+            read += 2 * blocks_k * spec.m * spec.n  # and so are the sums
+        work = spec.flops / spec.matrices / (FLOPS_PER_BYTE * target.vector_bytes)
+        if work * spec.matrices > UNIT_COST * FEW_TILES:
+            work *= max(-(-units // threads) * threads / units + threads / (4 * units) for threads in (2, 4))
+        return work + read * size / READ_SPEED + rows * columns * UNIT_COST
 
-    across = rounded(panels, across)
-    down = rounded(
-        row_tiles, min(max(TILE_FLOPS // (work * across), 128 // shape.rows if spec.k > BLOCK_K else 1), row_tiles)
-    )
-
-    def units():
-        return spec.matrices * -(-panels // across) * -(-row_tiles // down)
-
-    while units() < FEW_TILES and across * down > 1 and work * across * down > TILE_FLOPS // 4:
-        if down > 1:
-            down = rounded(row_tiles, down // 2)
-        else:
-            across = rounded(panels, across // 2)
+    down, across = min(itertools.product(_parts(row_tiles), _parts(panels)), key=cost)
     unit_flops = 2 * spec.k * panel * shape.rows * across * down
-    together = max(1, min(TILE_FLOPS // unit_flops, units() // FEW_TILES))
-    return Plan(shape.rows, panel, row_tiles, panels, down, across, together, -(-spec.k // BLOCK_K), pack_a, pack_b)
+    units = spec.matrices * -(-panels // across) * -(-row_tiles // down)
+    together = max(1, min(TILE_FLOPS // unit_flops, units // FEW_TILES))
+    return Plan(shape.rows, panel, row_tiles, panels, down, across, together, blocks_k, pack_a, pack_b)
+
+
+def _parts(total):
+    """The sizes of parts, evened out, into which a number can be cut."""
+    return sorted({-(-total // count) for count in range(1, total + 1)})
 
 
 def emit_matmul(module, spec, *, a, b, c, workspace=None, epilogue=store_tile, name="matmul"):
@@ -193,19 +202,19 @@ class _Writer:
     # B into panels
 
     def write_pack_phase(self, b, workspace):
-        """The phase that packs B, several panels a tile."""
-        pack = pack_panels(self.module, self.packed)
-        panels = self.plan.panels * self.packed_matrices
-        group = max(1, min(panels // 4, PACK_TILE // self.packed.bytes))
+        """The phase that packs B."""
+        pack, groups = pack_panels(self.module, self.packed), self.packed.group_count
+        total = groups * self.packed_matrices
+        together = max(1, min(total // 4, PACK_TILE * groups // self.packed.total))
         made = self.module.fresh(f"{self.name}_pack")
         with self.module.function(made, [("table", PTR), ("tile", INDEX), ("scratch", PTR)]) as f:
             table, tile, _ = f.arguments
             source, target = b(f, table), workspace(f, table)
-            with tile_range(f, tile, group, panels) as loop:
-                matrix, panel = divided(f, loop.index, self.plan.panels)
+            with tile_range(f, tile, together, total) as loop:
+                matrix, number = divided(f, loop.index, groups)
                 offset = _batch_offset(f, matrix, [(count, step) for count, _, step, _ in self.packed_batch])
-                f.call(pack, None, source + offset, target + loop.index * self.packed.bytes, f.index(panel))
-        return Phase(made, -(-panels // group))
+                f.call(pack, None, source + offset, target + matrix * self.packed.total, f.index(number))
+        return Phase(made, -(-total // together))
 
     # Tiles of C
 

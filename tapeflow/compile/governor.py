@@ -51,8 +51,9 @@ def account(f, governor, elapsed):
 def _after_together(f, governor, word, mean):
     best, hold = word(BEST), word(HOLD)
     best = f.where(best.equals(0) | (mean < best), mean, best)
-    slow = mean * 2 > best * 3
-    untried = word(MEAN_ALONE).equals(0) & (mean < LONG)
+    alone = word(MEAN_ALONE)
+    slow = (mean * 2 > best * 3) | (alone.differs(0) & (mean > alone))
+    untried = alone.equals(0) & (mean < LONG)
     try_alone = (slow | untried) & (hold <= 0)
     f.store(mean, governor + MEAN_TOGETHER)
     f.store(best, governor + BEST)

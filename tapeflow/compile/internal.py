@@ -1,6 +1,8 @@
 """Ops that only compiled graphs have; they are made by passes, and no user calls them."""
 
 from tapeflow.base.errors import invalid
+from tapeflow.core.primitive import P
+from tapeflow.core.tensor import Spec
 
 
 class Internal:
@@ -41,6 +43,23 @@ CHECK_RANGE = Internal("check_range", _checked, lambda x, **attrs: x)
 COPY = Internal("copy", lambda x: x, lambda x: x)
 
 
+def _with_row(array, index, row):
+    result = array.copy()
+    result[index] = row
+    return result
+
+
+# An array's row by an index, and the array with another row; the index is known to be in range.
+ROW = Internal("row", lambda array, index: array[index], lambda array, index: Spec(array.shape[1:], array.dtype))
+ROW_SET = Internal("row_set", _with_row, lambda array, index, row: array)
+
+
+# A tensor as it is; an error where an element is infinite or nan. It stays although nobody reads it.
+CHECK_NUMERICS = Internal(
+    "checked_numerics", lambda x, *, message: P.check_numerics.kernel(x, message=message), lambda x, **attrs: x
+)
+
+
 def check_range(builder, x, limit, op, message, line=None):
     """`x` by way of a check that its elements are in [0, limit).
 
@@ -53,4 +72,4 @@ def check_range(builder, x, limit, op, message, line=None):
     return builder.add(CHECK_RANGE, (x,), {"limit": limit, "op": op, "message": message}, line)[0]
 
 
-__all__ = ["CHECK_RANGE", "COPY", "Internal", "check_range"]
+__all__ = ["CHECK_NUMERICS", "CHECK_RANGE", "COPY", "ROW", "ROW_SET", "Internal", "check_range"]

@@ -37,7 +37,7 @@ def kernel_of(group, reader, targets):
     dims, axes = group.dims, group.axes or ()
     if axes:
         members = _refetched(members, reader.pool)
-    dims, axes, members = _collapsed(dims, axes, members, reader.pool)
+    dims, axes, members = collapsed(dims, axes, members, reader.pool)
     return Kernel(dims, axes, members, operands.dtypes), operands.keys
 
 
@@ -106,7 +106,7 @@ def _fetched(member, x, pool):
     return member.expr
 
 
-def _collapsed(dims, axes, members, pool):
+def collapsed(dims, axes, members, pool):
     """Neighbouring loops through which every operand walks in step, as one loop."""
     dims, axes = list(dims), set(axes)
     forms = list(forms_of(members))
@@ -129,4 +129,4 @@ def _collapsed(dims, axes, members, pool):
     return [dims[v] for v in kept], {names[v] for v in axes if names[v] is not None}, members
 
 
-__all__ = ["Operands", "kernel_of", "members_of"]
+__all__ = ["Operands", "collapsed", "kernel_of", "members_of"]

@@ -127,12 +127,16 @@ class Kernel:
         tiles = max(1, min(MOST_TILES, n, int(time / TILE)))
         turns = -(-n // tiles)
         if self.rows[0] == self.vector:
-            turns = -(-turns // (8 * lanes)) * 8 * lanes
+            turns = -(-turns // (8 * lanes)) * 8 * lanes if not self.axes else -(-turns // lanes) * lanes
         return turns, -(-n // turns)
 
 
 def write_kernel(module, kernel, name):
-    """Add a function `name(ptr operands, i64 tile, ptr scratch)` that runs one tile of a kernel; returns (number of tiles, messages of its errors)."""
+    """Add a function `name(ptr operands, i64 tile, ptr scratch)` that runs one tile of a kernel.
+
+    Returns:
+        The number of tiles, and the messages of its errors.
+    """
     lanes = kernel.lanes(module.target)
     turns, tiles = kernel.tiling(lanes)
     arguments = [("operands", PTR), ("tile", INDEX), ("scratch", PTR)]
@@ -145,7 +149,7 @@ def write_kernel(module, kernel, name):
 
 
 class Failures:
-    """The run-time errors of a kernel: it writes the number of the first kind that happened, from 1 up, and a value to two cells.
+    """The run-time errors of a kernel: it sets a bit for each kind that happened, and writes a value, in two cells.
 
     The cells' address is the operand after all others.
     """
@@ -160,7 +164,7 @@ class Failures:
         self.messages.append(message)
         with f.when(f.any(mask)):
             cell = f.load(self.operands + 8 * self.place, PTR)
-            f.store(f.constant(I64, len(self.messages)), cell)
+            f.store(f.load(cell, I64) | (1 << (len(self.messages) - 1)), cell)
             if value is not None:
                 low = -(1 << (value.type.bits - 1))
                 worst = f.reduce(f.where(mask, value, low), f.maximum)

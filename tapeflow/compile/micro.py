@@ -338,40 +338,63 @@ class Panels:
         """The size of all."""
         return self.count * self.bytes
 
+    @property
+    def groups(self):
+        """Panels that are packed together: (first panel, panels, columns of a panel, number of such groups).
+
+        Where a row's columns stand together, four at a time: rows may be a page apart, and to visit 512 bytes of each page
+        instead of 128 makes packing twice as fast.
+        """
+        full, rest = divmod(self.n, self.panel)
+        together = 4 if self.column == self.type.bytes else 1
+        runs = [(first, size, self.panel, count) for first, size, count in split_tail(full, together)]
+        return runs + [(full, 1, rest, 1)] * bool(rest)
+
+    @property
+    def group_count(self):
+        """How many groups there are."""
+        return sum(count for *_, count in self.groups)
+
 
 def pack_panels(module, panels):
-    """The name of a function that packs one panel: (B's address, the panel's, its number)."""
+    """The name of a function that packs one group of panels: (B's address, the panels' address, the group's number)."""
     return module.once(("pack", panels), lambda: _write_pack(module, panels))
 
 
 def _write_pack(module, panels):
     made = module.fresh("pack")
-    arguments = [("source", PTR, "noalias readonly"), ("target", PTR, "noalias"), ("panel", INDEX)]
+    arguments = [("source", PTR, "noalias readonly"), ("target", PTR, "noalias"), ("group", INDEX)]
     with module.function(made, arguments, internal=True, attributes="nounwind noinline") as f:
-        source, target, panel = f.arguments
-
-        def write(start, width):
-            _copy_panel(f, panels, source + start * panels.column, target, width)
-
-        for_each(f, split_tail(panels.n, panels.panel), panel, write)
+        source, target, group = f.arguments
+        begins, runs = 0, []
+        for first, together, width, count in panels.groups:
+            runs.append((begins, (first, together, width), count))
+            begins += count
+        for begin, (first, together, width), count in runs:
+            with f.when((group >= begin) & (group < begin + count)):
+                panel = (group - begin) * together + first
+                here = source + panel * (panels.panel * panels.column)
+                _copy_panels(f, panels, here, target + panel * panels.bytes, together, width)
     return made
 
 
-def _copy_panel(f, panels, source, target, width):
-    """Copy one panel of `width` columns to its rows of `panel` columns."""
+def _copy_panels(f, panels, source, target, together, width):
+    """Copy panels that stand beside one another to rows of `panel` columns each."""
     size = panels.type.bytes
     pitch = panels.panel * size
     if panels.column == size:
-        row = _copy_row
+
+        def row(source, target):
+            for number in range(together):
+                _copy_row(f, panels, source + number * pitch, target + number * panels.bytes, width)
+
+        _walk(f, panels.levels, source, target, pitch, row)
+        return
+    count, step = panels.levels[-1]
+    if step == size and count >= panels.type.lanes:
+        _walk(f, panels.levels[:-1], source, target, count * pitch, lambda s, t: _transpose(f, panels, s, t, width, count))
     else:
-        row = _gather_row
-        count, step = panels.levels[-1]
-        if step == size and count >= panels.type.lanes:
-            _walk(
-                f, panels.levels[:-1], source, target, count * pitch, lambda s, t: _transpose(f, panels, s, t, width, count)
-            )
-            return
-    _walk(f, panels.levels, source, target, pitch, lambda s, t: row(f, panels, s, t, width))
+        _walk(f, panels.levels, source, target, pitch, lambda s, t: _gather_row(f, panels, s, t, width))
 
 
 def _walk(f, levels, source, target, pitch, body):

@@ -12,6 +12,8 @@ from tapeflow.base import flags
 from tapeflow.compile.clean import drop_dead, lift_variables, share_common
 from tapeflow.compile.decompose import decompose
 from tapeflow.compile.inline import inline, own_variables
+from tapeflow.compile.lists import lists_as_arrays
+from tapeflow.compile.merge_loops import merge_loops
 from tapeflow.compile.rebuild import operands
 from tapeflow.compile.rewrite import rewrite
 from tapeflow.core.tensor import Tensor
@@ -34,7 +36,13 @@ FIRST = (
 PASSES = (
     Pass("drop dead nodes", drop_dead, "tracing leaves much that nobody reads: less to look at for all that follow"),
     Pass("lift variables", lift_variables, "a variable as one value read and one written is plain data to every other pass"),
-    Pass("take apart", decompose, "softmax, means and losses as reductions and elementwise ops fuse with what is around them"),
+    Pass("share common", share_common, "two loops on the same values are found to be one only then"),
+    Pass("merge loops", merge_loops, "a gradient runs its function's loop again, to keep its states"),
+    Pass("drop dead nodes", drop_dead, "the lists that a merged loop keeps for one reader alone are clear only then"),
+    Pass("lists as arrays", lists_as_arrays, "a loop that keeps its states can then be native, and so can its gradient"),
+    Pass(
+        "take apart", decompose, "softmax, means and losses as reductions and elementwise ops fuse with what is around them"
+    ),
     Pass("rewrite", rewrite, "algebra; one form for every reshape, transpose and sum; constants are folded on the way"),
     Pass("share common", share_common, "a gradient computes much of its function again"),
     Pass("drop dead nodes", drop_dead, "rules leave the nodes that they replaced"),

@@ -2,16 +2,18 @@
 
 from tapeflow.compile.control import Nested, State, with_states
 from tapeflow.compile.group import Grouping
+from tapeflow.compile.halving import Part, in_two
 from tapeflow.compile.kernels import kernel_of
 from tapeflow.compile.library import library
 from tapeflow.compile.memory import Arena, bytes_of
+from tapeflow.compile.merge import merge
 from tapeflow.compile.pipeline import run_passes
 from tapeflow.compile.rebuild import operands
 from tapeflow.compile.scalars import MACHINE
 from tapeflow.core.tensor import Tensor
 
 # Slots of the pointer table: the arena, and memory that library calls work in, one after another.
-ARENA, WORKSPACE, SCRATCH = range(3)
+ARENA, WORKSPACE = range(2)
 
 
 class Loops:
@@ -65,6 +67,17 @@ class Borrowed:
         self.key = key
 
 
+class RowPlace:
+    """A row of an array, at a key of a plan, by a counter at another one."""
+
+    def __init__(self, plan, array, counter, dtype, size):
+        self.plan = plan
+        self.array = array
+        self.counter = counter
+        self.dtype = dtype  # of the counter
+        self.size = size  # bytes of a row
+
+
 class Unfit(Exception):
     """A nested graph needs Python, so whatever runs it does."""
 
@@ -95,10 +108,12 @@ class Plan:
         self.root = self if around is None else around.root
         self.borrowed = borrowed or {}
         self.chunk = 0
+        self.rows = []  # the `RowPlace`s of a loop's body
         self.grouping = Grouping(graph, library)
+        self.groups, self._in_place = merge(self.grouping)
         self.reader = self.grouping.reader
         self.places = {}
-        self.slots = SCRATCH + 1
+        self.slots = WORKSPACE + 1
         self.constants = {}
         self._arena = Arena()
         self.values = {id(x): x for node in graph.nodes for x in node.outputs}
@@ -108,6 +123,16 @@ class Plan:
         self._place_intermediates()
         self.arena = self._arena.size
 
+    def release(self):
+        """Forget, once the code is written, what leads from nested plans to those around them: it goes in circles."""
+        self.root = self.around = None
+        self.rows, self.borrowed = [], {}
+        for step in self.steps:
+            if isinstance(step, Nested):
+                for plan in step.plans:
+                    plan.release()
+                    plan.places = {}
+
     # Fixed places: inputs, constants, variables, outputs
 
     @property
@@ -116,10 +141,8 @@ class Plan:
         return self.chunk + (0 if self.around is None else self.around.base)
 
     def locate(self, key):
-        """(slot, offset from what the slot points to) of a key."""
+        """(slot, offset from what the slot points to) of a key whose place is its own."""
         place = self.places[key]
-        if isinstance(place, Borrowed):
-            return place.plan.locate(place.key)
         return place.slot, place.offset + (self.base if place.slot == ARENA else 0)
 
     def _slot(self):
@@ -170,7 +193,11 @@ class Plan:
             return self._home(value)
         if id(variable) not in self.borrowed:
             raise Unfit  # a real variable: Python looks after those
-        return Borrowed(self.around, self.borrowed[id(variable)])
+        found = self.borrowed[id(variable)]
+        if found.__class__ is RowPlace:
+            self.rows.append(found)
+            return found
+        return Borrowed(self.around, found)
 
     def _fix_outputs(self):
         """Arrays that are returned are made anew for every run; native code writes right into them."""
@@ -188,18 +215,22 @@ class Plan:
     def _make_steps(self):
         self._readers = self._count_readers()
         steps = []
-        for group in self.grouping.groups:
+        for group in self.groups:
             if group.anchor is None:
                 kernel, keys = kernel_of(group, self.reader, lambda value, group=group: self._targets(value, group))
-                step = Loops(group, kernel, keys)
-                if kernel.may_fail:
-                    step.failures = self.root._arena.take(16)
-                steps.append(step)
+                kernels, parts = in_two(kernel, keys, self.reader.pool)
+                self.values.update((id(part), part) for part in parts)
+                for kernel, keys in kernels:
+                    step = Loops(group, kernel, keys)
+                    if kernel.may_fail:
+                        step.failures = self.root._arena.take(16)
+                    steps.append(step)
             elif group.anchor.operands is not None:
                 targets = lambda value, group=group: self._targets(value, group)  # noqa: E731
+                if not group.members and not targets(group.anchor.node.outputs[0]):
+                    continue  # nobody reads it: what seemed to, needed its shape alone
                 steps.append(library(group.anchor.node).step(group, self.reader, targets))
-                for x in group.anchor.operands:
-                    self.values[id(x.value)] = x.value
+                self.values.update((id(x.value), x.value) for x in group.anchor.operands)
             else:
                 steps += self._opaque_steps(group.anchor.node)
         return steps
@@ -207,7 +238,7 @@ class Plan:
     def _count_readers(self):
         """For the id of each stored value the groups that read it from memory."""
         readers = {}
-        for group in self.grouping.groups:
+        for group in self.groups:
             for x in group.reads:
                 readers.setdefault(x, set()).add(group.number)
         return readers
@@ -233,7 +264,7 @@ class Plan:
 
     def _variable_of(self, value):
         """The id of the variable that a value is computed right into, or None."""
-        return self.grouping.in_place.get(id(value))
+        return self._in_place.get(id(value))
 
     def _opaque_steps(self, node):
         match node.op.name:
@@ -270,10 +301,17 @@ class Plan:
         count = attrs["count"]
         states = [State(x._spec, f"state {k}") for k, x in enumerate(node.outputs)]
         plans = []
-        for graph, writes in ((attrs["cond"], None), (attrs["body"], states)):
-            graph = run_passes(with_states(graph, states, writes))
+        for part, writes in ((attrs["cond"], None), (attrs["body"], states)):
+            graph, rows = with_states(part, states, writes)
+            graph = run_passes(graph)
             borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
             borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[count:], strict=True))
+            keys = [*results, *operands[count:]]
+            if len({row.array for row in rows}) < len(rows):
+                raise Unfit  # one array by two counters: the rows may be one
+            for row in rows:
+                counter = states[row.counter].spec.dtype
+                borrowed[id(row)] = RowPlace(self, keys[row.array], keys[row.counter], counter, bytes_of(Part(*row.spec)))
             plans.append(Plan(graph, self, borrowed))
         return plans
 
@@ -283,7 +321,7 @@ class Plan:
         for branch in attrs["branches"]:
             if any(x.spec != state.spec for x, state in zip(branch.outputs, states, strict=True)):
                 raise Unfit
-            graph = run_passes(with_states(branch, (), states))
+            graph = run_passes(with_states(branch, (), states)[0])
             borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
             borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[1:], strict=True))
             plans.append(Plan(graph, self, borrowed))
@@ -305,6 +343,8 @@ class Plan:
         for number, step in enumerate(self.steps):
             for key in self._keys(step):
                 last[key] = number
+        for output, _ in self.outputs:
+            last["value", id(output.value)] = len(self.steps)  # read when all is done
         taken = {}
         for number, step in enumerate(self.steps):
             for key in self._keys(step):
@@ -355,6 +395,10 @@ class Output:
         self.number = number
         self.place = None
 
+    def is_plain(self, dims):
+        """Whether native code makes it, in the shape in which it is returned."""
+        return self.place is not None and self.value.dims == dims
+
 
 class Held:
     """A variable that native code reads or writes.
@@ -374,4 +418,4 @@ class Held:
         self.line = None
 
 
-__all__ = ["ARENA", "SCRATCH", "WORKSPACE", "Copy", "Held", "Host", "Loops", "Output", "Place", "Plan"]
+__all__ = ["ARENA", "WORKSPACE", "Copy", "Held", "Host", "Loops", "Output", "Place", "Plan", "RowPlace", "Borrowed"]

@@ -16,21 +16,13 @@ import time
 from tapeflow.compile import runtime
 from tapeflow.compile.host import cores
 from tapeflow.compile.jit import compile_text
+from tapeflow.compile.threads import set_thread_count as set_thread_count
+from tapeflow.compile.threads import settings as settings
 
 MOST_THREADS = 64
 EXIT_WAIT = 0.05  # seconds that the interpreter's exit waits for workers
 
 
-class Settings:
-    """What the user asked for, and what follows from it."""
-
-    def __init__(self):
-        self.threads = 0  # 0: one for each core
-        self.scratch = 0  # bytes that any program so far wants for each thread
-        self.stale = True  # there is no pool of these settings in this process
-
-
-settings = Settings()
 _lock = threading.RLock()
 _pool = None
 
@@ -38,20 +30,6 @@ _pool = None
 def thread_count():
     """How many threads a step may use, the caller's among them."""
     return min(MOST_THREADS, settings.threads or cores())
-
-
-def set_thread_count(number):
-    """Use so many threads from now on; 0 for one on each core. Results are the same bits for any number.
-
-    Raises:
-        ValueError: a negative number.
-    """
-    if number < 0:
-        raise ValueError(f"The number of threads must not be negative, got {number}.")
-    with _lock:
-        if number != settings.threads:
-            settings.threads = number
-            settings.stale = True
 
 
 def ensure():
@@ -62,10 +40,10 @@ def ensure():
             return
         if _pool is not None:
             _pool.stop()
+        settings.stale = False  # first: who changes the number now makes it stale again
         count = thread_count()
         _pool = Pool(count, settings.scratch) if count > 1 else None
         _current().value = _pool.address if _pool else None
-        settings.stale = False
 
 
 def reserve(scratch):
@@ -158,7 +136,7 @@ _retired: list = []
 
 
 def _stop_at_exit():
-    if _pool is None or settings.stale:
+    if _pool is None:
         return
     _pool.stop()
     end = time.monotonic() + EXIT_WAIT

@@ -1,13 +1,21 @@
 """A plan as machine code that can be run: one native function for each stretch between Python steps."""
 
 import ctypes
+import sys
+import time
 
 import numpy as np
 
+from tapeflow.base import flags
 from tapeflow.base.errors import invalid
-from tapeflow.compile.internal import Internal
+from tapeflow.compile import entry as entries
+from tapeflow.compile import pool
+from tapeflow.compile.entry import Argument, Result, make_entry
+from tapeflow.compile.explain import describe, explain, fallbacks
+from tapeflow.compile.internal import CHECK_NUMERICS, Internal
 from tapeflow.compile.jit import compile_text
-from tapeflow.compile.plan import ARENA, SCRATCH, WORKSPACE, Plan
+from tapeflow.compile.memory import bytes_of
+from tapeflow.compile.plan import ARENA, WORKSPACE, Plan
 from tapeflow.compile.rebuild import has_tensors
 from tapeflow.compile.specialise import naming_line
 from tapeflow.compile.write import Stretch, write
@@ -19,6 +27,9 @@ from tapeflow.core.variable import SOLE, _references
 
 DATA = 16  # where an ndarray object keeps the address of its elements; checked below
 ALIGN = 64
+LARGE = 1 << 16  # bytes from which an array of a result is kept to be used again
+# Effects that neither look at variables nor change them.
+BLIND = {"iterator_next", "iterator_next_optional", "op_stream", "seed_stream", "timestamp"}
 
 
 def address(array):
@@ -49,11 +60,19 @@ class Program:
         self.parts = self._split()
         self.written = write([part for part in self.parts if isinstance(part, Stretch)], plan)
         self.text = self.written.text
-        self.code = compile_text(self.text, [p.name for p in self.parts if isinstance(p, Stretch)]) if self.text else None
+        names = [p.name for p in self.parts if isinstance(p, Stretch)]
+        self.code = compile_text(self.text, names, pool.imports()) if self.text else None
+        pool.reserve(self.written.scratch)
+        plan.release()
         for part in self.parts:
             if isinstance(part, Stretch):
                 part.call = self.code.function(part.name, ctypes.c_void_p)
         self._frames = []
+        self.times = {}  # id of a step -> the shortest time that it took, with DEBUG=2
+        if flags.DEBUG:
+            found = fallbacks(plan)
+            if found:
+                print(f"{graph.name}: on NumPy kernels: {', '.join(found)}", file=sys.stderr)
 
     def _split(self):
         """The steps as stretches of native ones and single Python ones."""
@@ -62,7 +81,7 @@ class Program:
             if not step.native:
                 parts.append(step)
                 continue
-            if not parts or not isinstance(parts[-1], Stretch):
+            if not parts or not isinstance(parts[-1], Stretch) or flags.DEBUG >= 2:  # to be timed, each by itself
                 parts.append(Stretch(f"step{len(parts)}"))
             parts[-1].steps.append(step)
         return parts
@@ -71,11 +90,50 @@ class Program:
 
     def run(self, values):
         """The graph's outputs for some input values, as ndarrays and NumPy scalars."""
+        if pool.settings.stale:
+            pool.ensure()
         frame = self._frames.pop() if self._frames else Frame(self)
         try:
-            return frame.run(values)
+            return frame.run(self, values)
         finally:
             self._frames.append(frame)
+
+    def entry(self):
+        """A builtin function from tensors to tensors, for a program that is one native stretch; or None."""
+        plan = self.plan
+        if len(self.parts) != 1 or not isinstance(self.parts[0], Stretch):
+            return None
+        if any(place is None for place in plan.inputs) or any(not output.is_plain(dims) for output, dims in plan.outputs):
+            return None
+        if len({output.number for output, _ in plan.outputs}) != len(plan.outputs):
+            return None
+        if any(bytes_of(output.value) >= LARGE for output, _ in plan.outputs):  # whose memory is used again
+            return None
+        frame = Frame(self)
+        base = address(frame.arena)
+
+        def described(kind, x, place, *first, **more):
+            where = {"cell": base + place.offset} if place.slot == ARENA else {"slot": place.slot}
+            return kind(*first, np.dtype(x._dtype.numpy_dtype), x.dims, **where, **more)
+
+        variables = plan.variables.values()
+        return make_entry(
+            self.code[self.parts[0].name],
+            frame.pointer,
+            [described(Argument, x, place) for x, place in zip(plan.graph.inputs, plan.inputs, strict=True)],
+            [described(Result, output.value, output.place) for output, _ in plan.outputs],
+            held=[
+                described(entries.Held, held.value, held.place, held.variable, written=held.written) for held in variables
+            ],
+            failures=[base + offset for offset in self.written.messages],
+            failed=(lambda: frame.fail(self)) if any(held.written for held in variables) else None,
+            release=self.written.shared,
+            keep=(self.code, frame),
+        )
+
+    def explain(self, name):
+        """What became of the graph's nodes, as text."""
+        return explain(self, name)
 
 
 class Frame:
@@ -88,18 +146,19 @@ class Frame:
     """
 
     def __init__(self, program):
-        self.program = program
+        self.program = None  # while it runs; the program has the frame, and holding it would be a cycle
         plan = program.plan
         self.arena = aligned(plan.arena)
-        self.work = [aligned(program.written.workspace), aligned(program.written.scratch)]
+        self.workspace = aligned(program.written.workspace)
         self.table = np.zeros(plan.slots, np.int64)
         self.table[ARENA] = address(self.arena)
-        self.table[WORKSPACE], self.table[SCRATCH] = map(address, self.work)
+        self.table[WORKSPACE] = address(self.workspace)
         for slot, array in plan.constants.items():
             self.table[slot] = address(array)
         self.pointer = address(self.table)
         self.views = {}
         self.values = {}
+        self.spare = {}  # number of an output -> its array in the last run
         self.inputs = [
             (place, self.cell(place, x._dtype) if place is not None and place.slot == ARENA else None)
             for place, x in zip(plan.inputs, plan.graph.inputs, strict=True)
@@ -113,9 +172,17 @@ class Frame:
         """A scalar of the arena, as a 0-d array."""
         return self.arena[place.offset : place.offset + dtype.size].view(dtype.numpy_dtype).reshape(())
 
-    def run(self, values):
+    def run(self, program, values):
         """One run."""
-        program, table = self.program, self.table
+        self.program = program
+        try:
+            return self._run(program, values)
+        finally:
+            self.program = None
+            self.values = {}  # hold nothing of what went in or out
+
+    def _run(self, program, values):
+        table = self.table
         keep = []
         self.values = {}
         for value, x, (place, cell) in zip(values, program.plan.graph.inputs, self.inputs, strict=True):
@@ -129,14 +196,35 @@ class Frame:
                 table[place.slot] = address(value)
         self._take_variables()
         fresh = self._make_outputs()
-        for part in program.parts:
-            if isinstance(part, Stretch):
-                part.call(self.pointer)
-                self._raise_failures()
-            else:
-                self._run_node(part.node)
+        if flags.DEBUG >= 2:
+            self._run_timed(program)
+        else:
+            for part in program.parts:
+                self._run_part(part)
         self._give_variables()
         return self._collect(fresh)
+
+    def _run_part(self, part):
+        if isinstance(part, Stretch):
+            part.call(self.pointer)
+            if self.program.written.messages:
+                self._raise_failures()
+        elif part.node.op.stateful and self.held and part.node.op.name not in BLIND:
+            self._give_variables()  # Python code may look at variables, and assign them
+            self._run_node(part.node)
+            self._take_variables()
+        else:
+            self._run_node(part.node)
+
+    def _run_timed(self, program):
+        """One run in which each step says how long it took."""
+        for part in program.parts:
+            start = time.perf_counter()
+            self._run_part(part)
+            took = time.perf_counter() - start
+            step = part.steps[0] if isinstance(part, Stretch) else part
+            program.times[id(step)] = min(took, program.times.get(id(step), took))
+            print(f"{took * 1e6:9.1f} us  {describe(program.plan, step)}", file=sys.stderr)
 
     def _take_variables(self):
         for held, cell in self.held:
@@ -165,10 +253,19 @@ class Frame:
         fresh = {}
         for output, _ in self.program.plan.outputs:
             if output.place is not None and output.place.slot != ARENA and output.number not in fresh:
-                array = fresh[output.number] = np.empty(output.value.dims, output.value._dtype.numpy_dtype)
+                array = fresh[output.number] = self._new_array(output)
                 self.table[output.place.slot] = address(array)
                 self.values[id(output.value)] = array
         return fresh
+
+    def _new_array(self, output):
+        """An array for a result: that of the run before, where nobody holds it any more, for new memory is slow to touch."""
+        array = self.spare.get(output.number)
+        if array is None or sys.getrefcount(array) > 3:  # the dict, the name, and the argument
+            array = np.empty(output.value.dims, output.value._dtype.numpy_dtype)
+            if array.nbytes >= LARGE:
+                self.spare[output.number] = array
+        return array
 
     def _collect(self, fresh):
         results = []
@@ -233,7 +330,8 @@ class Frame:
     def _run_node(self, node):
         """Run a node on its NumPy kernel; what native code will read of its results is put into the table."""
         attrs = {key: self._attr(attr) for key, attr in node.attrs.items()} if has_tensors(node.attrs) else node.attrs
-        inputs = [self._own(x) if node.op.stateful else self.value(x) for x in node.inputs]
+        keeps = node.op.stateful or any(out._dtype.numpy_dtype is None for out in node.outputs)  # a list keeps its elements
+        inputs = [self._own(x) if keeps else self.value(x) for x in node.inputs]
         with naming_line(node), tracing(None), paused():
             result = _call(node.op, inputs, attrs)
         for out, tensor in zip(node.outputs, result if node.op.multiple else (result,), strict=True):
@@ -261,15 +359,21 @@ class Frame:
 
     # Errors
 
+    def fail(self, program):
+        """Raise the error of a step that has failed."""
+        self.program = program
+        try:
+            self._raise_failures()
+        finally:
+            self.program = None
+
     def _raise_failures(self):
         for offset, messages in self.program.written.messages.items():
             cells = self.arena[offset : offset + 16].view(np.int64)
             if cells[0]:
-                node, message = messages[cells[0] - 1]
+                kinds = [message for i, message in enumerate(messages) if cells[0] >> i & 1]
                 cells[0] = 0
-                error = invalid(node.attrs.get("op", node.op.name), message.replace("{value}", str(cells[1])))
-                locate(error, node)
-                raise error
+                raise _failure(kinds, cells[1])
 
 
 def _call(op, inputs, attrs):
@@ -277,6 +381,21 @@ def _call(op, inputs, attrs):
     if op.__class__ is Internal:
         return wrap(op.kernel(*inputs, **attrs))
     return bind(op, tuple(map(wrap, inputs)), attrs)
+
+
+def _failure(kinds, value):
+    """The error for what a kernel noted: (node, message) of each kind, and a value that is wrong."""
+    node, message = kinds[0]
+    if node.op is CHECK_NUMERICS:
+        found = [kind for kind in ("Inf", "NaN") if any(other is node and f"had {kind} " in text for other, text in kinds)]
+        message = message.rpartition(" had ")[0] + f" had {' and '.join(found)} values"
+    error = invalid(NAMES.get(node.op.name) or node.attrs.get("op", node.op.name), message.replace("{value}", str(value)))
+    locate(error, node)
+    return error
+
+
+# What errors call ops that have another name in TensorFlow.
+NAMES = {"checked_numerics": "CheckNumerics"}
 
 
 def own_buffer(variable):

@@ -176,6 +176,14 @@ def _transpose(builder, op, inputs, attrs):
     return None if perm == attrs["perm"] else Step((op, inputs, {"perm": perm}))
 
 
+def _like(builder, op, inputs, attrs):
+    """Zeros and ones need the shape of a value, not the value, which may then be dead."""
+    x = inputs[0]
+    if x.dims is None or None in x.dims or not x._dtype.is_numeric:
+        return None
+    return Step((P.fill, (), {"shape": x.dims, "value": int(op.name == "ones_like"), "dtype": x._dtype}))
+
+
 def _cast(builder, op, inputs, attrs):
     return (inputs[0],) if inputs[0]._dtype is attrs["dtype"] else None
 
@@ -225,6 +233,8 @@ def _concat(builder, op, inputs, attrs):
 
 
 RULES = {
+    "zeros_like": _like,
+    "ones_like": _like,
     **dict.fromkeys(["reshape", "expand_dims", "squeeze", "ensure_shape"], _reshape),
     **dict.fromkeys(["sum", "prod", "max", "min", "all", "any", "mean", "logsumexp"], _reduction),
     "broadcast_to": _broadcast_to,

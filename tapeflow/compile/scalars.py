@@ -5,17 +5,40 @@ infinities and signed zeros come out as from the primitive's NumPy kernel.
 """
 
 from tapeflow.base import dtypes
-from tapeflow.base.dtypes import bool_, float32, float64
+from tapeflow.base.dtypes import bfloat16, bool_, float16, float32, float64
 from tapeflow.compile.functions import FUNCTIONS
-from tapeflow.compile.text import F32, F64, I1, I8, I16, I32, I64
+from tapeflow.compile.text import BF16, F16, F32, F64, I1, I8, I16, I32, I64
 from tapeflow.ops.nn import SELU_ALPHA, SELU_SCALE
 
-# What an element is in a register. In memory a bool is a byte.
+# What an element is in a register. Short floats are computed in float32, and rounded after each operation.
 MACHINE = {
     float32: F32,
     float64: F64,
+    float16: F32,
+    bfloat16: F32,
     bool_: I1,
     **{dtype: (I8, I16, I32, I64)[dtype.size.bit_length() - 1] for dtype in dtypes.INTEGERS},
+}
+
+
+# What it is in memory, where that is something else. A bool is a byte.
+MEMORY = {bool_: I8, float16: F16, bfloat16: BF16}
+SHORT = {float16: F16, bfloat16: BF16}
+# Rules that give one of their operands as it is, so that there is nothing to round.
+CHOICES = {
+    "maximum",
+    "minimum",
+    "where",
+    "relu",
+    "neg",
+    "abs",
+    "clip_by_value",
+    "copy",
+    "floor",
+    "ceil",
+    "rint",
+    "trunc",
+    "relu6",
 }
 
 
@@ -52,6 +75,11 @@ def is_scalar(node):
     if rule is None or node.outputs[0]._dtype not in MACHINE:
         return False
     kinds = KINDS.get(node.op.name)
+    if node.op.name == "bitcast" and (
+        node.inputs[0]._dtype.size != node.outputs[0]._dtype.size
+        or {node.inputs[0]._dtype, node.outputs[0]._dtype} & SHORT.keys()
+    ):
+        return False
     return all(x._dtype in MACHINE and (kinds is None or x._dtype in kinds) for x in node.inputs)
 
 
@@ -87,7 +115,9 @@ def _cast(c, x):
     if x.type.floating and not machine.floating and machine.bits < 64:
         wide = c.f.convert(x, I64 if target.is_unsigned and machine.bits == 32 else I32)
         return c.f.convert(wide, machine)
-    return c.f.convert(x, machine, signed=source is not bool_ and not (source if not x.type.floating else target).is_unsigned)
+    return c.f.convert(
+        x, machine, signed=source is not bool_ and not (source if not x.type.floating else target).is_unsigned
+    )
 
 
 def _sign(c, x):
@@ -236,8 +266,15 @@ def _check_range(c, x):
     return c.f.where(wrong, 0, x)
 
 
+def _check_numerics(c, x):
+    c.fail(c.f.compare("oeq", c.f.abs(x), float("inf")), f"{c.attrs['message']} : Tensor had Inf values")
+    c.fail(c.f.compare("uno", x, x), f"{c.attrs['message']} : Tensor had NaN values")
+    return x
+
+
 RULES = {
     "check_range": _check_range,
+    "checked_numerics": _check_numerics,
     "copy": lambda c, x: x,
     "add": lambda c, x, y: x + y,
     "sub": lambda c, x, y: x - y,
@@ -297,21 +334,24 @@ RULES = {
     "xlog1py": _unless_zero(0, lambda c, x, y: x * FUNCTIONS["log1p"](c.f, y)),
     "where": lambda c, condition, x, y: c.f.where(condition, x, y),
     "cast": _cast,
+    "bitcast": lambda c, x: c.f.bits(x, MACHINE[c.dtype]),
 }
 
 # The dtypes of the operands for which a rule holds, where not for all of MACHINE.
 INTEGERS = frozenset(dtypes.INTEGERS)
-FLOATS = frozenset({float32, float64})
+FLOATS = frozenset({float32, float64, float16, bfloat16})
 KINDS = {
     "truncatemod": INTEGERS,
     "floormod": INTEGERS,
     "relu6": FLOATS,
     "pow_slope": FLOATS,
+    "bitcast": INTEGERS | FLOATS,
+    "checked_numerics": FLOATS,
     **dict.fromkeys(FUNCTIONS, FLOATS),
 }
 RULES |= {name: _function(name) for name in FUNCTIONS if name not in RULES}
 
 # Ops that may find an error while they run.
-FAILING = {"check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
+FAILING = {"checked_numerics", "check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
 
-__all__ = ["Call", "FAILING", "FLOATS", "INTEGERS", "MACHINE", "RULES", "is_scalar"]
+__all__ = ["Call", "FAILING", "FLOATS", "INTEGERS", "CHOICES", "MACHINE", "MEMORY", "SHORT", "RULES", "is_scalar"]

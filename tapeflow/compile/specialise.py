@@ -6,6 +6,8 @@ import math
 import numpy as np
 
 from tapeflow.base.errors import OpError
+from tapeflow.compile.inline import inline
+from tapeflow.compile.internal import Internal
 from tapeflow.compile.rebuild import has_tensors, rebuilt
 from tapeflow.core.graph import locate
 from tapeflow.core.primitive import bind
@@ -42,18 +44,18 @@ def _specialised(builder, node, inputs, attrs):
 def specialised_loop(inputs, attrs):
     """The attrs of a `while_loop` with graphs for the shapes of its operands; None where the shapes change from turn to turn."""
     specs = [x.spec for x in inputs]
-    body = specialise(attrs["body"], specs)
+    body = specialise(inline(attrs["body"]), specs)
     count = attrs["count"]
     if [x.spec for x in body.outputs[:count]] != specs[:count]:
         return None
     body.outputs = body.outputs[:count]
-    return {**attrs, "body": body, "cond": specialise(attrs["cond"], specs)}
+    return {**attrs, "body": body, "cond": specialise(inline(attrs["cond"]), specs)}
 
 
 def specialised_switch(inputs, attrs):
     """The attrs of a `switch` with branches for the shapes of its operands."""
     specs = [x.spec for x in inputs[1:]]
-    return {**attrs, "branches": tuple([specialise(branch, specs) for branch in attrs["branches"]])}
+    return {**attrs, "branches": tuple([specialise(inline(branch), specs) for branch in attrs["branches"]])}
 
 
 NESTED = {"while_loop": specialised_loop, "switch": specialised_switch}
@@ -66,7 +68,13 @@ def fold(graph):
 
 def folded_node(op, inputs, attrs, line):
     """The results of a node as constants, or None where it reads data, has effects, or makes something large."""
-    if op.stateful or op.name in UNFOLDED or any(x.__class__ is not Tensor for x in inputs) or has_tensors(attrs):
+    if (
+        op.stateful
+        or op.__class__ is Internal
+        or op.name in UNFOLDED
+        or any(x.__class__ is not Tensor for x in inputs)
+        or has_tensors(attrs)
+    ):
         return None
     try:
         found = op.infer(*[x.spec for x in inputs], **attrs)

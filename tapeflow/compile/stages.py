@@ -1,4 +1,4 @@
-"""Graphs whose shapes depend on data: cut where such a shape appears, and compiled on from there for the shape it turns out to have."""
+"""Graphs whose shapes depend on data: cut where such a shape appears, and compiled on from there for the shape that it has."""
 
 from tapeflow.compile.clean import is_effect
 from tapeflow.compile.rebuild import operands, rebuilt, shallow

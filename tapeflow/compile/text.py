@@ -12,164 +12,27 @@ so a generator hoists and unrolls by itself. f-strings are several times quicker
 """
 
 import contextlib
-import functools
-import struct
 
-import ml_dtypes
-import numpy as np
-
+from tapeflow.compile.flow import Forever, Loop
 from tapeflow.compile.host import host
-
-FLOATS = {"half": 16, "bfloat": 16, "float": 32, "double": 64}
-INTRINSIC = {"half": "f16", "bfloat": "bf16", "float": "f32", "double": "f64"}
-
-
-class Type:
-    """An LLVM type: an element, and how many of them a vector has (1: a scalar)."""
-
-    __slots__ = ("bits", "element", "floating", "lanes", "name", "suffix", "text")
-
-    def __init__(self, name, lanes):
-        self.name = name
-        self.lanes = lanes
-        self.element = {"index": "i64"}.get(name, name)  # an index is an i64 whose arithmetic never overflows
-        self.floating = name in FLOATS
-        self.bits = FLOATS.get(name) or (64 if name in ("ptr", "index") else int(name[1:]))
-        self.text = self.element if lanes == 1 else f"<{lanes} x {self.element}>"
-        self.suffix = ("" if lanes == 1 else f"v{lanes}") + INTRINSIC.get(self.element, self.element)
-
-    def vector(self, lanes):
-        """The type with so many lanes of the same element."""
-        return type_of(self.name, lanes)
-
-    def like(self, element):
-        """The type with the same lanes of another element, which is given as a scalar type."""
-        return type_of(element.name, self.lanes)
-
-    @property
-    def scalar(self):
-        """The type of one element."""
-        return self if self.lanes == 1 else type_of(self.name)
-
-    @property
-    def bytes(self):
-        """The size of one element in memory."""
-        return max(1, self.bits // 8)
-
-    @property
-    def mask(self):
-        """The type of a comparison of such values."""
-        return type_of("i1", self.lanes)
-
-    def __str__(self):
-        return self.text
-
-    __repr__ = __str__
-
-
-_types: dict[tuple, Type] = {}
-
-
-def type_of(name, lanes=1):
-    """The one `Type` of a name and a number of lanes: types are compared by identity."""
-    found = _types.get((name, lanes))
-    if found is None:
-        found = _types[name, lanes] = Type(name, lanes)
-    return found
-
-
-I1, I8, I16, I32, I64 = (type_of(f"i{bits}") for bits in (1, 8, 16, 32, 64))
-F16, BF16, F32, F64 = (type_of(name) for name in FLOATS)
-PTR, INDEX = type_of("ptr"), type_of("index")
-
-
-@functools.cache
-def literal(type, number):
-    """A constant in LLVM's words; a vector has it in every lane."""
-    match type.element:
-        case "float" | "double":  # LLVM writes both as the 64 bits of the double
-            number = float(np.float32(number)) if type.element == "float" else float(number)
-            text = f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
-        case "half":
-            text = f"0xH{np.float16(number).view(np.uint16):04X}"
-        case "bfloat":
-            text = f"0xR{np.asarray(number, ml_dtypes.bfloat16).view(np.uint16):04X}"
-        case "i1":
-            text = "true" if number else "false"
-        case "ptr":
-            text = "null" if not number else f"inttoptr (i64 {int(number)} to ptr)"
-        case _:
-            text = str(int(number))
-    return text if type.lanes == 1 else f"splat ({type.element} {text})"
-
-
-def first_lanes(lanes, count):
-    """The constant mask of the first lanes of a vector."""
-    return "<" + ", ".join(f"i1 {'true' if lane < count else 'false'}" for lane in range(lanes)) + ">"
-
-
-def _binary(float_op, int_op):
-    def forward(self, other):
-        return self.function.binary(float_op, int_op, self, other)
-
-    def backward(self, other):
-        return self.function.binary(float_op, int_op, self.function.constant(self.type, other), self)
-
-    return forward, backward
-
-
-def _comparison(float_test, int_test):
-    def compare(self, other):
-        return self.function.compare(float_test if self.type.floating else int_test, self, other)
-
-    return compare
-
-
-class Value:
-    """One SSA value. Operators emit an instruction into its function; `pointer + bytes` is an address."""
-
-    __slots__ = ("function", "text", "type")
-
-    def __init__(self, function, type, text):
-        self.function = function
-        self.type = type
-        self.text = text
-
-    def __str__(self):
-        return self.text
-
-    def __repr__(self):
-        return f"{self.type} {self.text}"
-
-    __add__, __radd__ = _binary("fadd", "add")
-    __sub__, __rsub__ = _binary("fsub", "sub")
-    __mul__, __rmul__ = _binary("fmul", "mul")
-    __truediv__, __rtruediv__ = _binary("fdiv", None)
-    __and__, __rand__ = _binary(None, "and")
-    __or__, __ror__ = _binary(None, "or")
-    __xor__, __rxor__ = _binary(None, "xor")
-    __lshift__, _ = _binary(None, "shl")
-    __rshift__, _ = _binary(None, "ashr")  # f.lshr is the one that brings in zeros
-    __floordiv__, __rfloordiv__ = _binary(None, "sdiv")  # towards zero, as LLVM and C have it
-    __mod__, __rmod__ = _binary("frem", "srem")
-    del _
-
-    # As NumPy has them: false where an operand is nan, save that nan differs from everything.
-    __lt__ = _comparison("olt", "slt")
-    __le__ = _comparison("ole", "sle")
-    __gt__ = _comparison("ogt", "sgt")
-    __ge__ = _comparison("oge", "sge")
-    equals = _comparison("oeq", "eq")
-    differs = _comparison("une", "ne")
-
-    def __neg__(self):
-        return self.function.emit(self.type, f"fneg {self!r}") if self.type.floating else 0 - self
-
-    def __invert__(self):
-        return self ^ -1
-
-    def __bool__(self):
-        raise TypeError(f"{self!r} is known only when the code runs: use f.where, f.when or f.choose.")
+from tapeflow.compile.values import (
+    BF16,
+    F16,
+    F32,
+    F64,
+    I1,
+    I8,
+    I16,
+    I32,
+    I64,
+    INDEX,
+    PTR,
+    Type,
+    Value,
+    first_lanes,
+    literal,
+    type_of,
+)
 
 
 class Module:
@@ -321,9 +184,9 @@ class Function:
         source, wider = a.type, type.bits > a.type.bits
         if source.element == type.element:
             return Value(self, type, a.text)
+        if {source.element, type.element} & {"half", "bfloat"}:
+            return self._convert_short(a, type.scalar, signed)
         if source.floating and type.floating:
-            if source.bits == type.bits:  # half and bfloat
-                return self.convert(self.convert(a, F32), element)
             op = "fpext" if wider else "fptrunc"
         elif source.floating:
             op = "fptosi" if signed else "fptoui"
@@ -334,6 +197,21 @@ class Function:
         else:
             op = "trunc"
         return self.emit(type, f"{op} {a!r} to {type}")
+
+    def _convert_short(self, a, element, signed):
+        """The same from or to the short floats: every way leads over float32, and some in integer instructions."""
+        from tapeflow.compile import halves
+
+        source = a.type.scalar
+        wide = F64 if source is F64 else F32
+        if element in (F16, BF16) and source not in (F32, F64):
+            return self.convert(self.convert(a, F32, signed), element)
+        if source in (F16, BF16) and element is not F32:
+            return self.convert(self.convert(a, F32), element, signed)
+        if not halves.is_hardware(self.module.target, source, element):
+            return halves.narrow(self, a, element) if wide is source else halves.widen(self, a)
+        type = a.type.like(element)
+        return self.emit(type, f"{'fpext' if type.bits > a.type.bits else 'fptrunc'} {a!r} to {type}")
 
     def bits(self, a, element):
         """The same bits as another element type of the same size."""
@@ -438,10 +316,9 @@ class Function:
         while lanes > 1:
             lanes //= 2
             if lanes == 1:
-                a = combine(self.lane(a, 0), self.lane(a, 1))
-            else:
-                a = combine(self.shuffle(a, None, range(lanes)), self.shuffle(a, None, range(lanes, 2 * lanes)))
-        return Value(self, a.type.vector(1), a.text)
+                return combine(self.lane(a, 0), self.lane(a, 1))
+            a = combine(self.shuffle(a, None, range(lanes)), self.shuffle(a, None, range(lanes, 2 * lanes)))
+        return a
 
     # Memory. Alignment is that of the element: user arrays promise no more, and an aligned address is as quick either way.
 
@@ -578,105 +455,6 @@ class Function:
 
 def _neutral(op, number):
     return (number == 0 and op in ("add", "sub")) or (number == 1 and op in ("mul", "sdiv"))
-
-
-class Carried:
-    """What both kinds of loops have: phis whose second source is known only at the end of the block."""
-
-    def __init__(self, function, carry):
-        self.function = function
-        self.first = list(carry)
-        self.next = None
-
-    def _open(self):
-        f = self.function
-        self.before = f.block
-        self.head = f.name("loop")
-        f.jump(self.head)
-        f.label(self.head)
-        self._place = len(f.lines)
-        f.lines.extend([""] * len(self.first))
-        self.values = [Value(f, x.type, f"%{f.name('c')}") for x in self.first]
-        self.next = self.values
-
-    def _close(self):
-        f = self.function
-        for number, (value, first, last) in enumerate(zip(self.values, self.first, self.next, strict=True)):
-            if last.type is not value.type:
-                raise TypeError(f"loop value {number} begins as {first!r} and goes on as {last!r}")
-            sources = f"[ {first}, %{self.before} ], [ {last}, %{f.block} ]"
-            f.lines[self._place + number] = f" {value} = phi {value.type} {sources}"
-
-
-class Loop(Carried):
-    """A counted loop, tested at its end; where the count is not known now, a test stands before it."""
-
-    def __init__(self, function, start, stop, step, carry):
-        super().__init__(function, carry)
-        self.start, self.stop, self.step = start, stop, step
-        self.static = not isinstance(start, Value) and not isinstance(stop, Value)
-        self.single = self.static and start < stop <= start + step
-
-    def __enter__(self):
-        f = self.function
-        if self.single:
-            self.index, self.values, self.next = self.start, self.first, self.first
-            return self
-        self.after = f.name("after")
-        self.guard = None
-        if not (self.static and self.start < self.stop):
-            body, self.guard = f.name("enter"), f.block
-            f.branch(f.index(self.start) < self.stop, body, self.after)
-            f.label(body)
-        self.first.append(f.index(self.start))
-        self._open()
-        *self.values, self.index = self.values
-        self.next = self.values
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind is not None:
-            return False
-        f = self.function
-        if self.single:
-            self.results = self.next
-            return False
-        following = self.index + self.step
-        again = following < self.stop
-        self.next = [*self.next, following]
-        self.values = [*self.values, self.index]
-        self._close()
-        end = f.block
-        f.branch(again, self.head, self.after)
-        f.label(self.after)
-        self.results = self.next[:-1]
-        if self.guard is not None:
-            pairs = zip(self.first, self.results, strict=False)
-            self.results = [f.phi(last.type, (first, self.guard), (last, end)) for first, last in pairs]
-        return False
-
-
-class Forever(Carried):
-    """A loop that is left by a test somewhere in it."""
-
-    def __enter__(self):
-        self._open()
-        self.after = self.function.name("after")
-        return self
-
-    def leave_unless(self, condition):
-        """Go on only where a scalar condition holds; `results` are the values of this turn."""
-        inside = self.function.name("go")
-        self.function.branch(condition, inside, self.after)
-        self.function.label(inside)
-
-    def __exit__(self, kind, *_):
-        if kind is None:
-            self._close()
-            self.function.jump(self.head)
-            self.function.label(self.after)
-            self.results = self.values
-        return False
 
 
 __all__ = [

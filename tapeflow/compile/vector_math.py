@@ -8,7 +8,7 @@ that its own error is far below an ulp: that, and not the polynomial, is where a
 
 from tapeflow.compile import polynomials as table
 from tapeflow.compile.polynomials import FORMATS, LOG2_E
-from tapeflow.compile.text import F32, F64
+from tapeflow.compile.text import F32, F64, I32, type_of
 
 INF = float("inf")
 NAN = float("nan")
@@ -70,45 +70,71 @@ def power_of_two(f, n, k):
 
 
 def _reduced(f, x):
-    """n, as a float and as an integer, and r in two parts, with x = n ln(2) + r and |r| <= ln(2) / 2."""
+    """n, and r in two parts, with x = n ln(2) + r and |r| <= ln(2) / 2; n is a `_Whole`."""
     k = format_of(x)
-    rounded = f.fma(x, LOG2_E, k.magic)
-    n = rounded - k.magic
-    high = f.fma(n, -k.ln2_high, x)  # exact
-    low = n * k.ln2_low
+    n = _Whole(f, x, k)
+    high = f.fma(n.value, -k.ln2_high, x)  # exact
+    low = n.value * k.ln2_low
     r = high - low
-    return n, f.bits(rounded, k.integer) - k.magic_bits, r, (high - r) - low
+    return n, r, (high - r) - low
 
 
-def scaled(f, p, n, k):
-    """p 2**n; in two steps, for the power alone may be out of range where the result is not."""
-    half = n >> 1
-    return (p * power_of_two(f, half, k)) * power_of_two(f, n - half, k)
+class _Whole:
+    """The nearest integer of x / ln(2), as a float and as an integer."""
+
+    def __init__(self, f, x, k):
+        self.f, self.k = f, k
+        self._rounded = f.fma(x, LOG2_E, k.magic)
+        self.value = self._rounded - k.magic
+
+    @property
+    def integer(self):
+        """It as an integer."""
+        return self.f.bits(self._rounded, self.k.integer) - self.k.magic_bits
+
+
+def scaled(f, p, n, less=0):
+    """p 2**(n - less) of a `_Whole` n, correctly rounded where the result is denormal."""
+    if f.module.target.vector_bytes == 64 and p.type.lanes * p.type.bits == 512:
+        return _scaled_by_instruction(f, p, n.value - float(less) if less else n.value)
+    whole = n.integer - less if less else n.integer
+    half = whole >> 1  # in two steps, for the power alone may be out of range where the result is not
+    return (p * power_of_two(f, half, n.k)) * power_of_two(f, whole - half, n.k)
+
+
+def _scaled_by_instruction(f, p, n):
+    """The same in one instruction of AVX-512."""
+    type, lanes = p.type, p.type.lanes
+    name = f"llvm.x86.avx512.mask.scalef.{'ps' if type.bits == 32 else 'pd'}.512"
+    mask = type_of(f"i{lanes}")
+    f.module.declare(name, type, type, type, type, mask, I32)
+    present_rounding = f.constant(I32, 4)
+    return f.call(name, type, p, n, f.constant(type, 0), f.constant(mask, -1), present_rounding)
 
 
 def exp(f, x):
     """e**x"""
     k = format_of(x)
-    n, r, p = exp_parts(f, x)
-    return scaled(f, (p + r) + 1.0, n, k)
-
-
-def exp_parts(f, x, low=None):
-    """n, r, p with 2**n (1 + r + p) = e**x, or e**(x + low) of a small second part; p is the smaller."""
-    k = format_of(x)
     x = f.maximum(k.exp_low, f.minimum(k.exp_high, x))
-    _, n, r, rest = _reduced(f, x)
-    if low is not None:  # it may be many ulps of r, so it must not stay out of the polynomial
-        r, rest = fast_two_sum(r, rest + low)
+    n = _Whole(f, x, k)
+    r = f.fma(n.value, -k.ln2_low, f.fma(n.value, -k.ln2_high, x))
+    return scaled(f, f.fma(r * r, horner(f, r, by_type(table.EXP, x)), r) + 1.0, n)
+
+
+def exp_parts(f, x, low):
+    """n, r, p with 2**n (1 + r + p) = e**(x + low) of a small second part; p is the smaller of r and p."""
+    k = format_of(x)
+    n, r, rest = _reduced(f, f.maximum(k.exp_low, f.minimum(k.exp_high, x)))
+    r, rest = fast_two_sum(r, rest + low)  # low may be many ulps of r, so it must not stay out of the polynomial
     return n, r, f.fma(r * r, horner(f, r, by_type(table.EXP, x)), rest)
 
 
 def _expm1(f, x):
     """e**x - 1, without the special cases: |x| > small, within the range of exp."""
     k = format_of(x)
-    _, n, r, rest = _reduced(f, x)
+    n, r, rest = _reduced(f, x)
     e = r + f.fma(r * r, horner(f, r, by_type(table.EXP, x)), rest)
-    power = power_of_two(f, n - 1, k)  # of n - 1, for 2**n may be out of range
+    power = power_of_two(f, n.integer - 1, k)  # of n - 1, for 2**n may be out of range
     return f.fma(power, e, power - 0.5) * 2.0
 
 
@@ -159,9 +185,9 @@ def cosh(f, x):
 def _half_exp(f, a):
     """e**a / 2 of a >= 0, finite for as long as it can be."""
     k = format_of(a)
-    _, n, r, rest = _reduced(f, f.minimum(k.exp_high + 1.0, a))
+    n, r, rest = _reduced(f, f.minimum(k.exp_high + 1.0, a))
     w = f.fma(r * r, horner(f, r, by_type(table.EXP, a)), rest) + r
-    return scaled(f, w + 1.0, n - 1, k)
+    return scaled(f, w + 1.0, n, less=1)
 
 
 # Logarithms
@@ -288,9 +314,9 @@ def _erfc_by_logarithm(f, a):
     """erfc of a float32 in [1, 4], for 1 - erfc(a): one exponential, no division, and nothing denormal."""
     k = format_of(a)
     x = -horner(f, a, table.ERF_TAIL)
-    _, n, r, _ = _reduced(f, x)
+    n, r, _ = _reduced(f, x)
     p = f.fma(r * r, horner(f, r, by_type(table.EXP, x)), r) + 1.0
-    return f.bits(f.bits(p, k.integer) + (n << k.mantissa), k.type)
+    return f.bits(f.bits(p, k.integer) + (n.integer << k.mantissa), k.type)
 
 
 def _erfc_far(f, a):
@@ -307,7 +333,7 @@ def _erfc_far(f, a):
     q_low = (((p - product) - lost) + f.fma(-q, d_low, p_low)) * inverse
     high, low = two_product(f, a, a)
     n, r, rest = exp_parts(f, -high, -low)
-    return scaled(f, f.fma(q, r, f.fma(q, rest, q_low)) + q, n, format_of(a))
+    return scaled(f, f.fma(q, r, f.fma(q, rest, q_low)) + q, n)
 
 
 def erfc(f, x):

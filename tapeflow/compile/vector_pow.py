@@ -65,7 +65,7 @@ def _power_wide(f, a, y):
     product, rest = two_product(f, y, high)
     rest = f.where(f.abs(product) < 1000.0, f.fma(y, low, rest), 0.0)
     n, r, p = exp_parts(f, product, rest)
-    return scaled(f, (p + r) + 1.0, n, FORMATS[F64])
+    return scaled(f, (p + r) + 1.0, n)
 
 
 def _log_in_two(f, a):

@@ -70,7 +70,9 @@ def _strided_slice(node, number, index, sizes):
 def _reverse(node, number, index, sizes):
     dims = node.inputs[0].dims
     axes = {i % len(dims) for i in node.attrs["axis"]} if dims else ()
-    return tuple([add(constant(n - 1), scale(a, -1)) if i in axes else a for i, (a, n) in enumerate(zip(index, dims, strict=True))]), ()
+    return tuple(
+        [add(constant(n - 1), scale(a, -1)) if i in axes else a for i, (a, n) in enumerate(zip(index, dims, strict=True))]
+    ), ()
 
 
 def _same(node, number, index, sizes):

@@ -1,14 +1,13 @@
 """The steps of a plan as LLVM text: one function for each stretch of native steps, kernels beside it."""
 
+from tapeflow.compile import runtime
 from tapeflow.compile.control import Nested
-from tapeflow.compile.gemm import emit_matmul
+from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.loops import write_kernel
 from tapeflow.compile.memory import bytes_of
-from tapeflow.compile.micro import slot, store_tile
-from tapeflow.compile.plan import ARENA, SCRATCH, WORKSPACE, Copy
-from tapeflow.compile.product import Product
+from tapeflow.compile.plan import ARENA, WORKSPACE, Borrowed, Copy, RowPlace
 from tapeflow.compile.scalars import MACHINE
-from tapeflow.compile.text import I8, PTR, Module
+from tapeflow.compile.text import I8, INDEX, PTR, Module
 
 
 class Stretch:
@@ -29,12 +28,26 @@ def write(stretches, plan):
     if stretches:
         module = Module()
         for stretch in stretches:
-            with module.function(stretch.name, [("table", PTR)]) as f:
-                writer = StepWriter(module, f, written)
-                for step in stretch.steps:
-                    writer.step(plan, step)
+            _write_stretch(module, stretch, plan, written)
         written.text = str(module)
     return written
+
+
+def _write_stretch(module, stretch, plan, written):
+    """The steps in a function of their own, for what a team is to be given is known only when they are written."""
+    body = f"{stretch.name}.steps"
+    with module.function(body, [("table", PTR), ("team", PTR)], internal=True, attributes="nounwind noinline") as f:
+        writer = StepWriter(module, f, written)
+        for step in stretch.steps:
+            writer.step(plan, step)
+    with module.function(stretch.name, [("table", PTR)]) as f:
+        written.shared |= writer.shared
+        if writer.shared:
+            team = runtime.begin(f, written.scratch)
+            f.call(body, None, f.arguments[0], team)
+            runtime.end(f, team)
+        else:
+            f.call(body, None, f.arguments[0], f.constant(PTR, 0))
 
 
 class Written:
@@ -43,6 +56,7 @@ class Written:
     Attributes:
         text: the module.
         messages: offset in the arena of a kernel's cells for errors -> their (node, message) pairs.
+        shared: whether threads share a step of it.
         workspace, scratch: the bytes that library calls work in: for all threads together, and for each.
     """
 
@@ -51,6 +65,7 @@ class Written:
         self.messages = {}
         self.workspace = 0
         self.scratch = 0
+        self.shared = False
 
 
 class StepWriter:
@@ -58,7 +73,7 @@ class StepWriter:
 
     Args:
         module: the module, which gets the kernels.
-        f: the function, whose argument is the table of pointers.
+        f: the function, whose arguments are the table of pointers and the team of threads.
         written: what the writing leaves behind.
     """
 
@@ -66,7 +81,10 @@ class StepWriter:
         self.module = module
         self.f = f
         self.written = written
+        self.counters = {}  # (id of a plan, key of a counter) -> its value in the present turn of a loop
+        self.shared = False  # whether a step wants the thread pool
         self.arena = f.load(f.arguments[0], PTR)
+        self.team = f.arguments[1]
 
     def step(self, plan, step):
         """One step of a plan."""
@@ -75,13 +93,19 @@ class StepWriter:
         elif isinstance(step, Copy):
             source, target = [self.pointer(plan, key) for key in step.keys]
             self.f.copy(target, source, step.count)
-        elif isinstance(step, Product):
-            self._product(plan, step)
+        elif isinstance(step, LibraryStep):
+            self._library(plan, step)
         else:
             self._kernel(plan, step)
 
     def pointer(self, plan, key):
         """The address of a key's place."""
+        place = plan.places[key]
+        while isinstance(place, Borrowed):
+            plan, key = place.plan, place.key
+            place = plan.places[key]
+        if isinstance(place, RowPlace):
+            return self.pointer(place.plan, place.array) + self.counters[id(place.plan), place.counter] * place.size
         slot, offset = plan.locate(key)
         if slot == ARENA:
             return self.arena + offset
@@ -95,33 +119,28 @@ class StepWriter:
             self.written.messages[step.failures] = [(plan.graph.nodes[position], text) for position, text in messages]
         self._run([(name, tiles)], pointers)
 
-    def _run(self, phases, pointers):
-        """Run functions `(operands, tile, scratch)` for all their tiles, one function after another."""
+    def _run(self, phases, pointers, scratch=0):
+        """Run functions `(operands, tile, scratch)` for all their tiles, one function after another, on all threads."""
         operands = self.f.stack(8 * max(1, len(pointers)))
         for i, pointer in enumerate(pointers):
             self.f.store(pointer, operands + 8 * i)
-        scratch = self.f.load(self.f.arguments[0] + 8 * SCRATCH, PTR)
         for name, tiles in phases:
-            with self.f.loop(0, tiles) as loop:
-                self.f.call(name, None, operands, self.f.index(loop.index), scratch)
+            if tiles == 1 and not scratch:
+                self.f.call(name, None, operands, self.f.index(0), self.f.constant(PTR, 0))
+            else:
+                self.shared = True
+                runtime.run(self.f, self.team, name, operands, tiles)
 
-    def _product(self, plan, step):
+    def _library(self, plan, step):
         pointers = [self.pointer(plan, key) for key in step.keys]
         for i, offset in enumerate(step.offsets):
             pointers[i] = pointers[i] + offset
-        place = len(pointers)
         pointers.append(self.f.load(self.f.arguments[0] + 8 * WORKSPACE, PTR))
-        kernel = self.module.once(("product", *step.description, place), lambda: self._new_product(step, place))
+        kernel = self.module.once(step.key, lambda: step.write(self.module))
+        step.flops = kernel.flops
         self.written.workspace = max(self.written.workspace, kernel.workspace)
         self.written.scratch = max(self.written.scratch, kernel.scratch)
-        self._run([(phase.function, phase.tiles) for phase in kernel.phases], pointers)
-
-    def _new_product(self, step, place):
-        result = (lambda f, table: f.constant(PTR, 0)) if step.result is None else slot(step.result)
-        epilogue = step.epilogue or store_tile
-        return emit_matmul(
-            self.module, step.spec, a=slot(0), b=slot(1), c=result, workspace=slot(place), epilogue=epilogue
-        )
+        self._run([(phase.function, phase.tiles) for phase in kernel.phases], pointers, kernel.scratch)
 
     def _new_kernel(self, kernel):
         name = self.module.fresh("kernel")
@@ -133,12 +152,18 @@ class StepWriter:
     def _loop(self, plan, step):
         cond, body = step.plans
         f = self.f
-        for x, source, target in zip(step.node.outputs, step.operands, step.results, strict=False):
+        fresh = getattr(step.node.attrs["body"], "fresh", ())
+        for k, (x, source, target) in enumerate(zip(step.node.outputs, step.operands, step.results, strict=False)):
+            if k in fresh:
+                continue
             f.copy(self.pointer(plan, target), self.pointer(plan, source), bytes_of(x))
         with f.forever([]) as loop:
             for inner in cond.steps:
                 self.step(cond, inner)
             loop.leave_unless(self._scalar(cond, cond.graph.outputs[0], I8).differs(0))
+            for row in (*cond.rows, *body.rows):  # now, for the body moves the counters on
+                place = self.pointer(row.plan, row.counter)
+                self.counters[id(row.plan), row.counter] = f.convert(f.load(place, MACHINE[row.dtype]), INDEX)
             for inner in body.steps:
                 self.step(body, inner)
 

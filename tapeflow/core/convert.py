@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import numbers
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,9 @@ FROM_BOOLS.add(dtypes.complex128)
 # NumPy's scalar type -> (class, Python number) -> the tensor that stands for it as an operand. What is found here needs no
 # more checks: it passed those of `operand` before.
 CONSTANTS: dict[type | None, dict] = {dtype.type: {} for dtype in dtypes.ALL}
+
+# Class -> function: what is read like a tensor, without further checks (variables).
+READERS: dict[type, Any] = {}
 
 # (class, function(value, dtype, as_ref) -> tensor or NotImplemented), asked in order of registration.
 _CONVERSIONS: list = []
@@ -84,8 +88,10 @@ def convert_to_tensor(value, dtype=None, dtype_hint=None, name=None):
         <tf.Tensor: shape=(2,), dtype=float32, numpy=array([1. , 2.5], dtype=float32)>
     """
     cls = value.__class__
-    if cls is Tensor and dtype is None:
+    if cls is Tensor and (dtype is None or value._dtype is dtype):  # the usual cases
         return value
+    if cls in READERS and dtype is None:
+        return READERS[cls](value)
     if dtype is not None:
         dtype = as_dtype(dtype)
     elif dtype_hint is not None and not isinstance(value, Tensor) and not hasattr(cls, "__tf_tensor__"):
@@ -95,8 +101,8 @@ def convert_to_tensor(value, dtype=None, dtype_hint=None, name=None):
             pass
     if cls is float and (dtype.is_floating if dtype is not None else -FLOAT32_MAX <= value <= FLOAT32_MAX):
         return scalar(value, dtype or dtypes.float32)
-    if cls is int and dtype is not None and (dtype.is_floating or dtype is dtypes.int32) and INT32_MIN <= value <= INT32_MAX:
-        return scalar(value, dtype)
+    if cls is int and (dtype is None or dtype.is_floating or dtype is dtypes.int32) and INT32_MIN <= value <= INT32_MAX:
+        return scalar(value, dtype or dtypes.int32)
     if isinstance(value, Tensor):
         if dtype is not None and value._dtype is not dtype:
             raise ValueError(
@@ -326,6 +332,8 @@ def operand(value, like):
         cls is int and (dtype.is_floating or dtype is dtypes.int32) and INT32_MIN <= value <= INT32_MAX
     ):
         return constant(value, dtype)
+    if cls in READERS:
+        return READERS[cls](value)
     if isinstance(value, Tensor):
         return value
     if getattr(value, "_type_spec", None) is not None and not hasattr(value, "__tf_tensor__"):

@@ -3,7 +3,7 @@
 import weakref
 from typing import NamedTuple
 
-from tapeflow.base.errors import OperatorNotAllowedInGraphError, OpError
+from tapeflow.base.errors import InaccessibleTensorError, OperatorNotAllowedInGraphError, OpError
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.primitive import NO_ATTRS, bind, has_symbols, map_symbols
 from tapeflow.core.record import note, user_line
@@ -14,7 +14,7 @@ from tapeflow.core.tensor import Spec, Tensor, wrap
 class SymbolicTensor(Tensor):
     """A tensor of a graph that is being traced: a spec, and the node whose result it is, but no value."""
 
-    __slots__ = ("_graph", "_spec", "index", "name", "position")
+    __slots__ = ("_graph", "_spec", "index", "line", "name", "position")
     level = 0
 
     def __init__(self, spec, graph, position, index, name):
@@ -25,6 +25,7 @@ class SymbolicTensor(Tensor):
         self.position = position
         self.index = index
         self.name = name
+        self.line = None  # the user's, of the node: it is asked for when the graph is gone
 
     @property
     def interpreter(self):
@@ -82,10 +83,17 @@ class SymbolicTensor(Tensor):
         )
 
 
+class LeakedTensorError(InaccessibleTensorError, TypeError):
+    """A symbolic tensor is used outside of its graph. TensorFlow raises the one while it traces, the other elsewhere."""
+
+
 def _out_of_scope(x):
-    return TypeError(
-        f"<tf.Tensor {x.name!r} shape={x.shape} dtype={x.dtype.name}> is out of scope and cannot be used here: it belongs to a "
-        "function or graph whose tracing has ended. Return it from the function, or keep it in a tf.Variable or tf.TensorArray."
+    made = f" was made at {x.line}" if x.line else ""
+    return LeakedTensorError(
+        f"<tf.Tensor {x.name!r} shape={x.shape} dtype={x.dtype.name}> is out of scope and cannot be used here. Use return values, "
+        f"explicit Python locals or TensorFlow collections to access it: it{made}{' and' if made else ''} belongs to a function, "
+        "branch or loop whose tracing has ended. Return it from the function, assign it to a variable of the branch or loop, or "
+        "keep it in a tf.Variable, or in a tf.TensorArray where a loop makes one in each iteration."
     )
 
 
@@ -279,6 +287,8 @@ class Graph:
                 for index, spec in enumerate(specs)
             ]
         )
+        for out in outputs:
+            out.line = line
         node = Node(op, inputs, attrs, outputs, line)
         self.nodes.append(node)
         return node

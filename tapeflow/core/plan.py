@@ -14,7 +14,6 @@ from tapeflow.core.graph import SymbolicTensor, locate
 from tapeflow.core.primitive import symbols_in
 from tapeflow.core.tensor import BY_CLASS, Tensor, wrap
 
-
 # The compiler, if there is one: `compiler(graph, closed)` gives what runs a graph as native code, or None where that is not worth
 # it. It takes the values of the inputs as a list; unless `closed`, without those of variables, which it reads itself, and gives
 # no results of stateful nodes then.

@@ -11,7 +11,7 @@ from tapeflow.base.errors import InternalError, InvalidArgumentError, OpError, R
 from tapeflow.core.composite import Composite
 from tapeflow.core.record import plan_residuals, recorder_of
 from tapeflow.core.state import CONSTANT, ongoing, scoped, state, within_trace
-from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, wrap
+from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, ndarray, wrap
 
 
 class _Registry:
@@ -89,12 +89,9 @@ class Primitive:
         self.parameters = parameters or input_names(kernel)
         self.plans = plan_residuals(self.parameters, vjp, scales=scales)
         self.jvp_plans = plan_residuals(self.parameters, jvp) if isinstance(jvp, tuple) else None
+        # note(inputs, attrs, out) tells the recorders of a run of the op; it is written when it is first needed.
+        self.note = functools.partial(_first_note, self)
         PRIMITIVES[name] = self
-
-    @functools.cached_property
-    def note(self):
-        """`note(inputs, attrs, out)` tells the recorders of a run of the op; written when it is first needed."""
-        return recorder_of(self)
 
     def __call__(self, *inputs, **attrs):
         return bind(self, inputs, attrs)
@@ -104,6 +101,11 @@ class Primitive:
 
     def __reduce__(self):
         return _primitive_named, (self.name,)
+
+
+def _first_note(op, inputs, attrs, out):
+    op.note = recorder_of(op)
+    op.note(inputs, attrs, out)
 
 
 def _primitive_named(name):
@@ -138,7 +140,7 @@ def bind(op, inputs, attrs=NO_ATTRS):
     """
     if scoped and state.scope is not None and (op.stateful or has_symbols(attrs) or _from_outside(inputs)):
         return _interpret(op, inputs, attrs)
-    if len(inputs) == 2 and not attrs:  # the usual case, without the cost of loops and of unpacking
+    if len(inputs) == 2:  # the usual cases, without the cost of loops and of unpacking
         x, y = inputs
         if x.__class__ is not Tensor or y.__class__ is not Tensor:
             return _interpret(op, inputs, attrs)
@@ -146,28 +148,42 @@ def bind(op, inputs, attrs=NO_ATTRS):
         if (y._dtype is not dtype and op.uniform) or not op.accepts & dtype.bit:
             _refuse_dtypes(op, inputs)
         try:
-            result = op.kernel(x._value, y._value)
+            result = op.kernel(x._value, y._value, **attrs) if attrs else op.kernel(x._value, y._value)
+        except Exception as error:
+            result = _recover(op, inputs, attrs, error)
+    elif len(inputs) == 1:
+        (x,) = inputs
+        if x.__class__ is not Tensor:
+            return _interpret(op, inputs, attrs)
+        dtype = x._dtype
+        if not op.accepts & dtype.bit:
+            _refuse_dtypes(op, inputs)
+        try:
+            result = op.kernel(x._value, **attrs) if attrs else op.kernel(x._value)
         except Exception as error:
             result = _recover(op, inputs, attrs, error)
     else:
-        values = []
         for x in inputs:
             if x.__class__ is not Tensor:
                 return _interpret(op, inputs, attrs)
-            values.append(x._value)
         _check_dtypes(op, inputs)
+        dtype = inputs[0]._dtype if inputs else None
         try:
-            result = op.kernel(*values, **attrs)
+            result = op.kernel(*[x._value for x in inputs], **attrs)
         except Exception as error:
             result = _recover(op, inputs, attrs, error)
-    dtype = BY_CLASS.get(result.__class__)
-    if dtype is not None:  # a scalar: `wrap`, in line
-        outputs = Tensor()
-        outputs._value = result
-        outputs._dtype = dtype
-        outputs._mark = None
+    if op.multiple:
+        outputs = tuple([wrap(value) for value in result])
     else:
-        outputs = tuple([wrap(value) for value in result]) if op.multiple else wrap(result)
+        outputs = Tensor()  # `wrap`, in line for the usual results: an array of the input's dtype, a scalar
+        if result.__class__ is not ndarray or not result.ndim or dtype is None or result.dtype is not dtype.numpy_dtype:
+            dtype = BY_CLASS.get(result.__class__)
+        if dtype is None:
+            outputs = wrap(result)
+        else:
+            outputs._value = result
+            outputs._dtype = dtype
+            outputs._mark = None
     if ongoing:
         if scoped and within_trace():  # computed from constants: one more of them
             for out in outputs if op.multiple else (outputs,):

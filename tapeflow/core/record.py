@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any
 
-from tapeflow.core.state import CONSTANT, Idle, Mark, new_mark, ongoing, state
+from tapeflow.core.state import CONSTANT, Idle, Mark, ongoing, state
 from tapeflow.core.tensor import Tensor, ndarray
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -43,14 +43,15 @@ class Rule:
     def __init__(self, call, names, skip, scales=False):
         self.call = {1: same, -1: opposite}.get(call, call)
         self.scales = scales
-        residuals, self.attr_names, self.every_attr = rule_parameters(self.call)
+        residuals, attr_names, self.every_attr = rule_parameters(self.call)
+        self.attr_names = frozenset(attr_names)
         self.sources = tuple([_source(name, names) for name in residuals[skip:]])
         self.reads = len(self.sources)
         self.take = _taker(self.sources)
 
     def attrs(self, attrs):
         """The attrs that the rule takes."""
-        if self.every_attr:
+        if self.every_attr or attrs.keys() <= self.attr_names:
             return attrs
         return {name: attrs[name] for name in self.attr_names if name in attrs}
 
@@ -152,27 +153,25 @@ def note(op, inputs, attrs, outputs):
     active = state.active
     ids = active.ids
     if not ids:
+        if outputs.__class__ is Tensor:
+            outputs._mark = None
         return
-    watchers = ()
-    marks = []
+    marks, seen_by = [], ()
     for x in inputs:
         mark = x._mark
         if mark is not None:
             seen = mark.watchers
-            if seen is ids:
-                watchers = ids
-            elif not seen or not (seen := _watching(mark, active)):
+            if seen is not ids:
+                seen = _watching(mark, active) if seen else ()
+            if not seen:
                 mark = None
-            elif watchers is not ids:
-                watchers = (
-                    ids
-                    if seen is ids or {*watchers, *seen} == {*ids}
-                    else tuple([i for i in ids if i in watchers or i in seen])
-                )
+            elif seen_by is not ids:
+                seen_by = ids if seen is ids else (*seen_by, *seen)
         marks.append(mark)
-    if not watchers:
+    if not seen_by:
         _note_unwatched(op, inputs, outputs, active)
         return
+    watchers = _those_of(ids, seen_by)
     out_watchers = () if op.plans is None else watchers
     if op.multiple:
         out_marks = tuple([_marked(out, out_watchers) for out in outputs])
@@ -229,7 +228,7 @@ def recorder_of(op):
             "            return note(op, inputs, attrs, out)",
         ]
     lines += [
-        f"    if {' and '.join(f'{mark} is None' for mark in marks)} or active.lists is None or not out._dtype.is_floating:",
+        f"    if {' and '.join(f'{mark} is None' for mark in marks)} or not active.lists or not out._dtype.is_floating:",
         "        return note(op, inputs, attrs, out)",
     ]
     if any(rule is not None and rule.scales for rule in rules):
@@ -258,9 +257,14 @@ def _watching(mark, active):
 
     A mark may have forgotten a tape, when another thread watched the same tensor at the same moment: the tape's leaves decide.
     """
-    seen, ids = mark.watchers, active.ids
-    found = tuple([r.id for r in active.recorders if r.id in seen or (r._records is not None and mark in r._leaves)])
-    return ids if len(found) == len(ids) else found
+    seen = [r.id for r in active.recorders if r.id in mark.watchers or (r._records is not None and mark in r._leaves)]
+    return _those_of(active.ids, seen)
+
+
+def _those_of(ids, some):
+    """Those of `ids` that are among `some`; `ids` itself where all are."""
+    found = tuple([i for i in ids if i in some])
+    return ids if found == ids else found
 
 
 def _marked(out, watchers):
@@ -274,23 +278,23 @@ def own_mark(tensor):
     """The mark of a tensor that is about to be watched; it stays the same for as long as the tensor lives."""
     mark = tensor._mark
     if mark is None or not mark.watchers:  # a mark that nothing watches may be that of several tensors
-        with _marking:  # another thread must not give it another mark
+        _marking.acquire()  # another thread must not give it another mark; `with` would take four times as long
+        try:
             mark = tensor._mark
             if mark is None or not mark.watchers:
-                mark = tensor._mark = new_mark((0,))  # an id that no recorder has
+                mark = Mark()
+                mark.watchers = (0,)  # an id that no recorder has
+                tensor._mark = mark
+        finally:
+            _marking.release()
     return mark
 
 
 def add_watchers(mark, new, active):
     """Note that recorders whose ids are `new` watch what `mark` marks."""
-    ids = active.ids
-    active.idle = None
-    if len(new) == len(ids) == len(ongoing):  # the usual case: nobody else records, what has watched it before has ended
-        mark.watchers = ids
-        return
     with _marking:
         watchers = (*[i for i in mark.watchers if i in ongoing and i not in new], *new)
-        mark.watchers = ids if set(watchers) == set(ids) else watchers
+        mark.watchers = active.ids if set(watchers) == set(active.ids) else watchers
 
 
 _marking = threading.Lock()
@@ -298,11 +302,20 @@ _marking = threading.Lock()
 
 def watch_reading(variable, tensor, active):
     """Let the active recorders that want to watch the tensor that was read from a variable."""
-    new = []
+    if len(ongoing) == 1:  # the usual case: nobody else records, and what has watched it before has ended
+        for recorder in active.recorders:
+            mark = recorder.watch_variable(variable, tensor, active)
+            if mark is not None:
+                mark.watchers = active.ids
+        return
+    ids, new = active.ids, []
     for recorder in active.recorders:
-        if recorder.watch_variable(variable, tensor, active):
+        mark = recorder.watch_variable(variable, tensor, active)
+        if mark is not None:
             new.append(recorder.id)
-    if new:
+    if len(new) == len(ids) == len(ongoing):  # as above, for several recorders
+        tensor._mark.watchers = ids
+    elif new:
         add_watchers(tensor._mark, new, active)
 
 

@@ -23,7 +23,13 @@ class Active:
         outer: what was active before the innermost recorder started and is to be active again when it stops, if that is known.
     """
 
-    __slots__ = ("idle", "ids", "lists", "outer", "plain", "recorders")
+    __slots__ = ("idle", "ids", "lists", "outer", "plain", "recorders")  # and no __init__, see `Mark`
+    recorders: tuple
+    ids: tuple
+    plain: bool
+    lists: tuple | None
+    idle: "Idle | None"
+    outer: "Active | None"
 
 
 def active_of(recorders, plain):
@@ -142,14 +148,19 @@ def settle():
 
 def start(recorder):
     """Add the innermost recorder."""
-    outer = state.active
+    outer, records = state.active, recorder._records
     ongoing.add(recorder.id)
     state.active = active = Active()  # `active_of`, in line
-    active.recorders = outer.recorders + (recorder,)  # noqa: RUF005 - a star takes twice as long
-    active.ids = outer.ids + (recorder.id,)  # noqa: RUF005
-    active.plain = outer.plain
-    records = recorder._records
-    active.lists = None if records is None or outer.lists is None else outer.lists + (records,)  # noqa: RUF005
+    if outer is NOBODY:
+        active.recorders = (recorder,)
+        active.ids = (recorder.id,)
+        active.plain = True
+        active.lists = None if records is None else (records,)
+    else:
+        active.recorders = (*outer.recorders, recorder)
+        active.ids = (*outer.ids, recorder.id)
+        active.plain = outer.plain
+        active.lists = None if records is None or outer.lists is None else (*outer.lists, records)
     active.idle = None
     active.outer = outer
 

@@ -96,7 +96,8 @@ class TensorList:
             index, value = other._only
             before = self.items()[index] if index < len(self) else None
             return self.set(index, value if before is None else before + value)
-        mine, others = self.items(), other.items()
+        mine = list(self.items())  # `other` may be a version of the same list, and take it over
+        others = other.items()
         shorter, longer = (mine, others) if len(mine) < len(others) else (others, mine)
         sums = [b if a is None else a if b is None else a + b for a, b in zip(shorter, longer, strict=False)]
         return TensorList([*sums, *longer[len(shorter) :]], self.dtype)

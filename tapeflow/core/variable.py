@@ -12,10 +12,10 @@ from tapeflow.base.dtypes import as_dtype
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.composite import Composite, unsupported
-from tapeflow.core.convert import convert_to_tensor
+from tapeflow.core.convert import READERS, convert_to_tensor
 from tapeflow.core.primitive import P, Primitive, bind
 from tapeflow.core.record import watch_reading
-from tapeflow.core.state import ongoing, state
+from tapeflow.core.state import ongoing, scoped, state
 from tapeflow.core.tensor import Spec, Tensor, ndarray, wrap
 
 _serial = itertools.count()
@@ -221,11 +221,14 @@ class Variable(metaclass=_Creation):
 
     def _update(self, how, value):
         value = convert_to_tensor(value, self._dtype)
-        self._check_shape(how, value)
-        if state.scope is not None:
+        if scoped and state.scope is not None:
+            self._check_shape(how, value)
             bind(update_variable, (value,), {"variable": self, "how": how})
-        else:
-            self._store(how, value._value)
+            return self
+        new = value._value
+        if new.shape != (self._shape._dims if how == "assign" else self._tensor._value.shape):
+            self._check_shape(how, value)
+        self._store(how, new)
         return self
 
     def _store(self, how, new):
@@ -236,14 +239,15 @@ class Variable(metaclass=_Creation):
                 new = new.copy()  # a view would keep, and see, another tensor's buffer
             self._tensor = wrap(new)
             return
-        function = np.add if how == "add" else np.subtract
         if old.__class__ is ndarray and old.flags.owndata and _references(self, old) == SOLE:
-            with np.errstate(all="ignore"):
-                function(old, new, out=old)
+            try:  # noqa: SIM105 - `suppress` costs as much as a small addition
+                (np.add if how == "add" else np.subtract)(old, new, out=old)
+            except (RuntimeWarning, FloatingPointError):
+                pass  # the user made warnings errors: NumPy raises them when all is computed
             self._tensor._mark = None
             return
         with np.errstate(all="ignore"):
-            self._tensor = wrap(function(old, new))
+            self._tensor = wrap(old + new if how == "add" else old - new)
 
     def _change(self, function):
         """Let `function(array)` change the value's array in place; a copy of it where a tensor or view shares it."""
@@ -314,6 +318,7 @@ def _measure_sole():
 
 
 SOLE = _measure_sole()
+READERS[Variable] = Variable._read
 
 
 def _rebuild(tensor, trainable, name, shape):

@@ -1,6 +1,6 @@
 """`tf.data`: input pipelines."""
 
-from tapeflow.data import batches, generator, groups, maps, nested, order, shuffle, sources, store
+from tapeflow.data import batches, generator, groups, maps, nested, order, readers, shuffle, sources, store
 from tapeflow.data.dataset import AUTOTUNE, Dataset
 from tapeflow.data.iterator import Iterator
 from tapeflow.data.options import Options

@@ -59,9 +59,7 @@ class BatchDataset(_Batched):
 def _small(spec):
     """Whether elements have a known shape, and are so small that it does not matter how often they are copied."""
     parts = nest.flatten(spec)
-    if not all(isinstance(part, TensorSpec) and part.shape.is_fully_defined() for part in parts):
-        return False
-    return sum(part.shape.num_elements() * (part.dtype.size or 1) for part in parts) <= _STACKED_BYTES
+    return fixed(parts) and sum(part.shape.num_elements() * (part.dtype.size or 1) for part in parts) <= _STACKED_BYTES
 
 
 class BatchStream(Stream):
@@ -109,9 +107,17 @@ class BatchStream(Stream):
         return elements
 
     def skip(self, count):
-        """Pass over `count` elements, or as many as there are."""
-        self._position += count * self._size
-        self._source.skip(count * self._size)
+        """Pass over `count` elements, or as many as there are; they are made only where that may fail."""
+        if fixed(self._specs) and not self._whole and all(function.total for function in self._functions):
+            self._position += count * self._size
+            self._source.skip(count * self._size)
+        else:
+            super().skip(count)
+
+
+def fixed(specs):
+    """Whether all leaves are tensors of a known shape."""
+    return all(isinstance(spec, TensorSpec) and spec.shape.is_fully_defined() for spec in specs)
 
 
 def batched(parts, spec):
@@ -199,7 +205,8 @@ def _padded_shapes(shapes, spec):
             or any(n.__class__ is int and m is not None and n < m for n, m in zip(dims, own, strict=True))
         ):
             raise ValueError(
-                f"The padded shape {TensorShape(dims)} is not compatible with the shape {part.shape} of the corresponding input component."
+                f"The padded shape {TensorShape(dims)} is not compatible with the shape {part.shape} of the corresponding input "
+                "component."
             )
         found.append(dims)
     return found

@@ -7,11 +7,9 @@ own when it is whole, so what is there is whole; all numbers are little-endian.
 """
 
 import contextlib
-import gzip
 import json
 import os
 import struct
-import uuid
 import zlib
 
 import numpy as np
@@ -39,6 +37,8 @@ def opened(path, mode, compression):
     if compression in (None, "", "AUTO", "NONE"):
         return open(path, mode)
     if compression == "GZIP":
+        import gzip
+
         return gzip.open(path, mode, compresslevel=1)
     raise UnimplementedError(None, None, f"There is no compression {compression!r} here: use 'GZIP' or None.")
 
@@ -58,7 +58,7 @@ class ElementWriter:
         self._specs = flat_specs(spec)
         if any(spec.dtype.numpy_dtype is None for spec in self._specs):
             raise InvalidArgumentError(None, None, f"Elements of this kind cannot be written to a file: {spec}")
-        self._temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+        self._temporary = f"{path}.{os.urandom(8).hex()}.tmp"
         self._file = opened(self._temporary, "wb", compression)
         self._count = 0
         header = [spec.dtype.name for spec in self._specs]

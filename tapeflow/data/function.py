@@ -20,11 +20,11 @@ from tapeflow.trace.tracing import trace
 
 # Besides elementwise ops and movements, ops that give the same bits for a batch as for each of its examples. A sum of floats
 # does not: it may be added up in another order.
-EXACT = set(["all", "any", "max", "min", "argmax", "argmin", "sort", "argsort", "gather", "gather_nd"])
-EXACT |= set(["string_lower", "string_upper", "string_strip", "string_length", "regex_replace", "regex_full_match"])
-EXACT |= set(["hash_fast", "hash_strong", "hash_legacy"])
+EXACT = {"all", "any", "max", "min", "argmax", "argmin", "sort", "argsort", "gather", "gather_nd"}
+EXACT |= {"string_lower", "string_upper", "string_strip", "string_length", "regex_replace", "regex_full_match"}
+EXACT |= {"hash_fast", "hash_strong", "hash_legacy"}
 # Of all these, the ones that may fail: where an index is out of range, or an integer divided by zero.
-FAILING = set(["gather", "gather_nd", "floordiv", "floormod", "truncatediv", "truncatemod", "pow"])
+FAILING = {"gather", "gather_nd", "floordiv", "floormod", "truncatediv", "truncatemod", "pow"}
 _MOST_SIZES = 8  # graphs for as many sizes of batches are kept
 
 

@@ -69,7 +69,7 @@ class MapStream(Stream):
 
     def skip(self, count):
         """Pass over `count` elements, or as many as there are; the function runs on them only where that shows."""
-        if self._function.pure:
+        if self._function.pure and self._function.total:
             self._position += count
             self._source.skip(count)
         else:

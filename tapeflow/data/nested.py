@@ -1,7 +1,6 @@
 """Datasets of datasets: `flat_map`, `interleave`, `window`, and what is drawn from several datasets at once."""
 
 import collections
-import itertools
 import threading
 
 from tapeflow.base import nest
@@ -111,15 +110,16 @@ class InterleaveDataset(FlatMapDataset):
 class InterleaveStream(Stream):
     """The elements of some streams by turns, `block` of each; an ended one makes room for the next."""
 
-    __slots__ = ("_at", "_block", "_done", "_open", "_streams")
+    __slots__ = ("_at", "_block", "_done", "_open", "_streams", "_waiting")
 
     def __init__(self, streams, cycle, block):
         self._streams, self._block = streams, block
+        self._waiting = collections.deque()  # streams that were opened before their turn
         self._open = [None] * cycle
         self._at = self._done = 0  # whose turn it is, and how many of its block it has given
 
     def __next__(self):
-        while self._streams is not None or any(stream is not None for stream in self._open):
+        while self._streams is not None or self._waiting or any(stream is not None for stream in self._open):
             if self._open[self._at] is None:
                 self._refill(self._at)
             stream = self._open[self._at]
@@ -141,7 +141,9 @@ class InterleaveStream(Stream):
         self._at, self._done = (self._at + 1) % len(self._open), 0
 
     def _refill(self, place):
-        if self._streams is not None:
+        if self._waiting:
+            self._open[place] = self._waiting.popleft()
+        elif self._streams is not None:
             try:
                 self._open[place] = next(self._streams)
             except StopIteration:
@@ -151,12 +153,11 @@ class InterleaveStream(Stream):
 class ParallelInterleaveStream(InterleaveStream):
     """The same, where a thread for each stream computes its next elements ahead; as many streams wait to take a turn."""
 
-    __slots__ = ("_limit", "_waiting")
+    __slots__ = ("_limit",)
 
     def __init__(self, streams, cycle, block, threads):
         super().__init__(streams, cycle, block)
         self._limit = threading.Semaphore(threads)
-        self._waiting = collections.deque()
 
     def __next__(self):
         if self._streams is not None:
@@ -165,16 +166,29 @@ class ParallelInterleaveStream(InterleaveStream):
 
     def _fill(self):
         missing = 2 * len(self._open) - len(self._waiting) - sum(stream is not None for stream in self._open)
-        for stream in itertools.islice(self._streams, missing):
-            ahead = Ahead(LimitedStream(stream, self._limit), None, 1, self._block)
-            ahead.start()
-            self._waiting.append(ahead)
+        for _ in range(missing):
+            try:
+                stream = Ahead(LimitedStream(next(self._streams), self._limit), None, 1, self._block)
+                stream.start()
+            except StopIteration:
+                self._streams = None
+                return
+            except Exception as error:
+                stream = FailedStream(error)
+            self._waiting.append(stream)
 
-    def _refill(self, place):
-        if self._waiting:
-            self._open[place] = self._waiting.popleft()
-        else:
-            super()._refill(place)
+
+class FailedStream(Stream):
+    """An error, in the place of a stream that could not be opened; then the end."""
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error):
+        self._error = error
+
+    def __next__(self):
+        error, self._error = self._error, None
+        raise error or StopIteration
 
 
 class LimitedStream(Stream):
@@ -248,7 +262,10 @@ class WindowDataset(UnaryDataset):
 
 
 class WindowStream(Stream):
-    """Windows over a stream: `size` elements, `stride` apart; the next window begins `shift` elements later."""
+    """Windows over a stream: `size` elements, `stride` apart; the next window begins `shift` elements later.
+
+    The error of an element is that of every window which it is in.
+    """
 
     __slots__ = ("_buffer", "_drop", "_pending", "_shift", "_size", "_source", "_span", "_specs", "_stride")
 
@@ -262,19 +279,35 @@ class WindowStream(Stream):
     def __next__(self):
         if self._pending and self._source is not None:
             pending, self._pending = self._pending, 0
-            self._source.skip(pending)
-        while len(self._buffer) < self._span and self._source is not None:
-            try:
-                self._buffer.append(next(self._source))
-            except StopIteration:
-                self._source = None
+            for _ in range(pending):
+                if self._source is not None:
+                    self._take()
+        taken = True
+        while taken and len(self._buffer) < self._span and self._source is not None:
+            taken = self._take()
+            if taken:
+                self._buffer.append(taken)
         if not self._buffer or (self._drop and len(self._buffer) < self._span):
             self._source, self._buffer = None, []
             raise StopIteration
-        elements = self._buffer[: self._span : self._stride]
+        window = self._buffer[: self._span : self._stride]
         self._pending = max(0, self._shift - len(self._buffer))
         self._buffer = self._buffer[self._shift :]
-        return [ListDataset([[leaf] for leaf in part], spec) for part, spec in zip(zip(*elements), self._specs, strict=True)]
+        for _, error in window:
+            if error is not None:
+                raise error
+        parts = zip(*[values for values, _ in window], strict=True)
+        return [ListDataset([[leaf] for leaf in part], spec) for part, spec in zip(parts, self._specs, strict=True)]
+
+    def _take(self):
+        """(element, None) or (None, its error) of the source, or None where it has ended."""
+        try:
+            return next(self._source), None
+        except StopIteration:
+            self._source = None
+            return None
+        except Exception as error:
+            return None, error
 
 
 class ListDataset(Dataset):

@@ -6,6 +6,7 @@ import logging
 from tapeflow.base import nest
 from tapeflow.base.errors import FailedPreconditionError, invalid
 from tapeflow.data.dataset import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, UnaryDataset, as_int, method
+from tapeflow.data.shuffle import ShuffleDataset
 from tapeflow.data.stream import Stream
 from tapeflow.data.structure import hashable
 
@@ -54,22 +55,24 @@ class SlicedStream(Stream):
         if self._source is None:
             raise StopIteration
         if self._before:
-            before, self._before = self._before, 0
-            self._source.skip(before)
+            self._source.skip(self._before)
+            self._before = 0
+        values = next(self._source)  # an error counts for nothing, as in TensorFlow
+        self._before = self._step - 1
         self._left -= 1
-        try:
-            return next(self._source)
-        finally:
-            self._before = self._step - 1
+        return values
 
     def skip(self, count):
         """Pass over `count` elements, or as many as there are."""
         if self._left >= 0:
             count = min(count, self._left)
-            self._left -= count
         if count and self._source is not None:
-            self._source.skip(self._before + (count - 1) * self._step + 1)
+            if self._before:
+                self._source.skip(self._before)
+                self._before = 0
+            self._source.skip((count - 1) * self._step + 1)
             self._before = self._step - 1
+            self._left -= count
 
 
 class TakeDataset(_Sliced):
@@ -173,11 +176,17 @@ class RepeatDataset(UnaryDataset):
                 empty = False
                 yield number
             if epoch == self._count or (empty and self._count < 0):
-                return
+                break
             numbers = self._source._rows(run)[1]
+        self._after(run)
+
+    def _after(self, run):
+        """What TensorFlow does at the end: it begins another pass, for which shuffles take seeds; not where it fuses the two."""
+        if self._count > 0 and not isinstance(self._source, ShuffleDataset):
+            self._source._stream(run)
 
     def _elements(self, run):
-        return RepeatStream(self._source, self._count, run)
+        return RepeatStream(self._source, self._count, run, lambda: self._after(run))
 
     def _size(self):
         size = self._source._size()
@@ -191,10 +200,10 @@ class RepeatDataset(UnaryDataset):
 class RepeatStream(Stream):
     """The elements of fresh streams of a dataset, one stream after the other."""
 
-    __slots__ = ("_dataset", "_empty", "_left", "_run", "_source")
+    __slots__ = ("_after", "_dataset", "_empty", "_left", "_run", "_source")
 
-    def __init__(self, dataset, count, run):
-        self._dataset, self._left, self._run = dataset, count, run
+    def __init__(self, dataset, count, run, after):
+        self._dataset, self._left, self._run, self._after = dataset, count, run, after
         self._source = None
         self._empty = False
 
@@ -202,6 +211,9 @@ class RepeatStream(Stream):
         while True:
             if self._source is None:
                 if not self._left or (self._empty and self._left < 0):
+                    after, self._after = self._after, None
+                    if after is not None:
+                        after()
                     raise StopIteration
                 self._source = self._dataset._stream(self._run)
                 self._left -= 1

@@ -23,7 +23,7 @@ from tapeflow.data.stream import Plain, Stream
 from tapeflow.ops import random as random_ops
 from tapeflow.ops.random_stateful import PhiloxStream, stateful_bits
 
-_CHUNK = 256  # blocks of four words computed at a time
+_FEWEST, _MOST = 64, 2048  # blocks of four words computed at a time
 
 
 class SeedGenerator:
@@ -67,8 +67,16 @@ class SeedGenerator:
 
 def words(seed, seed2):
     """The 32-bit words, as ints, of the Philox stream of two seeds."""
-    for block in itertools.count(0, _CHUNK):
-        yield from stateful_bits(seed, seed2, 4 * _CHUNK, skip=block).tolist()
+    for block in word_blocks(seed, seed2):
+        yield from block.tolist()
+
+
+def word_blocks(seed, seed2):
+    """The same as uint32 arrays, some hundred words at first."""
+    start, count = 0, _FEWEST
+    while True:
+        yield stateful_bits(seed, seed2, 4 * count, skip=start)
+        start, count = start + count, min(2 * count, _MOST)
 
 
 class ShuffleDataset(UnaryDataset):
@@ -84,34 +92,44 @@ class ShuffleDataset(UnaryDataset):
 
     def _rows(self, run):
         table, numbers = self._source._rows(run)
-        return table, _drawn(numbers, self._buffer_size, words(*run.seeds(self._seeds)))
+        return table, _drawn(numbers, self._buffer_size, word_blocks(*run.seeds(self._seeds)))
 
     def _elements(self, run):
         return ShuffleStream(self._source._stream(run), self._buffer_size, words(*run.seeds(self._seeds)))
 
 
-def _drawn(items, size, draws):
+def _drawn(items, size, blocks):
     """The items in the order in which they are drawn from a buffer of the next `size` ones.
 
     The buffer is a ring that begins at `start`: a drawn item leaves its place to the first of the ring, and the next
-    item that comes takes the first one's.
+    item that comes takes the first one's. The places are computed for a block of random words at a time.
     """
     items = iter(items)
     ring = list(itertools.islice(items, size))
     count, start = len(ring), 0
+    block = next(blocks)
     if count == size:
-        for item, word in zip(items, draws, strict=False):  # the usual case, in which every draw is followed by an item
-            slot = (start + word) % size
-            drawn, ring[slot] = ring[slot], ring[start]
-            ring[start] = item
-            start += 1
-            if start == size:
-                start = 0
-            yield drawn
-    for left in range(count, 0, -1):
-        slot = (start + next(draws) % left) % count
-        drawn, ring[slot] = ring[slot], ring[start]
-        start = (start + 1) % count
+        while True:
+            more = list(itertools.islice(items, len(block)))
+            used, block = block[: len(more)], block[len(more) :]
+            firsts = np.arange(start, start + len(more))
+            slots = (firsts + used % size) % size
+            for item, slot, first in zip(more, slots.tolist(), (firsts % size).tolist(), strict=True):
+                drawn = ring[slot]
+                ring[slot] = ring[first]
+                ring[first] = item
+                yield drawn
+            start += len(more)
+            if len(block):  # there are no more items
+                break
+            block = next(blocks)
+    while len(block) < count:
+        block = np.concatenate([block, next(blocks)])
+    firsts = np.arange(start, start + count)
+    slots = (firsts + block[:count] % np.arange(count, 0, -1)) % max(count, 1)
+    for slot, first in zip(slots.tolist(), (firsts % max(count, 1)).tolist(), strict=True):
+        drawn = ring[slot]
+        ring[slot] = ring[first]
         yield drawn
 
 
@@ -167,7 +185,7 @@ def shuffle(self, buffer_size, seed=None, reshuffle_each_iteration=True, name=No
         >>> import tapeflow as tf
         >>> tf.random.set_seed(5)
         >>> [int(x) for x in tf.data.Dataset.range(6).shuffle(3, seed=1)]
-        [0, 3, 2, 4, 1, 5]
+        [0, 2, 1, 5, 4, 3]
     """
     size = as_int(buffer_size)
     if size < 1 and size != UNKNOWN_CARDINALITY:

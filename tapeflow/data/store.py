@@ -3,15 +3,13 @@
 import contextlib
 import json
 import os
-import shutil
-import uuid
 
 from tapeflow.base import nest
 from tapeflow.base.dtypes import int64, string
 from tapeflow.base.errors import DataLossError, NotFoundError
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.convert import convert_to_tensor
-from tapeflow.data.batches import batched
+from tapeflow.data.batches import batched, fixed
 from tapeflow.data.dataset import UNKNOWN_CARDINALITY, Dataset, UnaryDataset, constructor, method
 from tapeflow.data.files import ElementReader, ElementWriter
 from tapeflow.data.function import ElementFunction
@@ -33,7 +31,9 @@ class Memory:
 
     def keep(self, elements, specs):
         """Keep a complete list of elements; it is emptied."""
-        if elements and all(isinstance(spec, TensorSpec) and spec.shape.is_fully_defined() for spec in specs):
+        if self.columns is not None or self.elements is not None:
+            return  # another pass was complete first
+        if elements and fixed(specs):
             self.columns = [batched([values[i] for values in elements], spec) for i, spec in enumerate(specs)]
         else:
             self.elements = list(elements)
@@ -196,7 +196,7 @@ class ShardWriter:
 
     def __init__(self, path, spec, compression, function):
         self._path, self._spec, self._compression, self._function = path, spec, compression, function
-        self._temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+        self._temporary = f"{path}.{os.urandom(8).hex()}.tmp"
         os.makedirs(self._temporary)
         self._writers = {}
         self._count = 0
@@ -219,7 +219,7 @@ class ShardWriter:
         with open(os.path.join(self._temporary, _HEADER), "w") as file:
             json.dump(header, file)
         with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self._path)
+            _remove(self._path)
         os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
         os.replace(self._temporary, self._path)
         self._temporary = None
@@ -229,8 +229,15 @@ class ShardWriter:
         if self._temporary is not None:
             for writer in self._writers.values():
                 writer.discard()
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            _remove(self._temporary)
             self._temporary = None
+
+
+def _remove(folder):
+    """Delete a folder of files."""
+    for name in os.listdir(folder):
+        os.remove(os.path.join(folder, name))
+    os.rmdir(folder)
 
 
 def _shard_function(function, spec):

@@ -7,6 +7,7 @@ its NumPy value, anything else (a sparse or ragged tensor, an Optional, a datase
 import numpy as np
 
 from tapeflow.base import nest
+from tapeflow.base.dtypes import BY_NUMPY
 from tapeflow.base.specs import TensorSpec, TypeSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.tensor import Tensor, ndarray, wrap
@@ -49,6 +50,8 @@ def to_tensors(value):
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     if value is None or isinstance(value, Tensor) or getattr(value, "_type_spec", None) is not None:
         return value
+    if isinstance(value, np.memmap) and value.dtype in BY_NUMPY and value.ndim:
+        return wrap(value.view(ndarray))  # stays in its file: it may be larger than memory
     return convert_to_tensor(value)
 
 

@@ -11,6 +11,7 @@ from tapeflow.core.tensor import Handle, Spec, Tensor, wrap
 from tapeflow.trace.structure import Flow
 
 HANDLE = Spec((), variant)
+_MOST_ASKED = 256  # elements that Python takes one by one from an iterator while tracing
 
 
 def handle_of(x):
@@ -97,6 +98,7 @@ class TracedIterator(Flow):
     def __init__(self, flow, element_spec):
         self._flow = flow
         self.element_spec = element_spec
+        self._asked = 0
 
     def _to_flow(self):
         return self._flow
@@ -111,7 +113,15 @@ class TracedIterator(Flow):
         """The next element; the graph raises OutOfRangeError at the end."""
         return packed(self.element_spec, P.iterator_next(self._flow, specs=flat_specs(self.element_spec)))
 
-    __next__ = get_next
+    def __next__(self):
+        self._asked += 1
+        if self._asked > _MOST_ASKED:
+            raise ValueError(
+                "An unusually high number of `Iterator.get_next()` calls was detected: a Python loop over a dataset never ends "
+                "while a function is traced. Let AutoGraph convert the function (tf.function does so, unless autograph=False or a "
+                "decorator forbids it), or use Dataset.reduce or tf.while_loop."
+            )
+        return self.get_next()
 
     def get_next_as_optional(self, name=None):
         """An `Optional` of the next element, empty at the end."""

@@ -10,6 +10,7 @@ from tapeflow.base.errors import invalid
 from tapeflow.base.shape import listed
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
+from tapeflow.ops.blas import product
 from tapeflow.ops.family import NUMBERS, sample
 
 
@@ -28,8 +29,8 @@ def _matmul_kernel(a, b, *, transpose_a=False, transpose_b=False):
 def _product(a, b):
     """`a @ b`; a stack of matrices times one matrix is one large product of their rows, not many small ones."""
     if a.ndim > 2 and b.ndim == 2 and a.flags.c_contiguous:
-        return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
-    return np.matmul(a, b)
+        return product(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
+    return product(a, b)
 
 
 def _matmul_infer(a, b, *, transpose_a=False, transpose_b=False):

@@ -2,11 +2,13 @@
 
 import functools
 import operator
+from collections.abc import Callable
 
 import numpy as np
 
 from tapeflow.base.dtypes import COMPLEX, bool_, complex128, float32, float64, int32, int64, string, variant
 from tapeflow.base.errors import UnimplementedError, invalid
+from tapeflow.core.operators import on_two
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.tensor import Spec
 from tapeflow.core.tensor_list import TensorList
@@ -25,6 +27,7 @@ from tapeflow.ops.family import (
 # operator.* rather than np.*: a ufunc called on NumPy scalars costs 20 times an operator.
 EQUATABLE = NUMBERS | {bool_, string}
 ANYTHING = EQUATABLE | {variant}
+SCALARS = {np.float32, np.float64}
 INTEGERS_AND_BOOL = (REALS - FLOATS) | {bool_}
 
 
@@ -113,6 +116,8 @@ truncatemod = elementwise(
 
 
 def _pow_kernel(x, y):
+    if x.__class__ in SCALARS:  # the quick way
+        return x**y
     if x.dtype.kind == "i" and np.any(y < 0):
         raise invalid("pow", "Integers to negative integer powers are not allowed")
     return _power(x, y)
@@ -120,7 +125,7 @@ def _pow_kernel(x, y):
 
 def _power(x, y):
     """x**y; small whole powers by multiplication, some 100 times as fast as the C library where x is negative."""
-    if x.__class__ is not np.ndarray or y.__class__ is np.ndarray or y not in (3, 4, -2, -3):
+    if y.__class__ is np.ndarray or x.__class__ is not np.ndarray or y not in (3, 4, -2, -3):
         return x**y
     square = x * x
     if y == 4:
@@ -139,7 +144,7 @@ def _pow_dy(t, x, out):
 def _pow_slope_kernel(x, y):
     if y.__class__ is not np.ndarray:
         if not y:
-            return np.zeros_like(x)
+            return np.zeros_like(x)[()]
         return y * (_power(x, y - 1) if x.__class__ is np.ndarray else x ** (y - 1))
     return np.where(y == 0, x.dtype.type(0), y * x ** (y - 1))
 
@@ -151,8 +156,9 @@ def _pow_slope_dy(t, x, y):
 
 
 # pow_slope(x, y) is the derivative of x**y in x: y x**(y - 1), which is 0 where y is 0, even at x = 0.
-pow_slope = elementwise("pow_slope", _pow_slope_kernel, lambda t, x, y: t * (y * P.pow_slope(x, y - 1)), _pow_slope_dy)
-pow = elementwise("pow", _pow_kernel, lambda t, x, y: t * P.pow_slope(x, y), _pow_dy, accepts=SIGNED | COMPLEX)
+pow_slope = elementwise("pow_slope", _pow_slope_kernel, lambda t, x, y: t * (y * _slope(x, y - 1)), _pow_slope_dy)
+pow = elementwise("pow", _pow_kernel, lambda t, x, y: t * _slope(x, y), _pow_dy, accepts=SIGNED | COMPLEX)
+_slope: Callable = on_two(pow_slope)
 
 
 def _unless_zero(guard, function):

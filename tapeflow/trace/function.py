@@ -15,6 +15,7 @@ from tapeflow.core.primitive import symbols_in
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.trace.autograph import convert
+from tapeflow.trace.autograph.frames import trimmed
 from tapeflow.trace.concrete import ConcreteFunction
 from tapeflow.trace.retraces import closest, described, reason
 from tapeflow.trace.signature import Call, Signature
@@ -63,6 +64,8 @@ class Function:
         self._options = experimental_autograph_options
         self._owner = owner  # of a method: a weak reference to its object
         self._signature = Signature(python_function, input_signature, bound=owner is not None)
+        if owner is not None and self._signature.signature is not None:
+            self.__signature__ = self._signature.signature  # what `inspect` tells libraries: a bound method takes no object
         self._lock = threading.RLock()
         self._fast = {}  # (dtype, shape, ...) of calls with tensors alone -> ConcreteFunction
         self._exact = collections.OrderedDict()  # (key, shapes) -> ConcreteFunction
@@ -95,7 +98,10 @@ class Function:
         if _Mode.eager:
             return self._python_function(*self._object(), *args, **kwargs)
         call = Call(self._signature.bind(args, kwargs))
-        concrete = self._concrete(call)
+        try:
+            concrete = self._concrete(call)
+        except Exception as error:
+            raise error.with_traceback(trimmed(error.__traceback__))  # noqa: B904 - the same error
         if fast is not None and self._signature.declared is None and len(call.tensors) == len(args):
             if len(self._fast) >= MOST_TRACES:
                 self._fast.clear()
@@ -309,6 +315,14 @@ class Function:
         if self._signature.declared is not None and not args and not kwargs:
             args = self._signature.declared
         return self._concrete(Call(self._signature.bind(args, kwargs)))
+
+    def explain(self):
+        """What became of each node of each trace, as text: kernels with loops, FLOPs, bytes and times, library calls, fallbacks.
+
+        Times are those of runs with `DEBUG=2`.
+        """
+        concretes = [concrete for kind in self._kinds.values() for _, concrete in kind]
+        return "\n\n".join(concrete.explain() for concrete in concretes) or f"{self.__name__}: not traced yet"
 
     def pretty_printed_concrete_signatures(self, verbose=True):
         """The arguments and results of each trace, as text."""

@@ -244,7 +244,7 @@ def _fit(spec, x):
             raise TypeError(f"Can not cast {x!r} to {spec}")
         return x
     if isinstance(x, TensorSpec):
-        if not x.is_subtype_of(TensorSpec(spec.shape, spec.dtype)):
+        if x.dtype is not spec.dtype or not x.shape.is_subtype_of(spec.shape):
             raise TypeError(f"Can not cast {x} to {spec}")
         return spec
     tensor = x if isinstance(x, Tensor) else convert_to_tensor(x, dtype_hint=spec.dtype)

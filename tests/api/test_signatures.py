@@ -29,7 +29,6 @@ LATER = {
     "tf.saved_model.save": "saving",
     "tf.train.Checkpoint": "saving",
     "tf.train.latest_checkpoint": "saving",
-    "tf.io.read_file": "files",
 }
 
 

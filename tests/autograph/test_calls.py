@@ -79,6 +79,20 @@ def test_arguments():
     many.__kwdefaults__ = defaults
 
 
+def test_annotations_and_docstrings():
+    class Local:
+        pass
+
+    def f(x: Local, *, y: "Nowhere" = 1) -> Local:  # noqa: F821
+        """What it does."""
+        z: int = y
+        if x > 0:
+            z = x
+        return z
+
+    assert traced(f, 3) == 3 and traced(lambda x: f(x, y=5), -3) == 5
+
+
 def test_partial():
     def scaled(factor, x, *, plus=0):
         if x > 0:

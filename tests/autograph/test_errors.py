@@ -81,8 +81,8 @@ def program(x):
 """
     assert raised(source, X) == (
         ValueError,
-        "the else branch must also have a return statement: program returns a value in the other branch of the condition at "
-        "FILE:2, but not on every path. Return a value of the same dtype at the end of program.",
+        "the else branch must also have a return statement: a value is returned in the other branch of the condition at FILE:2, but "
+        "program does not return one on every path. Return a value of the same dtype at the end of program.",
     )
     source = """\
 def program(n):
@@ -92,6 +92,11 @@ def program(n):
 """
     kind, text = raised(source, N)
     assert kind is ValueError and "must also have a return statement" in text and "FILE:3" in text
+    assert raised("def program(n):\n    for i in tf.range(n):\n        return i\n", N) == (
+        ValueError,
+        "a return statement must also follow the loop: a value is returned within the loop at FILE:2, but program does not return "
+        "one on every path. Return a value of the same dtype at the end of program.",
+    )
 
 
 # Branches that differ
@@ -130,6 +135,15 @@ def program(x):
         TypeError,
         "'x > 0' has dtype int32 in the main branch, but dtype float32 in the else branch of the condition at FILE:2. Use tf.cast "
         "in one of them.",
+    )
+
+
+def test_dtypes_of_what_is_returned():
+    source = "def program(x):\n    if x > 0:\n        return 1\n    return x\n"
+    assert raised(source, X) == (
+        TypeError,
+        "'retval_' (what the function returns) has dtype int32 in the main branch, but dtype float32 in the else branch of the "
+        "condition at FILE:2. Use tf.cast in one of them.",
     )
 
 
@@ -227,7 +241,7 @@ def program(n):
     )
     assert raised(invariant.format("tf.TensorShape([1, None])"), N) == (
         ValueError,
-        "'s' has shape (2, 2) after one iteration, which does not conform with the shape invariant (1, None) (FILE:3).",
+        "'s' has shape (2, None) after one iteration, which does not conform with the shape invariant (1, None) (FILE:3).",
     )
     function = tf.function(function_of(invariant.format("tf.TensorShape([None, 2])"), tf=tf))
     assert function(tf.constant(2)).shape == [4, 2]
@@ -387,6 +401,10 @@ def test_layers_that_keras_calls():
     with pytest.raises(tf.errors.OperatorNotAllowedInGraphError) as info:
         tf.function(lambda x: layer(x))(tf.ones([2]))
     assert "AutoGraph did not convert" in str(info.value) and "Decorate it with @tf.function" in str(info.value)
+    Half.call = tf.function(Half.call)  # what it says
+    model = tf.keras.Sequential([layers.Input((2,)), Half()])
+    assert model(tf.constant([[1.0, 2.0]])).numpy().tolist() == [[0.5, 1.0]]
+    assert model.predict(tf.constant([[-1.0, -2.0]]), verbose=0).tolist() == [[-1.0, -2.0]]
     # called by converted code it is converted, as any method
     assert tf.function(lambda x: layer.call(x))(tf.ones([2])).numpy().tolist() == [0.5, 0.5]
 
@@ -396,22 +414,22 @@ def test_layers_that_keras_calls():
     [
         ("[1, 2, 3][n]", "cannot be used as a Python index or integer"),
         ("'%d' % n", None),
-        ("[0] * n", None),
     ],
 )
 def test_indices_and_numbers(expression, text):
     kind, found = raised(f"def program(n):\n    return {expression}\n", N)
     assert kind in (TypeError, ValueError, NotImplementedError)
     assert text is None or text in found
+    assert f"The value is needed at FILE:2\n    return {expression}\nAutoGraph converted program, but" in found
 
 
 def test_unconverted_range_and_int():
-    namespace = {"plain": tf.autograph.experimental.do_not_convert}
-    source = "def program(n):\n    return plain(lambda m: [i for i in range(m)])(n)\n"
-    kind, text = raised(source, N, **namespace)
-    assert kind is TypeError and "cannot be used as a Python index or integer" in text
-    kind, text = raised(source.replace("[i for i in range(m)]", "int(m)"), N, **namespace)
-    assert kind is TypeError
+    plain = tf.autograph.experimental.do_not_convert
+    for function in (range, int, float):
+        kind, text = raised(
+            "def program(n):\n    return plain(n)\n", N, plain=plain(lambda m, function=function: function(m))
+        )
+        assert kind is TypeError and "do_not_convert" in text and "The value is needed at" in text
 
 
 def test_iteration_in_a_comprehension():
@@ -422,6 +440,38 @@ def test_iteration_in_a_comprehension():
     assert "The value is needed at FILE:2\n    return [2 * x for x in v]\nAutoGraph converted program" in text
     kind, text = raised("def program(v):\n    return list(enumerate(v))\n", tf.TensorSpec([None], tf.float32))
     assert kind is tf.errors.OperatorNotAllowedInGraphError and "enumerate(...) of tensors without a value" in text
+
+
+# Tensors that leave their trace
+
+
+def test_tensors_that_leak_out_of_a_loop_a_branch_or_a_function():
+    loop = """\
+def program(n):
+    found = []
+    for i in tf.range(n):
+        found.append(
+            i * 2)
+    return found
+"""
+    kind, text = raised(loop, N)
+    assert issubclass(kind, ValueError) and issubclass(kind, TypeError)
+    assert re.fullmatch(
+        r"<tf.Tensor '.*' shape=\(\) dtype=int32> is out of scope and cannot be used here. Use return values, explicit Python locals "
+        r"or TensorFlow collections to access it: it was made at FILE:5 and belongs to a function, branch or loop whose tracing has "
+        r"ended. Return it from the function, assign it to a variable of the branch or loop, or keep it in a tf.Variable, or in a "
+        r"tf.TensorArray where a loop makes one in each iteration.",
+        text,
+    )
+    branch = "def program(n):\n    found = []\n    if n > 0:\n        found.append(n * 2)\n    return found[0] + 1\n"
+    assert "it was made at FILE:4 and belongs to" in raised(branch, N)[1]
+    kept = []
+    function = function_of("def program(n):\n    kept.append(n * 2)\n    return n\n", kept=kept)
+    tf.function(function)(tf.constant(1))
+    path = function.__code__.co_filename
+    for use in (lambda: kept[0] + 1, lambda: tf.function(lambda: kept[0] + 1)(), lambda: tf.negative(kept[0])):
+        with pytest.raises(TypeError, match=re.escape(f"it was made at {path}:2")):
+            use()
 
 
 # Tracebacks
@@ -478,6 +528,16 @@ def test_tracebacks_hold_the_users_frames():
         frame for frame in frames if pathlib.Path(frame.filename).parent.name == "autograph" and frame.filename != __file__
     ]
     assert len(inside) <= 1  # the entry; nothing of the operators
+
+
+def test_tracebacks_can_be_whole():
+    tf.debugging.disable_traceback_filtering()
+    try:
+        with pytest.raises(Custom) as info:
+            tf.function(_outer)(tf.constant(1.0))
+    finally:
+        tf.debugging.enable_traceback_filtering()
+    assert "if_stmt" in [frame.name for frame in traceback.extract_tb(info.value.__traceback__)]
 
 
 def test_errors_of_ops_show_the_line():

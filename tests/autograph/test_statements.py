@@ -1,5 +1,6 @@
 """Converted functions against what TensorFlow gives for them, and what only tapeflow does."""
 
+import functools
 import itertools
 import json
 import pathlib
@@ -208,7 +209,9 @@ def test_python_loops_that_a_tensor_ends():
     assert traced(f, 1, 4)[2] == 4
 
 
-def test_endless_python_loops_are_refused():
+def test_endless_python_loops_are_refused(monkeypatch):
+    monkeypatch.setattr("tapeflow.trace.autograph.loops.UNROLL_LIMIT", 20)
+
     def f(x):
         for k in itertools.count():
             x = x + k
@@ -259,6 +262,67 @@ def test_ragged_rows():
         return total, count
 
     assert traced(f, [1, 2, 3, 4], [1, 0, 3]) == (1 + 9 * 3, 3)
+
+
+def test_datasets_and_iterators_as_arguments():
+    def f(ds):
+        total = tf.constant(0, tf.int64)
+        for i, x in enumerate(ds):
+            for y in ds:
+                if y > x:
+                    continue
+                total += i * y
+        for a, b in zip(ds, ds, strict=False):
+            total += a * b
+        for x in map(lambda v: v + 1, ds):
+            total += x
+        for x in filter(lambda v: v > 2, ds):
+            total += 100 * x
+        for x in ds:
+            last = x
+        return total, last, any(ds.map(lambda v: v > 3)), all(ds.map(lambda v: v > 3))
+
+    ds = tf.data.Dataset.range(5)
+    expected = sum(i * y for i in range(5) for y in range(i + 1)) + 30 + 15 + 700
+    assert [x.numpy() for x in tf.function(f)(ds)] == [expected, 4, True, False]
+
+    @tf.function
+    def drained(iterator):
+        total = next(iterator) * 10
+        for x in iterator:
+            if x > 3:
+                break
+            total += x
+        return total
+
+    iterator = iter(tf.data.Dataset.range(1, 8))
+    assert int(drained(iterator)) == 10 + 2 + 3
+    assert int(drained(iterator)) == 50
+    assert int(next(iterator)) == 7
+    assert drained.experimental_get_tracing_count() == 1
+
+
+def test_functions_handed_to_control_flow():
+    def positive(x):
+        return x if x > 0 else -x
+
+    def step(i, x):
+        if x > 3:
+            x = x - 1
+        return i + 1, x
+
+    @tf.function
+    def f(x, v):
+        return (
+            tf.cond(x > 100, lambda: x, functools.partial(positive, x)),
+            tf.while_loop(lambda i, x: i < 2, step, (0, x))[1],
+            tf.map_fn(positive, v),
+            tf.switch_case(x, [functools.partial(positive, x)]),
+            tf.foldl(lambda a, b: a + positive(b), v),
+        )
+
+    found = [x.numpy().tolist() for x in f(tf.constant(-7), tf.constant([1, -2, 3]))]
+    assert found == [7, -7, [1, 2, 3], 7, 6]
 
 
 def test_builtins_over_tensors():

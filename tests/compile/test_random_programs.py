@@ -1,11 +1,28 @@
 """Random programs of 5 to 60 ops, with their gradients: compiled, they are what the NumPy kernels compute."""
 
+import os
+
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from compiled import both, graph_of
 
 import tapeflow as tf
+from compiled import both, graph_of
+
+FUZZ = int(os.environ.get("FUZZ", "0"))  # how many programs `make fuzz` runs, of another seed each time
+
+
+def configured(examples):
+    """The settings of a test: few programs, always the same, or many random ones, the failing one with its seed."""
+    return settings(
+        max_examples=FUZZ or examples,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=not FUZZ,
+        print_blob=True,
+        phases=[Phase.generate],
+    )
+
 
 UNARY = [
     tf.abs,
@@ -77,7 +94,7 @@ def close(got, expected, tolerance):
         np.testing.assert_allclose(g, e, rtol=tolerance, atol=tolerance * scale)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate])
+@configured(40)
 @given(programs())
 def test_values(program):
     shape, steps = program
@@ -88,7 +105,7 @@ def test_values(program):
     close(got, expected, 1e-9)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate])
+@configured(25)
 @given(programs())
 def test_gradients(program):
     shape, steps = program
@@ -104,5 +121,3 @@ def test_gradients(program):
     graph = graph_of(function, [(shape, tf.float64)] * 2)
     expected, got, _ = both(graph, inputs)
     close(got, expected, 1e-7)
-
-

@@ -354,7 +354,7 @@ def test_a_file_that_is_damaged(tmp_path, place):
 def test_a_header_that_is_no_spec(tmp_path):
     Dataset.range(3).save(str(tmp_path / "saved"))
     (tmp_path / "saved" / "dataset.json").write_text('{"spec": {"tensor": [[1]]}, "count": 3}')
-    with pytest.raises(tf.errors.DataLossError, match="dataset.json cannot be read"):
+    with pytest.raises(tf.errors.DataLossError, match=r"dataset\.json cannot be read"):
         Dataset.load(str(tmp_path / "saved"))
 
 

@@ -50,6 +50,7 @@ def test_what_only_gpus_have():
 def test_settings():
     tf.config.run_functions_eagerly(True)
     assert tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(False)
     tf.config.set_soft_device_placement(False)
     assert tf.config.get_soft_device_placement() is False
     tf.config.threading.set_intra_op_parallelism_threads(2)

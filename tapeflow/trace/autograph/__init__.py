@@ -43,7 +43,7 @@ def converted_here(function):
     return convert(function) if status.enabled else function
 
 
-def do_not_convert(function=None):
+def do_not_convert(func=None):
     """A decorator for a function whose Python code is to stay as it is.
 
     Example:
@@ -54,18 +54,18 @@ def do_not_convert(function=None):
         >>> double(3)
         6
     """
-    if function is None:
+    if func is None:
         return do_not_convert
 
     def unconverted(*args, **kwargs):
         before, status.enabled = status.enabled, False
         try:
-            return function(*args, **kwargs)
+            return func(*args, **kwargs)
         finally:
             status.enabled = before
 
-    if inspect.isroutine(function):
-        functools.update_wrapper(unconverted, function)
+    if inspect.isroutine(func):
+        functools.update_wrapper(unconverted, func)
     unconverted.autograph_info__ = None
     return unconverted
 

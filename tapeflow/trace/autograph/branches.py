@@ -12,7 +12,7 @@ from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 from tapeflow.trace import control
-from tapeflow.trace.autograph.scopes import scope_unreturned
+from tapeflow.trace.autograph.scopes import note_unreturned
 from tapeflow.trace.autograph.variables import (
     UndefinedReturnValue,
     as_value,
@@ -21,6 +21,7 @@ from tapeflow.trace.autograph.variables import (
     is_missing,
     is_value,
     leaves_of,
+    quoted,
 )
 from tapeflow.trace.replay import unused
 from tapeflow.trace.structure import Flow
@@ -80,38 +81,34 @@ def if_stmt(test, body, orelse, get_state, set_state, names, count):
     pred = scalar_condition(pred, "if statement")
     before = get_state()
 
-    def branch(run, known):
+    flags = _negated_flags(pred, names, before)
+
+    def branch(run, truth):
         def outcome():
-            set_state(before)
-            if known is not None:
-                set_state(known)
+            set_state(tuple([truth if flag else value for value, flag in zip(before, flags, strict=True)]))
             run()
             return get_state()[:count]
 
         return outcome
 
     try:
-        after = Branches(
-            pred, branch(body, None), branch(orelse, _known_return(pred, names, before)), names[:count]
-        ).result()
+        after = Branches(pred, branch(body, False), branch(orelse, True), names[:count]).result()
     except BaseException:
         set_state(before)
         raise
     set_state((*after, *before[count:]))
 
 
-def _known_return(pred, names, before):
-    """The variables in the else branch of `if not do_return`, in which `do_return` is true; None anywhere else."""
+def _negated_flags(pred, names, before):
+    """For each variable whether the condition is `not` of it and it is a flag of the conversion, which both branches then know."""
     node = pred.node if isinstance(pred, SymbolicTensor) and pred._graph() is not None else None
-    for position, name in enumerate(names):
-        if (
-            name.startswith("do_return")
-            and node is not None
-            and node.op is P.logical_not
-            and node.inputs[0] is before[position]
-        ):
-            return (*before[:position], True, *before[position + 1 :])
-    return None
+    if node is None or node.op is not P.logical_not:
+        return [False] * len(names)
+    (flag,) = node.inputs
+    return [
+        is_internal(name) and isinstance(x, SymbolicTensor) and (x is flag or pred.graph.own(x) is flag)
+        for name, x in zip(names, before, strict=True)
+    ]
 
 
 def if_exp(test, if_true, if_false, text):
@@ -183,7 +180,10 @@ class Branches:
                 continue
             (which,) = lacking
             if isinstance(ends[which], UndefinedReturnValue):
-                scope_unreturned(which)
+                note_unreturned(
+                    f"the {which} branch must also have a return statement: a value is returned in the other branch of the "
+                    "condition at"
+                )
             elif not self._has_returned(which):
                 self._refuse_missing(name, which)
             zeros = like(ends[first if which == second else second])
@@ -204,8 +204,8 @@ class Branches:
     def _refuse_missing(self, name, branch):
         opposite = "else" if branch == "main" else "main"
         raise ValueError(
-            f"'{name}' must also be initialized in the {branch} branch: the condition at {user_line()} is a tensor, so that both "
-            f"branches are traced, and only the {opposite} branch sets '{name}'. Set it there too, or before."
+            f"{quoted(name)} must also be initialized in the {branch} branch: the condition at {user_line()} is a tensor, so that "
+            f"both branches are traced, and only the {opposite} branch sets '{name}'. Set it there too, or before."
         )
 
     def _check(self, name, main, orelse):
@@ -218,7 +218,7 @@ class Branches:
             nest.assert_same_structure(main, orelse)
         except (TypeError, ValueError) as error:
             raise TypeError(
-                f"'{name}' must have the same nested structure in the main and else branches of the condition at {user_line()}:"
+                f"{quoted(name)} must have the same nested structure in the main and else branches of the condition at {user_line()}:"
                 f"\n\n{error}"
             ) from None
 
@@ -229,18 +229,18 @@ class Branches:
             if value is None:
                 other = described(orelse if branch == "main" else main)
                 raise ValueError(
-                    f"'{name}' is None at the end of the {branch} branch. It is {other} at the end of the other, and the condition "
-                    f"at {user_line()} is a tensor: give it a tensor in both branches."
+                    f"{quoted(name)} is None at the end of the {branch} branch. It is {other} at the end of the other, and the "
+                    f"condition at {user_line()} is a tensor: give it a tensor in both branches."
                 )
         if not is_value(main) or not is_value(orelse):
             raise TypeError(
-                f"'{name}' is {described(main)} in the main branch, but {described(orelse)} in the else branch of the condition "
+                f"{quoted(name)} is {described(main)} in the main branch, but {described(orelse)} in the else branch of the condition "
                 f"at {user_line()}, which is a tensor: only tensors can depend on it."
             )
         a, b = as_value(main), as_value(orelse)
         if getattr(a, "dtype", None) is not getattr(b, "dtype", None):
             raise TypeError(
-                f"'{name}' has dtype {a.dtype.name} in the main branch, but dtype {b.dtype.name} in the else branch of the "
+                f"{quoted(name)} has dtype {a.dtype.name} in the main branch, but dtype {b.dtype.name} in the else branch of the "
                 f"condition at {user_line()}. Use tf.cast in one of them."
             )
 

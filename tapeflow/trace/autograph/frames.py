@@ -4,7 +4,8 @@ import os
 import types
 
 from tapeflow.base.errors import OperatorNotAllowedInGraphError
-from tapeflow.trace.autograph import calls
+from tapeflow.trace.autograph.source import line_of
+from tapeflow.trace.autograph.status import public
 
 HIDDEN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # tracing and conversion
 PACKAGE = os.path.dirname(os.path.dirname(HIDDEN)) + os.sep
@@ -12,13 +13,26 @@ PACKAGE = os.path.dirname(os.path.dirname(HIDDEN)) + os.sep
 
 def explained(error):
     """The same error without the frames of tracing; it says why a symbolic tensor had to be a Python value."""
-    if isinstance(error, OperatorNotAllowedInGraphError):
+    if _lacks_value(error):
         _say_why(error)
     return error.with_traceback(trimmed(error.__traceback__))
 
 
+def _lacks_value(error):
+    """Whether Python asked a symbolic tensor for its value."""
+    if isinstance(error, (TypeError, AttributeError, NotImplementedError)):
+        return (
+            isinstance(error, OperatorNotAllowedInGraphError)
+            or "symbolic tensor" in str(error)
+            or "SymbolicTensor" in str(error)
+        )
+    return False
+
+
 def trimmed(traceback):
     """A traceback without the frames of tracing and conversion, in which the user's own frames stay."""
+    if not public.filters_tracebacks():
+        return traceback
     kept = [entry for entry in _entries(traceback) if not _hidden(entry.tb_frame.f_code.co_filename)]
     result = None
     for entry in reversed(kept):
@@ -49,10 +63,12 @@ def _say_why(error):
         return
     code, line = frames[-1].tb_frame.f_code, frames[-1].tb_lineno
     error.explained = True
-    error.args = (f"{error}\nThe value is needed at {calls.source.line_of(code, line)}\n{_reason(frames[-1].tb_frame)}",)
+    error.args = (f"{error}\nThe value is needed at {line_of(code, line)}\n{_reason(frames[-1].tb_frame)}",)
 
 
 def _reason(frame):
+    from tapeflow.trace.autograph import calls  # it needs malt
+
     code = frame.f_code
     if id(code) in calls.failures:
         cause = calls.failures[id(code)][1]
@@ -61,7 +77,7 @@ def _reason(frame):
     if "ag__" in frame.f_locals or "ag__" in code.co_freevars:
         return (
             f"AutoGraph converted {code.co_qualname}, but it converts statements (if, while, for), and, or, not and conditional "
-            "expressions only: not comprehensions, unpacking, bool(x) or what a library does. Use tf.where, tf.cond, tf.map_fn, "
+            "expressions only: not comprehensions, unpacking, `in`, bool(x) or what a library does. Use tf.where, tf.cond, tf.map_fn, "
             "tf.unstack or a for statement there."
         )
     library = calls.left_alone(frame.f_globals.get("__name__") or "")

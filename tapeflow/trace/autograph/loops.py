@@ -3,8 +3,8 @@
 from tapeflow.autodiff import vectorize_control
 from tapeflow.base import nest
 from tapeflow.base.dtypes import int32
+from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
-from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.primitive import P
@@ -14,19 +14,21 @@ from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 from tapeflow.trace import control
 from tapeflow.trace.autograph.branches import choose, if_stmt, like, scalar_condition, symbolic
+from tapeflow.trace.autograph.checks import check_iteration, check_start, shapes_of
 from tapeflow.trace.autograph.rows import rows_of
+from tapeflow.trace.autograph.scopes import note_unreturned
 from tapeflow.trace.autograph.status import overload_of
 from tapeflow.trace.autograph.variables import (
     Undefined,
     UndefinedReturnValue,
     as_value,
-    described,
     is_internal,
     is_missing,
     is_value,
     leaves_of,
 )
 from tapeflow.trace.func_graph import FuncGraph
+from tapeflow.trace.structure import Flow
 
 UNROLL_LIMIT = 1000  # iterations of a Python loop that a condition without a value may leave
 
@@ -216,12 +218,25 @@ class Loop:
         """Trace the loop and set the variables to what they are after it."""
         try:
             self._define_missing()
-            for name, value in zip(self.names, self.start, strict=True):
-                self._check_start(name, value)
+            for name, value, invariant in zip(self.names, self.start, self.invariants, strict=True):
+                check_start(name, value, invariant, self.names, self.failure)
             self._loop()
-        except BaseException:
+        except BaseException as error:
             self.set_state(self.original)
+            self._tell_of_numbers(error)
             raise
+
+    def _tell_of_numbers(self, error):
+        """Note in an error about dtypes which variables were Python numbers: in the loop they are tensors."""
+        if not isinstance(error, (TypeError, InvalidArgumentError)) or getattr(error, "__notes__", None):
+            return
+        for name, value in zip(self.names, self.original, strict=True):
+            dtype = as_value(value).dtype.name if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+            if dtype is not None and dtype in str(error):
+                error.add_note(
+                    f"In the loop at {user_line()} '{name}', which is {value!r} before it, is a tensor of dtype {dtype}. Start with "
+                    "a number of the dtype that it is to have."
+                )
 
     def _loop(self):
         """The loop variables are the values of `start`, and whether there was an iteration if some variable had none before."""
@@ -322,6 +337,8 @@ class Loop:
                 start.append(value)
                 continue
             start.append(like(after))
+            if isinstance(value, UndefinedReturnValue):
+                note_unreturned("a return statement must also follow the loop: a value is returned within the loop at")
             self._widen(len(start) - 1, after)
             if not is_internal(name) and not self.runs_at_least_once:
                 self.must_run = True
@@ -340,7 +357,7 @@ class Loop:
         self.aside = True
         with FuncGraph("iteration").as_default() as graph:
             try:
-                self.set_state(nest.map_structure(lambda x: _stand_in(graph, x), self.start))
+                self.set_state(tuple([_stand_in(graph, *pair) for pair in zip(self.start, self.invariants, strict=True)]))
                 self.body()
                 return tuple(self.get_state())
             except (UnboundLocalError, TypeError, ValueError, KeyError) as error:
@@ -362,39 +379,10 @@ class Loop:
             ran, texts=(f"loop must iterate at least once to initialize {', '.join(absent)} ({user_line()})",), summarize=3
         )
 
-    # Checks
-
-    def _check_start(self, name, value):
-        if isinstance(value, UndefinedReturnValue):
-            if any(x.startswith("do_return") for x in self.names) and not self.failure:
-                return  # a bare `return`
-            raise NotImplementedError(
-                "a return statement cannot be placed inside this TensorFlow loop; this may happen if a return statement depends on "
-                f"a static Python condition such as a hyperparameter ({user_line()}). Assign the result to a variable, use `break`, "
-                f"and return it after the loop.{self.failure}"
-            )
-        if isinstance(value, Undefined):
-            raise ValueError(
-                f"'{name}' must be defined before the loop: the loop at {user_line()} is a TensorFlow loop, whose variables need a "
-                f"shape and a dtype. Set '{name}' to a tensor before it.{self.failure}"
-            )
-
     def check(self, before, after):
         """Compare the variables before and after an iteration."""
-        for name, start, entry, end, invariant in zip(self.names, self.start, before, after, self.invariants, strict=True):
-            if is_missing(start) and is_missing(end):
-                continue
-            if is_missing(end):
-                raise ValueError(f"'{name}' has no value at the end of the iteration ({user_line()}): do not `del` it.")
-            try:
-                nest.assert_same_structure(entry, end)
-            except (TypeError, ValueError) as error:
-                raise TypeError(
-                    f"'{name}' does not have the same nested structure after one iteration of the loop at {user_line()}.\n\n{error}"
-                ) from None
-            shapes = [None] * len(nest.flatten(entry)) if invariant is None else _shapes(invariant)
-            for leaves in zip(nest.flatten(start), nest.flatten(entry), nest.flatten(end), shapes, strict=True):
-                _check_leaf(name, *leaves)
+        for item in zip(self.names, self.start, before, after, self.invariants, strict=True):
+            check_iteration(*item)
 
     # Shape invariants
 
@@ -406,16 +394,9 @@ class Loop:
     def _flat_invariants(self):
         flat = []
         for start, invariant in zip(self.start, self.invariants, strict=True):
-            shapes = [None] * len(leaves_of(start)) if invariant is None else _shapes(invariant)
+            shapes = [None] * len(leaves_of(start)) if invariant is None else shapes_of(invariant)
             flat += [shape for shape, keep in zip(shapes, self._carried(start), strict=True) if keep]
         return flat
-
-
-def _shapes(invariant):
-    """The leaves of a shape invariant, which may be a list of dimensions itself."""
-    if isinstance(invariant, (list, tuple)) and all(n is None or isinstance(n, int) for n in invariant):
-        return [TensorShape(invariant)]
-    return nest.flatten(invariant)
 
 
 def _with_dummy(test, body):
@@ -426,76 +407,26 @@ def _with_dummy(test, body):
     return (lambda i: test()), dummy_body, [convert_to_tensor(0, int32)]
 
 
-def _stand_in(graph, x):
+def _stand_in(graph, value, invariant):
     """A loop variable as the loop will see it: without a value."""
-    if isinstance(x, (Undefined, UndefinedReturnValue)) or not is_value(x):
+    if is_missing(value):
+        return value
+    leaves = nest.flatten(value)
+    shapes = [None] * len(leaves) if invariant is None else shapes_of(invariant)
+    stand_ins = [_placeholder(graph, leaf, shape) for leaf, shape in zip(leaves, shapes, strict=True)]
+    return nest.pack_sequence_as(value, stand_ins)
+
+
+def _placeholder(graph, x, shape=None):
+    if not is_value(x):
         return x
-    value = as_value(x)
-    return graph.placeholder(value.dims, value.dtype) if isinstance(value, Tensor) else value
-
-
-def _check_leaf(name, start, entry, end, invariant):
-    """Compare one leaf before the loop, at the start and at the end of an iteration."""
-    where = f"({user_line()})"
-    if not is_value(entry):
-        if end is not entry:
-            raise TypeError(
-                f"'{name}' is {described(entry)} before the loop, but {described(end)} after one iteration {where}. Only tensors "
-                "can change in a TensorFlow loop: start with a tensor."
-            )
-        return
-    if end is None:
-        raise ValueError(
-            f"'{name}' is None at the end of the iteration. It is {described(start)} before the loop {where}: give it a tensor."
-        )
-    if not is_value(end):
-        raise TypeError(f"'{name}' is {described(start)} before the loop, but {described(end)} after one iteration {where}.")
-    a, b = as_value(entry), as_value(end)
-    if not isinstance(a, (Tensor, Composite)) or not isinstance(b, (Tensor, Composite)):
-        return
-    if a.dtype is not b.dtype:
-        raise TypeError(
-            f"'{name}' has dtype {a.dtype.name} before the loop, but dtype {b.dtype.name} after one iteration {where}. Start with "
-            f"tf.constant(..., tf.{b.dtype.name}), or use tf.cast in the loop."
-        )
-    _check_shape(name, as_value(start).shape, a.shape, b.shape, invariant, where)
-
-
-def _check_shape(name, start, entry, end, invariant, where):
-    wanted = entry if invariant is None else getattr(invariant, "shape", invariant)
-    wanted = TensorShape(wanted)
-    if invariant is not None and not wanted.is_compatible_with(start):
-        raise ValueError(
-            f"'{name}' has shape {start} before the loop, which does not conform with the shape invariant {wanted} {where}."
-        )
-    if _fits(end, wanted):
-        return
-    if invariant is not None:
-        raise ValueError(
-            f"'{name}' has shape {end} after one iteration, which does not conform with the shape invariant {wanted} {where}."
-        )
-    relaxed = _relaxed(entry, end)
-    raise ValueError(
-        f"'{name}' has shape {entry} before the loop, but shape {end} after one iteration. Use "
-        f"tf.autograph.experimental.set_loop_options to set shape invariants {where}: as the first statement of the loop, "
-        f"tf.autograph.experimental.set_loop_options(shape_invariants=[({name}, tf.TensorShape({relaxed}))])."
-    )
-
-
-def _fits(shape, wanted):
-    """Whether `shape` is at least as specific as `wanted`."""
-    if wanted._dims is None:
-        return True
-    if shape._dims is None or len(shape._dims) != len(wanted._dims):
-        return False
-    return all(w is None or n == w for n, w in zip(shape._dims, wanted._dims, strict=True))
-
-
-def _relaxed(a, b):
-    """The most specific shape that holds for both."""
-    if a._dims is None or b._dims is None or len(a._dims) != len(b._dims):
-        return None
-    return [n if n == m else None for n, m in zip(a._dims, b._dims, strict=True)]
+    x = as_value(x)
+    if isinstance(x, Tensor):
+        return graph.placeholder(x.dims if shape is None else TensorShape(getattr(shape, "shape", shape))._dims, x.dtype)
+    if isinstance(x, Flow):
+        return x._from_flow(_placeholder(graph, x._to_flow()))
+    parts = nest.flatten(x, expand_composites=True)
+    return nest.pack_sequence_as(x, [_placeholder(graph, part) for part in parts], expand_composites=True)
 
 
 __all__ = ["Loop", "for_iterator", "for_stmt", "while_stmt"]

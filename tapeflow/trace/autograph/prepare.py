@@ -22,7 +22,18 @@ def prepare(node, function):
         Untransformable: there is a construct that cannot be converted; says which, where, and what to write instead.
     """
     _check(node)
+    _forget_annotations(node)
     return _Rewriter(_class_name(function)).visit(node)
+
+
+def _forget_annotations(node):
+    """Annotations may name what only the place of the definition knows; the converted function does not need them."""
+    args = node.args
+    for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg):
+        if arg is not None:
+            arg.annotation = None
+    if isinstance(node, ast.FunctionDef):
+        node.returns = None
 
 
 def _refuse(construct, node):

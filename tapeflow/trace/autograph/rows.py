@@ -32,11 +32,15 @@ class Rows:
             raise TypeError("Cannot iterate over a scalar tensor.")
         if dims is not None and dims[0] is not None:
             return dims[0]
-        return P.cast(self.x.nrows(), dtype=int32) if isinstance(self.x, Composite) else P.shape(self.x, dtype=int32)[0]
+        return _cast(self.x.nrows(), int32) if isinstance(self.x, Composite) else P.shape(self.x, dtype=int32)[0]
 
     def item(self, index):
         """The row at `index`, an int32 scalar or an int."""
         return self.x[index]
+
+
+def _cast(x, dtype):
+    return x if x.dtype is dtype else P.cast(x, dtype=dtype)
 
 
 class Range(Rows):
@@ -55,10 +59,10 @@ class Range(Rows):
             steps = -((start - limit) // delta)
         else:
             steps = P.ceil((limit - start) / delta)
-        return P.cast(P.maximum(steps, convert_to_tensor(0, steps.dtype)), dtype=int32)
+        return _cast(P.maximum(steps, convert_to_tensor(0, steps.dtype)), int32)
 
     def item(self, index):
-        index = P.cast(convert_to_tensor(index), dtype=self.start.dtype)
+        index = _cast(convert_to_tensor(index), self.start.dtype)
         one = self.delta.__class__ is Tensor and self.delta._value == 1
         step = index if one else index * self.delta
         return step if self.start.__class__ is Tensor and self.start._value == 0 else self.start + step

@@ -16,7 +16,7 @@ class FunctionScope:
 
     Attributes:
         callopts: the options of calls from the body.
-        unreturned: (the branch, the line) of a condition in only one of whose branches there is a return; None if there is none.
+        unreturned: which path has no return statement while another has one, in words; None as long as none is known.
     """
 
     def __init__(self, function, name, options):
@@ -41,10 +41,9 @@ class FunctionScope:
         if isinstance(value, UndefinedReturnValue):
             return None
         if isinstance(returned, SymbolicTensor) and self.unreturned is not None:
-            branch, line = self.unreturned
             raise ValueError(
-                f"the {branch} branch must also have a return statement: {self.function} returns a value in the other branch of "
-                f"the condition at {line}, but not on every path. Return a value of the same dtype at the end of {self.function}."
+                f"{self.unreturned}, but {self.function} does not return one on every path. Return a value of the same dtype at the "
+                f"end of {self.function}."
             )
         return value
 
@@ -55,10 +54,10 @@ def with_function_scope(body, name, options):
         return body(scope)
 
 
-def scope_unreturned(branch):
-    """Note in the running function that only one branch of a condition returns."""
+def note_unreturned(text):
+    """Note in the running function that a value is returned on one path and not on another; `text` says so, the line follows."""
     if status.scopes and status.scopes[-1].unreturned is None:
-        status.scopes[-1].unreturned = branch, user_line()
+        status.scopes[-1].unreturned = f"{text} {user_line()}"
 
 
-__all__ = ["FunctionScope", "scope_unreturned", "with_function_scope"]
+__all__ = ["FunctionScope", "note_unreturned", "with_function_scope"]

@@ -173,11 +173,12 @@ class Transpiler(malt.PyToPy):
         kinds = {type(part) for part in ast.walk(node)}
         uses = ctx.user.options.uses
         flow = not kinds.isdisjoint(FLOW)
-        if flow:
-            node = self.initial_analysis(node, ctx)
-        node = functions.transform(node, ctx)
-        if flow:
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name):  # what `variables` looks for: names of the user's
+                anno.setanno(part, anno.Static.ORIG_DEFINITIONS, ())
+        if _mentions(node, "set_loop_options"):
             node = Directives(ctx).visit(node)
+        node = functions.transform(node, ctx)
         if ast.Break in kinds:
             node = break_statements.transform(node, ctx)
         if ast.Assert in kinds and uses(converter.Feature.ASSERT_STATEMENTS):
@@ -192,8 +193,10 @@ class Transpiler(malt.PyToPy):
         node = call_trees.transform(node, ctx)
         if flow:
             node = control_flow_pass(node, ctx)
-        node = ConditionalExpressions(ctx).visit(node)
-        node = logical_expressions.transform(node, ctx)
+        if ast.IfExp in kinds:
+            node = ConditionalExpressions(ctx).visit(node)
+        if uses(converter.Feature.EQUALITY_OPERATORS) or any(map(_is_logical, ast.walk(node))):
+            node = logical_expressions.transform(node, ctx)
         return variables.transform(node, ctx) if flow else node
 
     def factory(self, function, options):
@@ -246,6 +249,17 @@ class Transpiler(malt.PyToPy):
             return ast.Assign([ast.Name(name, ast.Store())], node), context
         node.name = name
         return node, context
+
+
+def _mentions(node, name):
+    """Whether a tree holds a name, alone or as an attribute."""
+    return any(getattr(part, "attr", None) == name or getattr(part, "id", None) == name for part in ast.walk(node))
+
+
+def _is_logical(node):
+    """Whether a node is `and`, `or`, `not` or a chain of comparisons."""
+    negation = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+    return negation or isinstance(node, ast.BoolOp) or (isinstance(node, ast.Compare) and len(node.ops) > 1)
 
 
 def _returns_within(node):

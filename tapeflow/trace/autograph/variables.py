@@ -33,6 +33,11 @@ def as_value(x):
     return convert_to_tensor(x)
 
 
+def quoted(name):
+    """A variable in a message."""
+    return f"'{name}' (what the function returns)" if name.startswith("retval_") else f"'{name}'"
+
+
 def leaves_of(value):
     """The leaves of a variable; a missing one has none."""
     return [] if is_missing(value) else nest.flatten(value)
@@ -56,4 +61,5 @@ __all__ = [
     "ld",
     "ldu",
     "leaves_of",
+    "quoted",
 ]

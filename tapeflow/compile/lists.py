@@ -1,0 +1,251 @@
+"""Lists that loops fill or read element by element, as arrays: when it is known how often a loop turns, so is their length.
+
+A list becomes an array whose first axis counts the elements; `list_set` in the loop becomes `row_set`, `list_get` becomes `row`,
+as does `x[i]` of an array by the loop's counter. Native loops then write and read the rows where they are.
+"""
+
+from tapeflow.compile.internal import ROW, ROW_SET
+from tapeflow.compile.rebuild import Builder, operands, rebuilt
+from tapeflow.compile.specialise import folded_node
+from tapeflow.compile.trips import counters_of, turns_of
+from tapeflow.core.primitive import P
+from tapeflow.core.tensor import Tensor, wrap
+from tapeflow.core.tensor_list import TensorList
+
+
+def lists_as_arrays(graph):
+    """`graph` with the lists of its loops as arrays, and counters after loops as constants, where that can be known."""
+    if not any(node.op.name == "while_loop" for node in graph.nodes):
+        return graph
+    return rebuilt(graph, _Pass(graph).visit)
+
+
+class _Pass:
+    """One walk.
+
+    Attributes:
+        arrays: id of a list in the new graph -> the array that it is.
+        identities: the ids of those in which element i is i, as a loop keeps its counter.
+        users: id of a value of the old graph -> the nodes that read it.
+    """
+
+    def __init__(self, graph):
+        self.arrays = {}
+        self.identities = set()
+        self.kept = []
+        self.users = {}
+        self.outputs = {id(x) for x in graph.outputs}
+        for node in graph.nodes:
+            for x in operands(node):
+                self.users.setdefault(id(x), []).append(node)
+
+    def visit(self, builder, node, inputs, attrs):
+        """The new results of a node."""
+        folded = folded_node(node.op, inputs, attrs, node.line)
+        if folded is not None:
+            return folded
+        match node.op.name:
+            case "while_loop":
+                return self._loop(builder, node, inputs, attrs)
+            case "list_from":
+                (new,) = builder.copy(node, inputs, attrs)
+                self._remember(new, inputs[0])
+                return (new,)
+            case "list_stack" if id(inputs[0]) in self.arrays:
+                array = self.arrays[id(inputs[0])]
+                count = attrs["count"]
+                if count is None or (isinstance(count, int) and count == array.dims[0]):
+                    return (array,)
+        return None
+
+    def _remember(self, x, array):
+        self.arrays[id(x)] = array
+        self.kept.append(x)
+
+    def _loop(self, builder, node, inputs, attrs):
+        counters = counters_of(inputs, attrs)
+        turns = turns_of(inputs, attrs, counters)
+        if turns is None:
+            return None
+        form = _Form(self, node, inputs, attrs, counters, turns)
+        if not form.fits():
+            return self._finished(builder.copy(node, inputs, attrs), counters, turns)
+        new_inputs, new_attrs = form.written(builder)
+        found = builder.add(node.op, new_inputs, new_attrs, node.line, [x.spec for x in new_attrs["body"].outputs])
+        found = list(self._finished(found, counters, turns))
+        for k in form.lists:
+            (stand,) = builder.add(P.list_from, (found[k],), {}, node.line)  # dropped where nobody reads the list itself
+            self._remember(stand, found[k])
+            if form.is_identity(k):
+                self.identities.add(id(stand))
+            found[k] = stand
+        return tuple(found)
+
+    def _finished(self, found, counters, turns):
+        """The results, with counters as constants."""
+        return tuple(
+            [
+                wrap(x._dtype.type(counters[k].after(turns))) if k in counters and x._dtype.is_integer else x
+                for k, x in enumerate(found)
+            ]
+        )
+
+
+class _Form:
+    """A loop of known turns, and what its lists become.
+
+    Attributes:
+        lists: position of each loop value that is a list -> (length, dims of an element, dtype).
+        rows: id of each node of the body that reads a row: of a list, or of an array by a counter.
+    """
+
+    def __init__(self, walk, node, inputs, attrs, counters, turns):
+        self.walk, self.node, self.inputs, self.attrs = walk, node, inputs, attrs
+        self.counters, self.turns = counters, turns
+        self.body = attrs["body"]
+        self.count = attrs["count"]
+        self.users = {}
+        for inner in self.body.nodes:
+            for x in operands(inner):
+                self.users.setdefault(id(x), []).append(inner)
+        self.lists = {}
+
+    def fits(self):
+        """Whether every list of the loop can be an array."""
+        if any(self._is_list(x) for x in self.attrs["cond"].inputs if id(x) in self._read_by_cond()):
+            return False
+        for k, x in enumerate(self.body.inputs):
+            if not self._is_list(x):
+                continue
+            if not (self._written(k, x) if k < self.count else self._read_only(k, x)):
+                return False
+        return bool(self.lists) or any(map(self._is_row, self.body.nodes)) or self._reads_lists()
+
+    def _reads_lists(self):
+        return any(self._is_list(x) for x in self.body.inputs[self.count :])
+
+    def _read_by_cond(self):
+        return {id(x) for inner in self.attrs["cond"].nodes for x in inner.inputs}
+
+    def _is_list(self, x):
+        return x._dtype.element is not None
+
+    def _written(self, k, x):
+        """A list that grows by an element in each turn, or is filled by a counter."""
+        length = self._length(self.inputs[k])
+        out = self.body.outputs[k]
+        if length is None or out.__class__ is Tensor or out.position is None:
+            return False
+        setter = self.body.nodes[out.position]
+        if setter.op.name != "list_set" or setter.inputs[0] is not x or self.users.get(id(x)) != [setter]:
+            return False
+        value, counter = setter.inputs[2], self._counter(setter.inputs[1])
+        if counter is None or value.dims is None or None in value.dims or self._is_list(value):
+            return False
+        if setter.attrs["grows"]:
+            length = max(length, self.turns)
+        if (
+            not counter.stays_in(length, self.turns)
+            or sum(x is out for x in self.body.outputs) > 1
+            or self.users.get(id(out))
+        ):
+            return False
+        if not length or not self._users_fit(self.node.outputs[k]):
+            return False
+        self.lists[k] = (length, value.dims, value._dtype)
+        return True
+
+    def _length(self, x):
+        """The length of a list in which nothing is written yet, or None."""
+        if x.__class__ is Tensor and x._value.__class__ is TensorList:
+            items = x._value.items()
+            return len(items) if all(item is None for item in items) else None
+        return None
+
+    def _users_fit(self, out):
+        """Whether whoever reads the list after the loop can do with an array."""
+        if id(out) in self.walk.outputs:
+            return False
+        return all(user.op.name in ("list_stack", "while_loop") for user in self.walk.users.get(id(out), ()))
+
+    def _read_only(self, k, x):
+        """An invariant list that is read by a counter."""
+        array = self.walk.arrays.get(id(self.inputs[k]))
+        if array is None:
+            return False
+        for user in self.users.get(id(x), ()):
+            counter = self._counter(user.inputs[1]) if user.op.name == "list_get" else None
+            if counter is None or not counter.stays_in(array.dims[0], self.turns):
+                return False
+        return True
+
+    def _counter(self, x):
+        """The `Counter` that a value of the body is, or None."""
+        if x.__class__ is Tensor:
+            return None
+        if x.position is not None:
+            node = self.body.nodes[x.position]
+            return self._counter(node.inputs[1]) if self._is_same(node) else None
+        return self.counters.get(x.index) if x.index < self.count else None
+
+    def _is_same(self, inner):
+        """Whether a node reads element i of a list in which that is i."""
+        if inner.op.name != "list_get" or inner.inputs[0].position is not None or inner.inputs[0].index < self.count:
+            return False
+        listed, index = self.inputs[inner.inputs[0].index], inner.inputs[1]
+        return id(listed) in self.walk.identities and inner.outputs[0]._dtype is index._dtype
+
+    def is_identity(self, k):
+        """Whether list `k` is filled with 0, 1, 2, ..."""
+        setter = self.body.nodes[self.body.outputs[k].position]
+        counters = [self._counter(x) for x in setter.inputs[1:]]
+        return self.lists[k][0] == self.turns and all(c is not None and c == (0, 1) for c in counters)
+
+    def _is_row(self, inner):
+        """Whether a node is `x[i]` of an invariant array by a counter."""
+        if inner.op.name != "strided_slice":
+            return False
+        x, key = inner.inputs[0], inner.attrs["key"]
+        if x.__class__ is Tensor or x.position is not None or x.index < self.count or not x.dims or len(key) != 1:
+            return False
+        if not isinstance(key[0], Tensor):
+            return False
+        counter = self._counter(key[0])
+        return counter is not None and counter.stays_in(x.dims[0], self.turns)
+
+    def written(self, builder):
+        """The new operands, and the attrs with graphs that have arrays."""
+        inputs = list(self.inputs)
+        for k, (length, dims, dtype) in self.lists.items():
+            (inputs[k],) = builder.add(P.fill, (), {"shape": (length, *dims), "value": 0, "dtype": dtype}, None)
+        for k in range(self.count, len(inputs)):
+            if self._is_list(self.body.inputs[k]):
+                inputs[k] = self.walk.arrays[id(inputs[k])]
+        specs = [x.spec for x in inputs]
+        attrs = {**self.attrs, "body": self._graph(self.body, specs), "cond": self._graph(self.attrs["cond"], specs)}
+        return tuple(inputs), attrs
+
+    def _graph(self, graph, specs):
+        inner = Builder(graph.name)
+        for x, spec in zip(graph.inputs, specs, strict=True):
+            inner.new[id(x)] = inner.placeholder(spec, x.name)
+        for node in graph.nodes:
+            inputs = tuple([inner.value(x) for x in node.inputs])
+            if graph is self.body and self._is_row(node):
+                found = inner.add(ROW, (inputs[0], inner.value(node.attrs["key"][0])), {}, node.line)
+            elif node.op.name == "list_set":
+                found = inner.add(ROW_SET, inputs, {}, node.line)
+            elif graph is self.body and self._is_same(node):
+                found = (inputs[1],)
+            elif node.op.name == "list_get":
+                found = inner.add(ROW, inputs, {}, node.line)
+            else:
+                found = inner.copy(node, inputs, inner.attrs(node.attrs))
+            inner.keep(node, found)
+        inner.graph.outputs = tuple([inner.value(x) for x in graph.outputs])
+        # Lists of which every element is written need no elements to begin with.
+        inner.graph.fresh = {k for k, (length, *_) in self.lists.items() if length == self.turns}
+        return inner.graph
+
+
+__all__ = ["lists_as_arrays"]

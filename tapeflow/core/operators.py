@@ -1,0 +1,45 @@
+"""What Python's operators on tensors call: the shortest way through an op of two inputs."""
+
+from tapeflow.base.dtypes import string
+from tapeflow.core.convert import operand
+from tapeflow.core.primitive import NO_ATTRS, bind
+from tapeflow.core.state import ongoing, scoped
+from tapeflow.core.tensor import Tensor
+
+
+def on_two(op, convert=operand):
+    """A function `(x, y)` that binds `op`, whose result has the dtype of its inputs, to a tensor and an operand.
+
+    It is `bind`, unrolled for two eager tensors of one dtype; whatever else is, is left to `bind`.
+
+    Args:
+        op: a primitive without attrs.
+        convert: `convert(y, x)` makes a tensor of what is none, or NotImplemented.
+    """
+    kernel, accepts = op.kernel, op.accepts & ~string.bit  # 0-d strings are no scalars: their result needs `wrap`
+
+    def operator(x, y):
+        if y.__class__ is not Tensor:
+            y = convert(y, x)
+            if y is NotImplemented:
+                return y
+        dtype = x._dtype
+        if y._dtype is dtype and accepts & dtype.bit and not scoped:
+            try:
+                value = kernel(x._value, y._value)  # a tensor that has no value yet raises when it is asked for it
+            except Exception:
+                return bind(op, (x, y), NO_ATTRS)
+            result = Tensor()
+            result._value = value
+            result._dtype = dtype
+            if ongoing:
+                op.note((x, y), NO_ATTRS, result)
+            else:
+                result._mark = None
+            return result
+        return bind(op, (x, y), NO_ATTRS)
+
+    return operator
+
+
+__all__ = ["on_two"]
