@@ -155,6 +155,31 @@ def test_loops_over_tensors_are_loops_of_the_graph():
     assert len(concrete.graph.nodes) < 20
 
 
+def test_loop_options_under_another_name():
+    options = tf.autograph.experimental.set_loop_options
+
+    def f(n):
+        i = 0
+        while i < n:
+            options(maximum_iterations=4)
+            i += 1
+        for _ in tf.range(n):
+            options(maximum_iterations=2, parallel_iterations=1)
+            i += 10
+        return i
+
+    assert traced(f, 9) == 24 and traced(f, 1) == 11
+
+    def misplaced(n):
+        while n > 0:
+            n -= 1
+            tf.autograph.experimental.set_loop_options(maximum_iterations=4)
+        return n
+
+    with pytest.raises(ValueError, match="must be the first statement in the loop block"):
+        tf.autograph.to_graph(misplaced)
+
+
 def test_python_conditions_make_no_ops():
     def f(x, flag, n):
         y = x
@@ -223,6 +248,25 @@ def test_endless_python_loops_are_refused(monkeypatch):
         traced(f, 1)
 
 
+@pytest.mark.parametrize("shape", [[3, 2], [None, 2], None])
+def test_gradients_of_rows(shape):
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])
+    def f(x):
+        total = tf.zeros([2])
+        for i, (row, other) in enumerate(zip(x, x * x, strict=True)):
+            if i == 1:
+                continue
+            total = total * row + other
+        return tf.reduce_sum(total)
+
+    x = tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = f(x)
+    assert float(y) == (1 * 5 + 25) + (4 * 6 + 36)
+    assert tape.gradient(y, x).numpy().tolist() == [[10.0, 24.0], [0.0, 0.0], [11.0, 16.0]]
+
+
 def test_zip_stops_at_the_shortest_unknown_length():
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int32)])
     def f(x, y):
@@ -262,6 +306,30 @@ def test_ragged_rows():
         return total, count
 
     assert traced(f, [1, 2, 3, 4], [1, 0, 3]) == (1 + 9 * 3, 3)
+
+
+def test_ragged_and_sparse_tensors_in_branches_and_loops():
+    @tf.function
+    def f(r, s, n):
+        total = 0
+        for i, row in enumerate(r):
+            total += i * tf.size(row)
+            for v in row:
+                total += 10 * v
+        if n > 2:
+            r, s = r * 2, s * 2
+        while n > 0:
+            r = r * 3
+            s = s * 3
+            made = tf.RaggedTensor.from_row_lengths(tf.range(n + 1), [1, n])
+            n -= 1
+        return total, r, tf.sparse.to_dense(s), made
+
+    r, s = tf.ragged.constant([[1, 2], [3], []]), tf.sparse.from_dense([[1, 0], [0, 2]])
+    total, r2, s2, made = f(r, s, tf.constant(3))
+    assert (int(total), r2.to_list(), s2.numpy().tolist()) == (61, [[54, 108], [162], []], [[54, 0], [0, 108]])
+    assert made.to_list() == [[0], [1]]
+    assert f(r, s, tf.constant(1))[1].to_list() == [[3, 6], [9], []]
 
 
 def test_datasets_and_iterators_as_arguments():

@@ -85,7 +85,7 @@ def to_graph(function, features=(), recursive=True):
         factory = TRANSPILER.factory(target, calls.options_of(features, recursive))
     except Untransformable as error:
         raise _conversion_error(function, target, error) from None
-    converted = factory.instantiate(target.__globals__, target.__closure__ or (), target.__defaults__, target.__kwdefaults__)
+    converted = factory.made(target)
     converted.__name__ = f"tf__{target.__name__}"
     return calls.artifact(converted)
 

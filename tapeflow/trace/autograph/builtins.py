@@ -8,7 +8,7 @@ from tapeflow.core.convert import convert_to_tensor, operand
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
 from tapeflow.trace.autograph.branches import symbolic
-from tapeflow.trace.autograph.rows import Enumerated, Mapped, Rows, Zipped, rows_of
+from tapeflow.trace.autograph.rows import Enumerated, Mapped, Rows, Zipped, row_count, rows_of
 from tapeflow.trace.autograph.status import overload_of, public
 
 
@@ -48,7 +48,7 @@ def len_(x):
         return len(x)
     if value.dims == ():
         raise ValueError("len requires a non-scalar tensor, got one of shape []")
-    return Rows(value).count()
+    return row_count(value)
 
 
 def range_(*args):
@@ -180,7 +180,7 @@ OWN = {
 
 def call_builtin(function, args, kwargs):
     """Call a builtin function, or what does it for the arguments' classes."""
-    own = OWN.get(function)
+    own = OWN.get(function) if function.__module__ == "builtins" else None
     if own is None:
         return function(*args, **kwargs)
     name = function.__name__

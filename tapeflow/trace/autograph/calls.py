@@ -117,9 +117,7 @@ def converted_function(function, options):
             warn(function, error)
         return None
     log.debug("AutoGraph calls %s converted.", function)
-    return factory.instantiate(
-        function.__globals__, function.__closure__ or (), function.__defaults__, function.__kwdefaults__
-    )
+    return factory.made(function)
 
 
 def _forget(key, reference):

@@ -5,6 +5,7 @@ from tapeflow.base import nest
 from tapeflow.base.dtypes import int32
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
+from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.primitive import P
@@ -346,10 +347,11 @@ class Loop:
 
     def _widen(self, position, after):
         """Zeros stand for dimensions that are not known: the loop must not take them for the variable's shape."""
+        parts = nest.flatten(after, expand_composites=True)
         if self.invariants[position] is None and any(
-            isinstance(x, Tensor) and (x.dims is None or None in x.dims) for x in nest.flatten(after)
+            isinstance(x, Tensor) and (x.dims is None or None in x.dims) for x in parts
         ):
-            self.invariants[position] = nest.map_structure(lambda x: x.shape if isinstance(x, Tensor) else None, after)
+            self.invariants[position] = nest.map_structure(_own_invariant, after)
 
     def _first_iteration(self):
         """The variables after one iteration, traced aside; None where that fails, which `failure` then explains."""
@@ -405,6 +407,11 @@ def _with_dummy(test, body):
         return [i]
 
     return (lambda i: test()), dummy_body, [convert_to_tensor(0, int32)]
+
+
+def _own_invariant(x):
+    """What is known of a leaf's shape, as a shape invariant."""
+    return x.shape if isinstance(x, Tensor) else x._type_spec if isinstance(x, Composite) else None
 
 
 def _stand_in(graph, value, invariant):

@@ -24,19 +24,27 @@ class Rows:
 
     def __init__(self, x):
         self.x = x
+        # The gradient of a list is a list; that of an index is a whole tensor, in each iteration.
+        self.list = P.list_from(x) if isinstance(x, SymbolicTensor) and x.dtype.is_trainable and x.dims != () else None
 
     def count(self):
         """How many rows there are: an int where it is known, else an int32 scalar."""
-        dims = self.x.dims
-        if dims is not None and not dims:
-            raise TypeError("Cannot iterate over a scalar tensor.")
-        if dims is not None and dims[0] is not None:
-            return dims[0]
-        return _cast(self.x.nrows(), int32) if isinstance(self.x, Composite) else P.shape(self.x, dtype=int32)[0]
+        return row_count(self.x)
 
     def item(self, index):
-        """The row at `index`, an int32 scalar or an int."""
-        return self.x[index]
+        """The row at `index`, an int32 scalar."""
+        if self.list is None:
+            return self.x[index]
+        return P.list_get(self.list, index, dims=None if self.x.dims is None else self.x.dims[1:])
+
+
+def row_count(x):
+    """The first dimension of a tensor or of a ragged tensor: an int where it is known, else an int32 scalar."""
+    if x.dims == ():
+        raise TypeError("Cannot iterate over a scalar tensor.")
+    if x.dims is not None and x.dims[0] is not None:
+        return x.dims[0]
+    return _cast(x.nrows(), int32) if isinstance(x, Composite) else P.shape(x, dtype=int32)[0]
 
 
 def _cast(x, dtype):
@@ -160,4 +168,4 @@ def _progression(x):
     return Range(wrap(value[0]), wrap(value.dtype.type(limit)), wrap(steps[0]))
 
 
-__all__ = ["Enumerated", "Mapped", "Range", "Rows", "Zipped", "rows_of"]
+__all__ = ["Enumerated", "Mapped", "Range", "Rows", "Zipped", "row_count", "rows_of"]

@@ -24,7 +24,6 @@ from malt.core import converter
 from malt.impl import api as malt
 from malt.lang.directives import set_loop_options
 from malt.pyct import anno, cfg, inspect_utils, naming, qual_names, templates, transformer
-from malt.pyct import transpiler as malt_transpiler
 from malt.pyct.static_analysis import activity, liveness, reaching_definitions, reaching_fndefs
 
 from tapeflow.trace.autograph import operators
@@ -113,7 +112,7 @@ def control_flow_pass(node, ctx):
     return control_flow.ControlFlowTransformer(ctx).visit(node)
 
 
-class Factory(malt_transpiler._PythonFnFactory):
+class Factory:
     """Makes converted functions: one code object, bound to the globals and the closure of each function it stands for.
 
     Args:
@@ -123,13 +122,23 @@ class Factory(malt_transpiler._PythonFnFactory):
     """
 
     def __init__(self, tree, context, function):
-        super().__init__(context.info.name, function.__code__.co_freevars, {"ag__": operators})
-        tree = _wrapped(tree, self._name, self._freevars, context.info.future_features)
-        finish(tree, function.__code__.co_firstlineno)
-        code = compile(tree, function.__code__.co_filename, "exec", dont_inherit=True)
-        namespace: dict = {}
-        exec(_renamed(code, self._name, function.__code__), namespace)
-        self._unbound_factory = namespace["outer_factory"]()
+        code = function.__code__
+        self.free = code.co_freevars
+        tree = _wrapped(tree, context.info.name, self.free, context.info.future_features)
+        finish(tree, code.co_firstlineno)
+        compiled = compile(tree, code.co_filename, "exec", dont_inherit=True)
+        namespace = {}
+        exec(_renamed(compiled, context.info.name, code), namespace)
+        self.code = namespace["outer_factory"]().__code__
+
+    def made(self, function):
+        """The converted form of a function that has the code that was converted."""
+        cells = dict(zip(self.free, function.__closure__ or (), strict=True))
+        closure = tuple([cells[name] for name in self.code.co_freevars])  # a directive may have been the only use of one
+        converted = types.FunctionType(self.code, function.__globals__, closure=closure)(operators)
+        converted.__defaults__ = function.__defaults__
+        converted.__kwdefaults__ = function.__kwdefaults__
+        return converted
 
 
 def _wrapped(tree, name, free, future):
@@ -162,7 +171,7 @@ class Transpiler(malt.PyToPy):
 
     def __init__(self):
         super().__init__()
-        self._factories: dict[int, tuple] = {}  # id of a code object: a weak reference to it, and its factories
+        self._factories = {}  # id of a code object: a weak reference to it, and its factories
 
     def get_transformed_name(self, node):
         """TensorFlow's name of a converted function."""
@@ -176,7 +185,7 @@ class Transpiler(malt.PyToPy):
         for part in ast.walk(node):
             if isinstance(part, ast.Name):  # what `variables` looks for: names of the user's
                 anno.setanno(part, anno.Static.ORIG_DEFINITIONS, ())
-        if _mentions(node, "set_loop_options"):
+        if _mentions(node, "set_loop_options") or any(x is loop_options for x in ctx.info.namespace.values()):
             node = Directives(ctx).visit(node)
         node = functions.transform(node, ctx)
         if ast.Break in kinds:
