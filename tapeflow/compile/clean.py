@@ -3,8 +3,9 @@
 import numpy as np
 
 from tapeflow.base.dtypes import DType
-from tapeflow.compile.internal import CHECK_NUMERICS
+from tapeflow.compile.internal import CHECK_NUMERICS, COPY
 from tapeflow.compile.rebuild import Builder, operands, rebuilt, shallow
+from tapeflow.compile.views import RESHAPES
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
 
@@ -139,4 +140,45 @@ def _finish(graph, known, dirty):
         builder.add(P.update_variable, (known[key],), {"variable": variable, "how": "assign"}, line)
 
 
-__all__ = ["drop_dead", "is_effect", "lift_variables", "node_key", "share_common"]
+def keep_old_values(graph):
+    """`graph` where whoever reads a variable's old value after the variable was written reads a copy of it."""
+    written = {}  # id(variable) -> where it is written first
+    for position, node in enumerate(graph.nodes):
+        if node.op.name == "update_variable":
+            written.setdefault(id(node.attrs["variable"]), position)
+    if not written:
+        return graph
+    until = {}  # id of an old value, or of a reshape of it -> until where it is there
+    late = set()
+    for position, node in enumerate(graph.nodes):
+        late.update(id(x) for x in operands(node) if until.get(id(x), position) < position)
+        if node.op.name == "read_variable" and id(node.attrs["variable"]) in written:
+            until[id(node.outputs[0])] = written[id(node.attrs["variable"])]
+        elif node.op.name in RESHAPES and id(node.inputs[0]) in until:
+            until[id(node.outputs[0])] = until[id(node.inputs[0])]
+    late.update(id(x) for x in graph.outputs if id(x) in until)
+    return _with_copies(graph, until, late) if late else graph
+
+
+def _with_copies(graph, until, late):
+    positions = {id(node): position for position, node in enumerate(graph.nodes)}
+    copies = {}  # id of an old value in the new graph -> (its copy, until where it is there itself)
+
+    def current(x, position):
+        copy, last = copies.get(id(x), (x, position))
+        return copy if last < position else x
+
+    def visit(builder, node, inputs, attrs):
+        position = positions[id(node)]
+        outputs = builder.copy(node, tuple([current(x, position) for x in inputs]), attrs)
+        for old, new in zip(node.outputs, outputs, strict=True):
+            if id(old) in late:
+                copies[id(new)] = (builder.add(COPY, (new,), {}, node.line)[0], until[id(old)])
+        return outputs
+
+    kept = rebuilt(graph, visit)
+    kept.outputs = tuple([current(x, len(graph.nodes)) for x in kept.outputs])
+    return kept
+
+
+__all__ = ["drop_dead", "is_effect", "keep_old_values", "lift_variables", "node_key", "share_common"]

@@ -6,7 +6,8 @@ depends on the shape alone; each chunk sums into memory of its own, and a last p
 
 import math
 
-from tapeflow.compile.conv import Block, forward, steps_of, with_two_axes
+from tapeflow.compile.conv import forward
+from tapeflow.compile.correlate import Block, steps_of, with_two_axes
 from tapeflow.compile.gemm import divided
 from tapeflow.compile.micro import (
     LANES,

@@ -7,6 +7,7 @@ import ml_dtypes
 
 from tapeflow.base.dtypes import bool_
 from tapeflow.compile.affine import coefficient
+from tapeflow.compile.expr import MEMORY_OPS
 from tapeflow.compile.scalars import CHOICES, MACHINE, MEMORY, RULES, SHORT, Call
 from tapeflow.compile.text import F32, I32, I64, INDEX, PTR, Value, first_lanes
 
@@ -114,7 +115,7 @@ class Evaluator:
                     for u in self.copies if expr.vars & self.bit else range(1):
                         self.value(expr, u)
                 return
-            if expr.op == "load":
+            if expr.op in MEMORY_OPS:
                 self._row_pointer(expr.data[0], expr.data[1])
             for x in expr.args:
                 visit(x)
@@ -161,6 +162,8 @@ class Evaluator:
                 return self._load(expr, u)
             case "index":
                 return self._number(expr.data, u)
+            case "take":
+                return self._take(expr, u)
             case "inside":
                 return self._inside(expr, u)
         args = self.alike([self.value(x, u) for x in expr.args])
@@ -287,9 +290,32 @@ class Evaluator:
             found = self._vector(pointer, memory, mask)
         else:
             found = self._gather(pointer, memory, step, operand, mask)
-        if expr.dtype is bool_:
+        return self._in_register(found, expr.dtype)
+
+    def _in_register(self, found, dtype):
+        if dtype is bool_:
             return found.differs(0)
-        return self.f.convert(found, F32) if expr.dtype in SHORT else found
+        return self.f.convert(found, F32) if dtype in SHORT else found
+
+    def _take(self, expr, u):
+        """A load at an index that is a value."""
+        f = self.f
+        operand, form, stride = expr.data
+        memory = MEMORY.get(expr.dtype) or MACHINE[expr.dtype]
+        step = 0 if self.vector is None else coefficient(form, self.vector)
+        size = self.dtypes[operand].size
+        place = f.convert(self.value(expr.args[0], u), I64, signed=not expr.args[0].dtype.is_unsigned)
+        mask = self.value(expr.args[1], u) if len(expr.args) > 1 else None
+        scalar = place.type.lanes == 1 and (mask is None or mask.type.lanes == 1)
+        if scalar and step in (0, 1):
+            pointer = self.address(operand, form, u) + Value(f, INDEX, (place * (stride * size)).text)
+            found = self._vector(pointer, memory, mask) if step else self._one(pointer, memory, mask)
+        else:
+            number, place = self.alike([self._number(form, u), self.spread(place)])
+            offsets = (number + place * stride) * size
+            places = f.emit(PTR.vector(self.lanes), f"getelementptr i8, ptr {self.pointers[operand]}, {offsets!r}")
+            found = self._gathered(places, memory, mask)
+        return self._in_register(found, expr.dtype)
 
     def _one(self, pointer, memory, mask):
         if mask is None:
@@ -307,12 +333,15 @@ class Evaluator:
 
     def _gather(self, pointer, memory, step, operand, mask):
         """A load of lanes that lie apart."""
+        return self._gathered(self._places(pointer, step * self.dtypes[operand].size), memory, mask)
+
+    def _gathered(self, places, memory, mask):
+        """A load of lanes by their addresses."""
         f, type = self.f, memory.vector(self.lanes)
         mask = self._whole_mask(mask)
         name = f"llvm.masked.gather.{type.suffix}.v{self.lanes}p0"
         pointers = PTR.vector(self.lanes)
         f.module.declare(name, type, pointers, I32, type.mask, type)
-        places = self._places(pointer, step * self.dtypes[operand].size)
         text = f"call {type} @{name}({places!r}, i32 {memory.bytes}, {mask!r}, {type} zeroinitializer)"
         return f.emit(type, text)
 

@@ -1,24 +1,30 @@
 """Expressions of one element: what stands inside a loop. Equal expressions are one object."""
 
 from tapeflow.base.dtypes import bool_
-from tapeflow.compile.affine import NotAffine, rename, strides_of, total
+from tapeflow.compile.affine import ZERO, NotAffine, rename, strides_of, total
 from tapeflow.compile.scalars import FAILING, is_scalar
 from tapeflow.compile.views import RESHAPES, VIEWS, broadcast_index, view
 from tapeflow.core.tensor import Tensor
 
+OUT_OF_RANGE = "indices = {value} is not in [0, {limit})"
 # An inlined expression may not grow beyond so many operations: it is cut by storing a value.
 LARGEST = 96
+
+
+# Operations that read memory; their data begin with (value id or operand number, offset form).
+MEMORY_OPS = ("load", "take")
 
 
 class Expr:
     """One operation on elements.
 
     Attributes:
-        op: "load", "constant", "index", "inside", "value", or the name of a scalar primitive.
-        args: the operands, expressions; of a load, the mask under which it may be read, if any.
-        data: what else says what it is: for a load (value id, offset form), for an index the form, for "inside" pairs
-            (form, n) that must hold 0 <= form < n, for a value of the same kernel (its number, its loop variables as bits),
-            for a primitive its attrs.
+        op: "load", "take" (a load at an index that is computed: its first operand), "constant", "index", "inside", "value", or
+            the name of a scalar primitive.
+        args: the operands, expressions; the last one of a load may be the mask under which it may be read.
+        data: what else says what it is: for a load (value id, offset form), for a take that and the stride of the index, for an
+            index the form, for "inside" pairs (form, n) that must hold 0 <= form < n, for a value of the same kernel (its
+            number, its loop variables as bits), for a primitive its attrs.
         dtype: the element's dtype.
         vars: the set of loop variables it depends on, as bits.
         cost: how many operations computing it takes.
@@ -46,7 +52,7 @@ def own_vars(op, data):
     """The loop variables that an operation itself looks at, as bits."""
     if op == "value":
         return data[1]
-    if op == "load":
+    if op in MEMORY_OPS:
         forms = (data[1],)
     elif op == "index":
         forms = (data,)
@@ -104,9 +110,9 @@ class Pool:
 
         def change(x):
             match x.op:
-                case "load":
+                case "load" | "take":
                     args = tuple([self.renamed(a, names, memo) for a in x.args])
-                    return self.make("load", args, (x.data[0], rename(x.data[1], names)), x.dtype)
+                    return self.make(x.op, args, (x.data[0], rename(x.data[1], names), *x.data[2:]), x.dtype)
                 case "index":
                     return self.make("index", (), rename(x.data, names), x.dtype)
                 case "inside":
@@ -216,6 +222,8 @@ class Reader:
             return pool.constant(node.attrs["value"] or 0, value._dtype)
         if name in ("zeros_like", "ones_like"):
             return pool.constant(int(name == "ones_like"), value._dtype)
+        if name == "gather":
+            return self._taken(node, value, index, mask)
         if not is_scalar(node):
             raise MustStore(value)
         args = tuple([self._at(x, broadcast_index(index, x.dims), mask) for x in node.inputs])
@@ -223,6 +231,25 @@ class Reader:
         if name in FAILING:  # each has an error, with a line, of its own
             attrs += (("position", self.positions[id(node)]),)
         return pool.make(name, args, attrs or None, value._dtype)
+
+    def _taken(self, node, value, index, mask):
+        """An element of `gather`: a load at an index that is an element itself, checked to be in range."""
+        params, indices = node.inputs
+        base = self.base(params)
+        if base is None:
+            raise MustStore(self._before_reshapes(params))
+        self.values[id(base)] = base
+        axis = node.attrs.get("axis", 0) % len(params.dims)
+        batch = node.attrs.get("batch_dims", 0)
+        end = axis + len(indices.dims) - batch
+        place = self._at(indices, (*index[:batch], *index[axis:end]), mask)
+        limit = params.dims[axis]
+        attrs = (("limit", limit), ("message", OUT_OF_RANGE), ("position", self.positions[id(node)]))
+        place = self.pool.make("check_range", (place,), attrs, indices._dtype)
+        strides = strides_of(params.dims)
+        form = total((*index[:axis], ZERO, *index[end:]), strides)
+        args = (place,) if mask is None else (place, mask)
+        return self.pool.make("take", args, (id(base), form, strides[axis]), value._dtype)
 
     def _before_reshapes(self, value):
         while id(value) in self.producers and self.producers[id(value)].op.name in RESHAPES:
@@ -243,7 +270,7 @@ def parts(exprs):
 
 def loads(expr):
     """All loads in an expression."""
-    return [x for x in parts([expr]) if x.op == "load"]
+    return [x for x in parts([expr]) if x.op in MEMORY_OPS]
 
 
 __all__ = ["Expr", "MustStore", "Pool", "Reader", "loads", "parts"]

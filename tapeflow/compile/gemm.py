@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from tapeflow.compile.micro import (
     Kernel,
     Level,
-    Panels,
     Phase,
     choose_shape,
     micro_kernel,
-    pack_panels,
     split,
     store_tile,
 )
+from tapeflow.compile.packing import Panels, pack_panels
 from tapeflow.compile.text import INDEX, PTR, Type
 
 PAGE = 4096  # bytes: rows that are multiples of it apart meet in the same sets of the first cache
@@ -122,30 +121,40 @@ def make_plan(spec, target):
         pack_a = panels > 3 and spec.a[0] == size and spec.k > 64
 
     def cost(cut):
-        """Nanoseconds that a cut is reckoned to take: the work, reading from beyond the second cache, threads that wait."""
         down, across = cut
         rows, columns = -(-row_tiles // down), -(-panels // across)
-        units = spec.matrices * rows * columns
         read = (rows * spec.n + columns * spec.m) * spec.k
         if block_k * across * panel * size > target.l2 // 2:
             read += (row_tiles - rows) * spec.n * spec.k  # B's block is gone when the next rows want it
         if blocks_k > 1 and down * shape.rows * across * panel * size > target.l2 // 4:
             read += 2 * blocks_k * spec.m * spec.n  # and so are the sums
-        work = spec.flops / spec.matrices / (FLOPS_PER_BYTE * target.vector_bytes)
-        if work * spec.matrices > UNIT_COST * FEW_TILES:
-            work *= max(-(-units // threads) * threads / units + threads / (4 * units) for threads in (2, 4))
-        return work + read * size / READ_SPEED + rows * columns * UNIT_COST
+        return reckoned(target, spec.flops, spec.matrices * rows * columns, spec.matrices * read * size)
 
-    down, across = min(itertools.product(_parts(row_tiles), _parts(panels)), key=cost)
+    down, across = min(itertools.product(parts(row_tiles), parts(panels)), key=cost)
     unit_flops = 2 * spec.k * panel * shape.rows * across * down
     units = spec.matrices * -(-panels // across) * -(-row_tiles // down)
     together = max(1, min(TILE_FLOPS // unit_flops, units // FEW_TILES))
     return Plan(shape.rows, panel, row_tiles, panels, down, across, together, blocks_k, pack_a, pack_b)
 
 
-def _parts(total):
+def parts(total):
     """The sizes of parts, evened out, into which a number can be cut."""
     return sorted({-(-total // count) for count in range(1, total + 1)})
+
+
+def reckoned(target, flops, units, read):
+    """Nanoseconds that work cut into units is reckoned to take: multiplying, reading from beyond the second cache, waiting.
+
+    Args:
+        target: the `Host`.
+        flops: of all units.
+        units: how many there are; threads wait for the last of them.
+        read: bytes that all units read from beyond the second cache.
+    """
+    work = flops / (FLOPS_PER_BYTE * target.vector_bytes)
+    if work > UNIT_COST * FEW_TILES:
+        work *= max(-(-units // threads) * threads / units + threads / (4 * units) for threads in (2, 4))
+    return work + read / READ_SPEED + units * UNIT_COST
 
 
 def emit_matmul(module, spec, *, a, b, c, workspace=None, epilogue=store_tile, name="matmul"):

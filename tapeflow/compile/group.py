@@ -81,7 +81,8 @@ class Group:
         members: pairs (root, names): loop variable v of the root is called names[v] here.
         anchor: an `Opaque` whose result the roots take element by element, or None.
         reads: ids of the values that are read from memory, those computed here included.
-        number, before, after: its bit, and those of all groups that must come before and after.
+        number: what it is called; previous, next: the numbers of groups that must come directly before and after.
+        rank: its place in an order of all.
     """
 
     def __init__(self, number, position, dims=(), axes=None, anchor=None):
@@ -93,8 +94,9 @@ class Group:
         self.members = []
         self.reads = set()
         self.writes = set()
-        self.before = 0
-        self.after = 0
+        self.previous = set()
+        self.next = set()
+        self.rank = 0
         self.cost = 0
 
     @property
@@ -242,7 +244,7 @@ def kind_of(node):
         return "opaque"
     if name in VIEWS or name == "fill":
         return "view"
-    if name in ("zeros_like", "ones_like") or is_scalar(node):
+    if name in ("zeros_like", "ones_like", "gather") or is_scalar(node):
         return "point"
     if name in REDUCERS:
         return "reduce"

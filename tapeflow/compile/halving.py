@@ -104,10 +104,10 @@ def _cut_form(form, v, rest):
 def _cut(expr, pool, v, rest, keys, dtypes, operands, numbers, count):
     def change(x):
         match x.op:
-            case "load":
+            case "load" | "take":
                 args = tuple([pool.replaced(a, change, {}) for a in x.args])
-                data = (operands.number(keys[x.data[0]], dtypes[x.data[0]]), _cut_form(x.data[1], v, rest))
-                return pool.make("load", args, data, x.dtype)
+                number = operands.number(keys[x.data[0]], dtypes[x.data[0]])
+                return pool.make(x.op, args, (number, _cut_form(x.data[1], v, rest), *x.data[2:]), x.dtype)
             case "index":
                 return pool.make("index", (), _cut_form(x.data, v, rest), x.dtype)
             case "inside":
@@ -140,10 +140,10 @@ def _in_second(expr, kernel, keys, pool, operands, later):
 
     def change(x):
         match x.op:
-            case "load":
+            case "load" | "take":
                 args = tuple([pool.replaced(a, change, {}) for a in x.args])
-                data = (operands.number(keys[x.data[0]], kernel.dtypes[x.data[0]]), _renamed(x.data[1], names))
-                return pool.make("load", args, data, x.dtype)
+                number = operands.number(keys[x.data[0]], kernel.dtypes[x.data[0]])
+                return pool.make(x.op, args, (number, _renamed(x.data[1], names), *x.data[2:]), x.dtype)
             case "index":
                 return pool.make("index", (), _renamed(x.data, names), x.dtype)
             case "inside":

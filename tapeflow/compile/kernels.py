@@ -67,12 +67,12 @@ def members_of(group, reader, targets, operands, given=()):
 def _placed(x, names, here, pool, operands):
     """A load or index in the kernel's loops; a load of what is computed in it becomes that value."""
     match x.op:
-        case "load":
+        case "load" | "take":
             if x.data[0] in here:
                 return here[x.data[0]]
             number = operands.number(("value", x.data[0]), x.dtype)
             args = tuple([pool.replaced(a, lambda y: _placed(y, names, here, pool, operands), {}) for a in x.args])
-            return pool.make("load", args, (number, rename(x.data[1], names)), x.dtype)
+            return pool.make(x.op, args, (number, rename(x.data[1], names), *x.data[2:]), x.dtype)
         case "index":
             return pool.make("index", (), rename(x.data, names), x.dtype)
         case "inside":

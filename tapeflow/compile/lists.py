@@ -225,6 +225,10 @@ class _Form:
         attrs = {**self.attrs, "body": self._graph(self.body, specs), "cond": self._graph(self.attrs["cond"], specs)}
         return tuple(inputs), attrs
 
+    def _is_ours(self, x):
+        """Whether a list is one of the loop's own operands, not one that the body makes."""
+        return x.__class__ is not Tensor and x.position is None
+
     def _graph(self, graph, specs):
         inner = Builder(graph.name)
         for x, spec in zip(graph.inputs, specs, strict=True):
@@ -233,11 +237,11 @@ class _Form:
             inputs = tuple([inner.value(x) for x in node.inputs])
             if graph is self.body and self._is_row(node):
                 found = inner.add(ROW, (inputs[0], inner.value(node.attrs["key"][0])), {}, node.line)
-            elif node.op.name == "list_set":
+            elif node.op.name == "list_set" and self._is_ours(node.inputs[0]):
                 found = inner.add(ROW_SET, inputs, {}, node.line)
             elif graph is self.body and self._is_same(node):
                 found = (inputs[1],)
-            elif node.op.name == "list_get":
+            elif node.op.name == "list_get" and self._is_ours(node.inputs[0]):
                 found = inner.add(ROW, inputs, {}, node.line)
             else:
                 found = inner.copy(node, inputs, inner.attrs(node.attrs))

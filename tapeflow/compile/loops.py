@@ -175,7 +175,7 @@ def forms_of(members):
     """Every affine form in some members."""
     for expr in parts([m.expr for m in members]):
         match expr.op:
-            case "load":
+            case "load" | "take":
                 yield expr.data[1]
             case "index":
                 yield expr.data

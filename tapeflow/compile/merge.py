@@ -3,6 +3,8 @@
 First what follows a library call joins it, then producers and consumers join, then groups that read the same values.
 """
 
+import heapq
+
 from tapeflow.compile.affine import rename, size
 from tapeflow.compile.expr import loads
 from tapeflow.compile.group import Group, Opaque, is_row, loops_of, place_in
@@ -11,6 +13,8 @@ from tapeflow.compile.group import Group, Opaque, is_row, loops_of, place_in
 MOST_OPERANDS = 28
 MOST_COST = 400
 FEW_ROWS, LONG_ROWS = 16, 1 << 15
+# So many groups are looked at for a path that forbids to merge two; beyond that they stay apart.
+FARTHEST = 2000
 
 
 def merge(grouping):
@@ -32,6 +36,7 @@ class _Board:
     def __init__(self, grouping):
         self.grouping = grouping
         self.by_number = {}
+        self.readers = {}  # id of a value in memory -> the numbers of the groups that read it
         self.owner = {}  # id of a stored value -> the groups that write it (several for the pieces of one)
         for number, item in enumerate(grouping.items):
             group = Group(number, item.position)
@@ -57,21 +62,68 @@ class _Board:
         self._order()
 
     def _order(self):
-        """Set `before` and `after`: data, the order of effects, and reads of a variable before it is written in place."""
+        """Set what comes directly before each group: by data, and by the order of effects. Items are in program order."""
         previous = None
         for number, group in self.by_number.items():
             for x in group.reads:
-                for writer in self.owner.get(x, ()):
-                    if writer != number:
-                        group.before |= self.by_number[writer].before | 1 << writer
+                group.previous.update(writer for writer in self.owner.get(x, ()) if writer != number)
+                self.readers.setdefault(x, set()).add(number)
             if group.anchor is not None and group.anchor.node.op.stateful:
                 if previous is not None:
-                    group.before |= self.by_number[previous].before | 1 << previous
+                    group.previous.add(previous)
                 previous = number
         for number, group in self.by_number.items():
-            for other in bits_of(group.before):
-                self.by_number[other].after |= 1 << number
+            for other in group.previous:
+                self.by_number[other].next.add(number)
         self._write_in_place()
+        self._rank()
+
+    def _rank(self):
+        """Number the groups so that whatever is before a group has a lower rank."""
+        for rank, group in enumerate(self.ordered()):
+            group.rank = rank
+
+    def _leads(self, first, second):
+        """Whether a path leads from one group to another, before they have ranks."""
+        todo, seen = list(first.next), set(first.next)
+        while todo:
+            number = todo.pop()
+            if number == second.number:
+                return True
+            new = self.by_number[number].next - seen
+            seen |= new
+            todo += new
+        return False
+
+    def _between(self, low, high):
+        """The groups after `low` whose ranks are below that of `high`; None where a path leads to it over one of them."""
+        found, todo = set(), [n for n in low.next if n != high.number]
+        while todo:
+            number = todo.pop()
+            if number == high.number or len(found) > FARTHEST:
+                return None
+            if number not in found and self.by_number[number].rank < high.rank:
+                found.add(number)
+                todo += self.by_number[number].next
+        return found
+
+    def _rerank(self, merged, low_rank, high, after):
+        """Ranks for the groups between two that were merged: what leads to them first, then they, then what follows.
+
+        After D. Pearce and P. Kelly, "A dynamic topological sort algorithm for directed acyclic graphs", 2007.
+        """
+        before, todo = set(), [n for n in high if n != merged.number]
+        while todo:
+            number = todo.pop()
+            if number not in before and self.by_number[number].rank > low_rank:
+                before.add(number)
+                todo += self.by_number[number].previous
+        groups = [self.by_number[n] for n in before | after]
+        ranks = sorted([low_rank, merged.rank, *[g.rank for g in groups]])
+        key = lambda n: self.by_number[n].rank  # noqa: E731
+        order = [*sorted(before, key=key), merged.number, *sorted(after, key=key)]
+        for number, rank in zip(order, ranks, strict=False):
+            self.by_number[number].rank = rank
 
     def _write_in_place(self):
         """Find the assigned values that can be computed right into their variable: nothing reads its old value later.
@@ -92,8 +144,8 @@ class _Board:
                     self.in_place[id(value)] = id(node.attrs["variable"])
                     self.olds[id(value)] = None if before is None else id(before)
                 elif before is not None:
-                    for g in [g for g in self.by_number.values() if id(before) in g.reads]:
-                        self._precede(g, self.by_number[self.owner[id(node.outputs[0])][0]])
+                    for number in self.readers.get(id(before), ()):
+                        self._precede(self.by_number[number], self.by_number[self.owner[id(node.outputs[0])][0]])
 
     def _is_root(self, value, update):
         owners = self.owner.get(id(value), ())
@@ -106,30 +158,30 @@ class _Board:
         """Whether a value can take its variable's place; then whatever reads the old value comes before it."""
         writer = self.by_number[self.owner[id(value)][0]]
         if effect is not None:
-            if effect.before >> writer.number & 1:
+            if self._leads(writer, effect):
                 return False
             self._precede(effect, writer)
         if before is None:
             return True
         root = writer.members[0][0]
         dense = place_in(root.dims, range(len(root.dims)))
-        if any(x.data[0] == id(before) and (x.data[1] != dense or root.axes is not None) for x in loads(root.expr)):
+        if any(
+            x.data[0] == id(before) and (x.op == "take" or x.data[1] != dense or root.axes is not None)
+            for x in loads(root.expr)
+        ):
             return False
-        readers = [g for g in self.by_number.values() if id(before) in g.reads and g is not writer]
-        if any(g.before >> writer.number & 1 for g in readers) or id(before) in {id(x) for x in self.grouping.graph.outputs}:
+        readers = [self.by_number[n] for n in self.readers.get(id(before), ()) if n != writer.number]
+        if any(self._leads(writer, g) for g in readers):
             return False
         for g in readers:
             self._precede(g, writer)
         return True
 
     def _precede(self, first, second):
-        """Let `first`, and all before it, come before `second` and all after it."""
-        earlier = first.before | 1 << first.number
-        later = second.after | 1 << second.number
-        for number in bits_of(later):
-            self.by_number[number].before |= earlier
-        for number in bits_of(earlier):
-            self.by_number[number].after |= later
+        """Let one group come before another."""
+        if first is not second:
+            first.next.add(second.number)
+            second.previous.add(first.number)
 
     # Merging
 
@@ -147,27 +199,35 @@ class _Board:
 
     def _absorb(self, group, accept):
         """Merge the readers of what `group` writes into it, and their readers in turn, as long as it can be done."""
-        again = True
-        while again:
-            again = False
-            for other in list(self.by_number.values()):
-                if other is group or other.anchor is not None or not other.is_open or not accept(other):
-                    continue
-                if not (other.reads & group.writes):
-                    continue
-                merged = self._try(group, other)
-                if merged:
-                    again = True
+        tried = set()
+        while True:
+            numbers = sorted(
+                n for x in group.writes for n in self.readers.get(x, ()) if n not in tried and n != group.number
+            )
+            if not numbers:
+                return
+            tried.update(numbers)
+            merged = False
+            for number in numbers:
+                other = self.by_number.get(number)
+                if other is not None and other.anchor is None and other.is_open and accept(other):
+                    merged |= self._try(group, other)
+            if merged:
+                tried.clear()
 
     def join_sharers(self):
-        """Groups over the same loops that read the same values join."""
-        groups = [g for g in self.by_number.values() if g.is_open]
-        for i, group in enumerate(groups):
-            if group.number not in self.by_number:
+        """Groups over the same loops that read the same values join; so do all scalar computations that can."""
+        for group in list(self.by_number.values()):
+            if group.number not in self.by_number or not group.is_open:
                 continue
-            for other in groups[i + 1 :]:
-                alike = other.number in self.by_number and other.anchor is None and group.dims == other.dims
-                if alike and (not group.dims or group.reads & other.reads):
+            numbers = {n for x in group.reads for n in self.readers.get(x, ())}
+            if not group.dims:
+                numbers |= {n for n, other in self.by_number.items() if not other.dims and other.is_open}
+            for number in sorted(numbers):
+                other = self.by_number.get(number)
+                if other is None or number <= group.number or other.anchor is not None or not other.is_open:
+                    continue
+                if group.dims == other.dims:
                     self._try(group, other)
 
     def _try(self, first, second):
@@ -177,8 +237,9 @@ class _Board:
             return False
         if first.cost + second.cost > MOST_COST:
             return False
-        between = (first.after & second.before) | (second.after & first.before)
-        if between & ~(1 << first.number | 1 << second.number):
+        low, high = sorted((first, second), key=lambda group: group.rank)
+        after = self._between(low, high)
+        if after is None:
             return False
         members = _renamed(first, loops) + _renamed(second, loops)
         if not self._agree(members, loops, first, second):
@@ -190,22 +251,30 @@ class _Board:
         first.cost += second.cost
         first.position = max(first.position, second.position)
         del self.by_number[second.number]
+        low_rank, leading = low.rank, [n for n in high.previous if n != low.number]
+        first.rank = high.rank
         self._rewire(first, second)
+        self._rerank(first, low_rank, leading, after)
         return True
 
     def _rewire(self, first, second):
-        mine, gone = 1 << first.number, 1 << second.number
-        before = (first.before | second.before) & ~(mine | gone)
-        after = (first.after | second.after) & ~(mine | gone)
-        first.before, first.after = before, after
-        for number, group in self.by_number.items():
-            bit = 1 << number
-            if before & bit:
-                group.after = (group.after | after | mine) & ~gone
-            if after & bit:
-                group.before = (group.before | before | mine) & ~gone
-            group.before = group.before & ~gone
-            group.after = group.after & ~gone
+        """Let what was before and after `second` be so of `first`."""
+        mine, gone = first.number, second.number
+        for number in second.previous:
+            self.by_number[number].next.discard(gone)
+            if number != mine:
+                self.by_number[number].next.add(mine)
+                first.previous.add(number)
+        for number in second.next:
+            self.by_number[number].previous.discard(gone)
+            if number != mine:
+                self.by_number[number].previous.add(mine)
+                first.next.add(number)
+        first.next.discard(gone)
+        first.previous.discard(gone)
+        for x in second.reads:
+            self.readers[x].discard(gone)
+            self.readers[x].add(mine)
 
     def _agree(self, members, loops, first, second):
         """Whether each value that is both written and read here is read at the place where it was just computed."""
@@ -227,30 +296,26 @@ class _Board:
                 place = level.get(x.data[0])
                 if place is None:
                     continue
-                if rename(x.data[1], names) != place or (computed_on_row and place != rows):
+                if x.op == "take" or rename(x.data[1], names) != place or (computed_on_row and place != rows):
                     return False
         return True
 
     def ordered(self):
         """The groups in an order that the data allows, as near to the program's as may be."""
-        left = dict(self.by_number)
-        done = 0
+        waiting = {number: len(group.previous) for number, group in self.by_number.items()}
+        ready = [(group.position, n) for n, group in self.by_number.items() if not waiting[n]]
+        heapq.heapify(ready)
         result = []
-        while left:
-            ready = [g for g in left.values() if not g.before & ~done]
-            group = min(ready, key=lambda g: g.position)
+        while ready:
+            group = self.by_number[heapq.heappop(ready)[1]]
             result.append(group)
-            done |= 1 << group.number
-            del left[group.number]
+            for number in group.next:
+                waiting[number] -= 1
+                if not waiting[number]:
+                    heapq.heappush(ready, (self.by_number[number].position, number))
+        if len(result) < len(self.by_number):
+            raise AssertionError("groups wait for each other")
         return result
-
-
-def bits_of(bits):
-    """The numbers of the bits that are set."""
-    while bits:
-        low = bits & -bits
-        yield low.bit_length() - 1
-        bits ^= low
 
 
 def common_loops(first, second):

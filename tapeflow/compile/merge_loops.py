@@ -15,15 +15,17 @@ def merge_loops(graph):
     loops = [node for node in graph.nodes if node.op.name == "while_loop"]
     if len(loops) < 2:
         return graph
+    taken = set()
     found = {}  # id of a loop that is left out -> (the loop that stands for it, positions of its values there)
     for small, large in itertools.permutations(loops, 2):
-        if id(small) in found or id(large) in found or small.attrs["count"] > large.attrs["count"]:
+        if id(small) in taken or id(large) in found or small.attrs["count"] > large.attrs["count"]:
             continue
         if small.attrs["count"] == large.attrs["count"] and _place(graph, small) < _place(graph, large):
             continue  # equal loops: the first stays
         match = _matched(small, large)
         if match is not None and _can_move(graph, small, large):
             found[id(small)] = (large, match)
+            taken |= {id(small), id(large)}  # what stands for another stays
     return _without(graph, found) if found else graph
 
 

@@ -9,7 +9,7 @@ import time
 from typing import NamedTuple
 
 from tapeflow.base import flags
-from tapeflow.compile.clean import drop_dead, lift_variables, share_common
+from tapeflow.compile.clean import drop_dead, keep_old_values, lift_variables, share_common
 from tapeflow.compile.decompose import decompose
 from tapeflow.compile.inline import inline, own_variables
 from tapeflow.compile.lists import lists_as_arrays
@@ -46,6 +46,7 @@ PASSES = (
     Pass("rewrite", rewrite, "algebra; one form for every reshape, transpose and sum; constants are folded on the way"),
     Pass("share common", share_common, "a gradient computes much of its function again"),
     Pass("drop dead nodes", drop_dead, "rules leave the nodes that they replaced"),
+    Pass("keep old values", keep_old_values, "a variable is written where it is, but its old value may be a result"),
 )
 
 

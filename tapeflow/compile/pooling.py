@@ -3,7 +3,8 @@
 import itertools
 import math
 
-from tapeflow.compile.conv import Block, backward, emit_correlations, forward, steps_of, sum_of, with_two_axes
+from tapeflow.compile.conv import backward, forward
+from tapeflow.compile.correlate import Block, emit_correlations, steps_of, sum_of, with_two_axes
 from tapeflow.compile.micro import MAX, SUM, Kernel, Phase, split_tail
 from tapeflow.compile.text import INDEX, PTR, literal
 

@@ -69,9 +69,19 @@ F16, BF16, F32, F64 = (type_of(name) for name in FLOATS)
 PTR, INDEX = type_of("ptr"), type_of("index")
 
 
-@functools.cache
 def literal(type, number):
     """A constant in LLVM's words; a vector has it in every lane."""
+    if number == 0:  # 0.0 and -0.0 are one key of a cache
+        return _written(type, number)
+    return _literal(type, number)
+
+
+@functools.cache
+def _literal(type, number):
+    return _written(type, number)
+
+
+def _written(type, number):
     match type.element:
         case "float" | "double":  # LLVM writes both as the 64 bits of the double
             number = float(np.float32(number)) if type.element == "float" else float(number)

@@ -427,3 +427,34 @@ def test_programs_of_one_graph_are_bounded():
     for count in range(1, 60):
         function(tf.zeros([count]))
     assert len(function.get_concrete_function()._native.__self__._programs) <= MOST_PROGRAMS
+
+
+def test_gathered_rows_join_a_kernel():
+    table, rows = floats(11, 33), np.array([[3, 0, 10], [7, 7, 1]])
+    program = check(lambda t, i: tf.tanh(tf.gather(t, i)) * 2.0, table, rows)
+    assert kinds(program) == [Loops]
+    program = check(
+        lambda t, i: tf.reduce_sum(tf.gather(t * 2.0, i, axis=1, batch_dims=1), 1), floats(2, 11), rows, rtol=1e-6
+    )
+    assert Host not in kinds(program)
+    function = tf.function(lambda t, i: tf.gather(t, i) + 1.0)
+    for _ in range(2):
+        function(tf.constant(table), tf.constant(rows))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"= 11 is not in \[0, 11\)"):
+        function(tf.constant(table), tf.constant(rows + 1))
+
+
+def test_an_old_value_outlives_the_assignment():
+    v = tf.Variable([1.0, 2.0])
+    seen = []
+
+    @tf.function
+    def step():
+        before = v.read_value()
+        v.assign(tf.abs(before) + 1.0)
+        tf.py_function(lambda x: seen.append(x.numpy().tolist()), [before], [])
+        return before, tf.reshape(before, [2, 1]) * 1.0, v + 0.0
+
+    for i in range(4):
+        before, column, after = [x.numpy().ravel().tolist() for x in step()]
+        assert before == column == seen[-1] == [1.0 + i, 2.0 + i] and after == [2.0 + i, 3.0 + i]

@@ -170,6 +170,13 @@ def test_reduce_combines_every_lane():
     assert compiled(write, [("x", PTR)], F32, POINTER, ctype=ctypes.c_float)(values.ctypes.data) == 120
 
 
+@pytest.mark.parametrize("first, second", [(0.0, -0.0), (-0.0, 0.0)])
+def test_zeros_keep_their_signs(first, second):
+    words = [literal(F64, number) for number in (first, second, first)]
+    assert words[0] == words[2] != words[1]
+    assert literal(F32, -0.0) == "0x8000000000000000" and literal(F32, 0) == "0x0000000000000000"
+
+
 def test_types_are_one_object_each():
     assert type_of("float") is F32 and F32.vector(4).vector(1) is F32 and F32.vector(4).like(I1) is I1.vector(4)
     assert literal(I1.vector(2), True) == "splat (i1 true)"
