@@ -23,6 +23,7 @@ WORKLOADS = (
     "data_shuffle",
     "data_map",
     "data_overlap",
+    "data_records",
     "records",
     "import_time",
     "import_memory",

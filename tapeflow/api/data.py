@@ -1,11 +1,30 @@
-"""Public names of input pipelines (`tf.data`)."""
+"""Public names of input pipelines (`tf.data`). Importing this gives `Dataset` all of its methods."""
 
-from tapeflow.api.export import export, export_later, export_value, public
+from tapeflow.api import data_autograph, data_resample
+from tapeflow.api.export import export, export_value, public
 from tapeflow.api.ragged_spec import RaggedTensorSpec
 from tapeflow.api.ragged_tensor import RaggedTensor
 from tapeflow.api.sparse_tensor import SparseTensor, SparseTensorSpec
-from tapeflow.data import dataset, iterator, options, readers, structure
+from tapeflow.data import (
+    batches,
+    dataset,
+    generator,
+    groups,
+    iterator,
+    maps,
+    nested,
+    options,
+    order,
+    readers,
+    shuffle,
+    sources,
+    store,
+    structure,
+)
 from tapeflow.data.optional import Optional, OptionalSpec
+
+# Importing a family of datasets gives `Dataset` its methods.
+FAMILIES = (sources, generator, readers, maps, batches, order, shuffle, nested, groups, store, data_resample, data_autograph)
 
 export_value(dataset.Dataset, "data.Dataset")
 export_value(dataset.DatasetSpec, "data.DatasetSpec")
@@ -18,7 +37,6 @@ for _name in ("AutoShardPolicy", "ExternalStatePolicy", "AutotuneAlgorithm", "Au
     export_value(getattr(options, _name), f"data.experimental.{_name}")
 for _name in ("FixedLengthRecordDataset", "TFRecordDataset", "TextLineDataset"):
     export_value(getattr(readers, _name), f"data.{_name}")
-export_later("tapeflow.api.data_csv", "data.experimental.CsvDataset", "data.experimental.make_csv_dataset")
 export_value(options.OptimizationOptions, "data.experimental.OptimizationOptions")
 export_value(options.ServiceOptions, "data.experimental.ServiceOptions")
 export_value(options.ThreadingOptions, "data.ThreadingOptions", "data.experimental.ThreadingOptions")

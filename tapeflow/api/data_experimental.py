@@ -1,5 +1,6 @@
 """`tf.data.experimental`: transformations as functions for `Dataset.apply`, and what has no method."""
 
+from tapeflow.api import data  # noqa: F401 - it gives Dataset its methods
 from tapeflow.api.export import export, export_value
 from tapeflow.base import nest
 from tapeflow.base.dtypes import int64

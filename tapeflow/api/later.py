@@ -1,5 +1,6 @@
 """The public names whose modules are imported when a program first asks for one of them."""
 
+from tapeflow import data  # noqa: F401 - the package is the namespace `tf.data`, whose names come later
 from tapeflow.api.export import export_later
 
 TOOLS = "main Benchmark benchmark_config is_built_with_cuda is_built_with_rocm is_built_with_gpu_support is_built_with_xla"
@@ -60,6 +61,28 @@ COMPOSITES = {
         "compat.v1.strings": "split",
     },
 }
-for _module, _names in COMPOSITES.items():
+
+DATA = {
+    "data": {
+        "": "OptionalSpec",
+        "experimental": "Optional",
+        "data": "AUTOTUNE Dataset DatasetSpec FixedLengthRecordDataset INFINITE_CARDINALITY Iterator IteratorSpec NumpyIterator"
+        " Options TFRecordDataset TextLineDataset ThreadingOptions UNKNOWN_CARDINALITY",
+        "data.experimental": "AUTOTUNE AutoShardPolicy AutotuneAlgorithm AutotuneOptions DistributeOptions ExternalStatePolicy"
+        " INFINITE_CARDINALITY OptimizationOptions Optional ServiceOptions ThreadingOptions UNKNOWN_CARDINALITY cardinality"
+        " get_next_as_optional get_single_element get_structure",
+    },
+    "data_experimental": {
+        "data.experimental": "Counter RandomDataset Reducer SHARD_HINT assert_cardinality at bucket_by_sequence_length"
+        " choose_from_datasets copy_to_device dense_to_ragged_batch dense_to_sparse_batch enumerate_dataset from_list"
+        " group_by_reducer group_by_window ignore_errors map_and_batch pad_to_cardinality parallel_interleave"
+        " prefetch_to_device rejection_resample sample_from_datasets scan shuffle_and_repeat take_while unbatch unique"
+    },
+    "data_files": {
+        "data.experimental": "CsvDataset DatasetInitializer SqlDataset from_arrow from_parquet from_variant load"
+        " make_batched_features_dataset make_csv_dataset parse_example_dataset save snapshot to_variant"
+    },
+}
+for _module, _names in (COMPOSITES | DATA).items():
     for _space, _listed in _names.items():
         export_later(f"tapeflow.api.{_module}", *[f"{_space}.{name}".lstrip(".") for name in _listed.split()])

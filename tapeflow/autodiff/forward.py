@@ -93,7 +93,7 @@ class ForwardAccumulator:
         primal = handle_of(primal)
         if not isinstance(primal, (Tensor, Variable)):
             raise ValueError(f"A primal must be a tensor or a variable, got {primal!r} of type {type(primal).__name__!r}.")
-        if not primal.dtype.is_floating:
+        if not primal.dtype.is_floating and primal.dtype.element is None:
             warn_once("The dtype of the watched primal must be floating (e.g. tf.float32), got %r", primal.dtype)
         tangent = convert_to_tensor(tangent, primal.dtype)
         if not tangent.shape.is_compatible_with(primal.shape):

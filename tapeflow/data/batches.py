@@ -14,10 +14,8 @@ from tapeflow.core.tensor import Tensor, ndarray
 from tapeflow.data.dataset import UNKNOWN_CARDINALITY, DatasetSpec, SomeInt, UnaryDataset, as_int, method
 from tapeflow.data.maps import MapDataset
 from tapeflow.data.rows import RowBatches
-from tapeflow.data.stream import Plain, Stream
-from tapeflow.data.structure import RAGGED, batch_spec, ragged_stack, slices, stacked, unbatch_spec
-
-_STACKED_BYTES = 1 << 16  # elements up to this size are stacked before a function runs on the batch, not after
+from tapeflow.data.stream import Joined, Plain, Stream
+from tapeflow.data.structure import RAGGED, batch_spec, fixed, ragged_stack, slices, small, stacked, unbatch_spec
 
 
 class _Batched(UnaryDataset):
@@ -48,18 +46,12 @@ class BatchDataset(_Batched):
         if self._source._in_rows():
             return RowBatches(*self._source._rows(run), self._batch_size, self._drop)
         source, functions = self._source, []
-        while isinstance(source, MapDataset) and source._vectorized and _small(source._source.element_spec):
+        while isinstance(source, MapDataset) and source._vectorized and small(source._source.element_spec):
             functions.insert(0, source._function)
             source = source._source
         specs = nest.flatten(source.element_spec)
         whole = isinstance(source, MapDataset) and not functions
         return BatchStream(source._stream(run), specs, functions, self._batch_size, self._drop, whole)
-
-
-def _small(spec):
-    """Whether elements have a known shape, and are so small that it does not matter how often they are copied."""
-    parts = nest.flatten(spec)
-    return fixed(parts) and sum(part.shape.num_elements() * (part.dtype.size or 1) for part in parts) <= _STACKED_BYTES
 
 
 class BatchStream(Stream):
@@ -113,11 +105,6 @@ class BatchStream(Stream):
             self._source.skip(count * self._size)
         else:
             super().skip(count)
-
-
-def fixed(specs):
-    """Whether all leaves are tensors of a known shape."""
-    return all(isinstance(spec, TensorSpec) and spec.shape.is_fully_defined() for spec in specs)
 
 
 def batched(parts, spec):
@@ -477,27 +464,22 @@ class UnbatchDataset(UnaryDataset):
         return size if size < 0 else UNKNOWN_CARDINALITY if self._length is None else size * self._length
 
 
-class UnbatchStream(Stream):
+class UnbatchStream(Joined):
     """The slices of each element of a stream."""
 
-    __slots__ = ("_slices", "_source", "_specs")
+    __slots__ = ("_source", "_specs")
 
     def __init__(self, source, specs):
+        super().__init__()
         self._source, self._specs = source, specs
-        self._slices = Plain(())
 
-    def __next__(self):
-        while True:
-            try:
-                return list(next(self._slices))
-            except StopIteration:
-                self._slices = Plain(())
-            values = next(self._source)
-            lengths = {len(value) for value in values if isinstance(value, ndarray)}
-            if len(lengths) > 1:
-                raise invalid("Unbatch", f"Input element must have the same batch size in each component: {sorted(lengths)}")
-            columns = [slices(value, spec) for value, spec in zip(values, self._specs, strict=True)]
-            self._slices = Plain(zip(*columns, strict=False))
+    def _open(self):
+        values = next(self._source)
+        lengths = {len(value) for value in values if isinstance(value, ndarray)}
+        if len(lengths) > 1:
+            raise invalid("Unbatch", f"Input element must have the same batch size in each component: {sorted(lengths)}")
+        columns = [slices(value, spec) for value, spec in zip(values, self._specs, strict=True)]
+        return Plain(map(list, zip(*columns, strict=False)))
 
 
 @method("unbatch")

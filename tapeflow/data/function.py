@@ -2,6 +2,8 @@
 
 import copy
 
+import numpy as np
+
 from tapeflow.autodiff.vectorize import Batch
 from tapeflow.base import nest
 from tapeflow.base.errors import OpError, OutOfRangeError
@@ -10,7 +12,7 @@ from tapeflow.core.graph import graphs_in
 from tapeflow.core.plan import plan_of
 from tapeflow.core.primitive import has_symbols
 from tapeflow.core.record import user_line
-from tapeflow.core.tensor import Spec, wrap
+from tapeflow.core.tensor import Spec, Tensor, wrap
 from tapeflow.data.structure import flat_values, spec_of, to_tensors
 from tapeflow.data.traced import component_values, flat_specs, packed
 from tapeflow.trace.autograph import convert
@@ -24,7 +26,8 @@ EXACT = {"all", "any", "max", "min", "argmax", "argmin", "sort", "argsort", "gat
 EXACT |= {"string_lower", "string_upper", "string_strip", "string_length", "regex_replace", "regex_full_match"}
 EXACT |= {"hash_fast", "hash_strong", "hash_legacy"}
 # Of all these, the ones that may fail: where an index is out of range, or an integer divided by zero.
-FAILING = {"gather", "gather_nd", "floordiv", "floormod", "truncatediv", "truncatemod", "pow"}
+DIVISIONS = {"floordiv", "floormod", "truncatediv", "truncatemod"}
+FAILING = {"gather", "gather_nd", "pow"} | DIVISIONS
 _MOST_SIZES = 8  # graphs for as many sizes of batches are kept
 
 
@@ -125,7 +128,7 @@ class ElementFunction:
     @property
     def total(self):
         """Whether it cannot fail on any element."""
-        return not any(node.op.name in FAILING for node in self._graph.nodes)
+        return not any(map(_may_fail, self._graph.nodes))
 
     # Many elements at once
 
@@ -177,6 +180,14 @@ def all_nodes(graph):
 def plain(spec):
     """Whether the leaves of an element are tensors, each its own only component."""
     return all(isinstance(part, TensorSpec) for part in nest.flatten(spec))
+
+
+def _may_fail(node):
+    name, inputs = node.op.name, node.inputs
+    if name not in FAILING or (name in DIVISIONS and not inputs[0]._dtype.is_integer):
+        return False
+    divisor = inputs[1]._value if name in DIVISIONS and inputs[1].__class__ is Tensor else 0
+    return not np.all(divisor)
 
 
 def _fixed(x):

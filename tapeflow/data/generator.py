@@ -5,13 +5,14 @@ import traceback
 import numpy as np
 
 from tapeflow.base import errors, nest
+from tapeflow.base.dtypes import NUMBERS as _NUMBERS
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec, TypeSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.record import user_line
-from tapeflow.core.state import paused, tracing
-from tapeflow.core.tensor import Tensor, ndarray
+from tapeflow.core.state import paused, state, tracing
+from tapeflow.core.tensor import Tensor
 from tapeflow.data.dataset import Dataset, constructor
 from tapeflow.data.stream import Stream
 from tapeflow.data.structure import NoneTensorSpec, leaf_spec
@@ -104,10 +105,11 @@ class GeneratorStream(Stream):
         if self._generator is None:
             raise StopIteration
         try:
-            with tracing(None), paused():
-                if self._items is None:
-                    self._items = iter(self._generator())
-                element = next(self._items, _END)
+            if state.scope is None and not state.recorders:
+                element = self._yielded()
+            else:
+                with tracing(None), paused():
+                    element = self._yielded()
             self._position += 1
             if element is not _END:
                 return _leaves(element, self._spec)
@@ -115,6 +117,11 @@ class GeneratorStream(Stream):
             raise _as_op_error(error, f"element {self._position + 1} of Dataset.from_generator() at {self._line}") from error
         self._generator = self._items = None
         raise StopIteration
+
+    def _yielded(self):
+        if self._items is None:
+            self._items = iter(self._generator())
+        return next(self._items, _END)
 
 
 _END = object()
@@ -130,6 +137,8 @@ def _as_op_error(error, where):
 
 def _leaves(element, spec):
     """The leaves of an element, converted to their specs."""
+    if isinstance(spec, TensorSpec):
+        return [_fitted(element, spec)]
     if isinstance(element, list) and isinstance(spec, tuple):
         element = tuple(element)
     try:
@@ -149,19 +158,25 @@ def _fitted(part, spec):
             return part
         raise TypeError(f"`generator` yielded {part!r} where an element of type {spec} was expected.")
     try:
-        x = part if isinstance(part, Tensor) and part.dtype == spec.dtype else convert_to_tensor(_plain(part), spec.dtype)
+        value = _converted(part, spec.dtype)
     except (TypeError, ValueError) as error:
         raise TypeError(
             "`generator` yielded an element that could not be converted to the expected type. The expected type was "
             f"{spec.dtype.name}, but the yielded element was {part}."
         ) from error
-    if not spec.shape.is_compatible_with(x.shape):
+    if not spec.shape.is_compatible_with(value.shape):
         raise TypeError(
-            f"`generator` yielded an element of shape {x.shape} where an element of shape {spec.shape} was expected."
+            f"`generator` yielded an element of shape {value.shape} where an element of shape {spec.shape} was expected."
         )
-    return x._value
+    return value
 
 
-def _plain(part):
-    """What NumPy's conversion takes: a tensor or an array of another dtype is cast to the spec's."""
-    return np.asarray(part).tolist() if isinstance(part, (Tensor, ndarray, np.generic)) else part
+def _converted(part, dtype):
+    """A value of that dtype; as in TensorFlow, numbers and arrays of numbers are cast to it, whatever is lost of them."""
+    if isinstance(part, Tensor):
+        return convert_to_tensor(part, dtype)._value
+    if dtype in _NUMBERS:
+        array = np.array(part)
+        if array.dtype.kind in "biufc":
+            return array.astype(dtype.numpy_dtype, copy=False)[()]
+    return convert_to_tensor(part, dtype)._value

@@ -13,7 +13,7 @@ from tapeflow.data.dataset import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Dat
 from tapeflow.data.function import ElementFunction
 from tapeflow.data.maps import stateful_function
 from tapeflow.data.nested import ListDataset
-from tapeflow.data.stream import Plain, Stream
+from tapeflow.data.stream import Joined, Stream
 from tapeflow.trace.autograph import convert
 
 KEY = TensorSpec([], int64)
@@ -55,25 +55,20 @@ def _int64_of(function):
     return lambda *args: convert_to_tensor(function(*args), int64)
 
 
-class GroupStream(Stream):
+class GroupStream(Joined):
     """The elements of what a function makes of each full window, and at the end of the others in the order of their keys."""
 
-    __slots__ = ("_groups", "_inner", "_key", "_position", "_reduce", "_run", "_sizes", "_source", "_spec", "_window_size")
+    __slots__ = ("_groups", "_key", "_position", "_reduce", "_run", "_sizes", "_source", "_spec", "_window_size")
 
     def __init__(self, source, key, window_size, reduce, spec, run):
+        super().__init__()
         self._source, self._key, self._window_size, self._reduce = source, key, window_size, reduce
         self._spec, self._run = spec, run
         self._groups, self._sizes = {}, {}
-        self._inner = Plain(())
         self._position = -1
 
-    def __next__(self):
-        while True:
-            try:
-                return next(self._inner)
-            except StopIteration:
-                self._inner = Plain(())
-            self._inner = self._window(*self._next_group())
+    def _open(self):
+        return self._window(*self._next_group())
 
     def _next_group(self):
         """The next full window with its key; of those that are left at the end, the one with the least key."""

@@ -12,9 +12,9 @@ from tapeflow.core.tensor import wrap
 from tapeflow.data.ahead import Ahead
 from tapeflow.data.dataset import AUTOTUNE, UNKNOWN_CARDINALITY, UnaryDataset, as_int, method
 from tapeflow.data.function import ElementFunction
-from tapeflow.data.rows import MappedTable
+from tapeflow.data.rows import MappedTable, kept_rows
 from tapeflow.data.stream import Run, Stream
-from tapeflow.data.structure import flat_values, packer, spec_of, to_tensors
+from tapeflow.data.structure import flat_values, packer, small, spec_of, to_tensors
 from tapeflow.data.traced import component_values, flat_specs, packed
 from tapeflow.trace.structure import flatten
 
@@ -127,6 +127,14 @@ class FilterDataset(UnaryDataset):
             raise ValueError(
                 f"Invalid `predicate`. `predicate` must return a `tf.bool` scalar tensor, but its return type is {spec}."
             )
+
+    def _in_rows(self):
+        asked = self._predicate
+        return not self._until and asked.vectorized and asked.total and self._source._in_rows() and small(self.element_spec)
+
+    def _rows(self, run):
+        table, numbers = self._source._rows(run)
+        return table, kept_rows(table, numbers, self._predicate)
 
     def _elements(self, run):
         self._predicate.start()

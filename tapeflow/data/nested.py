@@ -21,7 +21,7 @@ from tapeflow.data.dataset import (
 )
 from tapeflow.data.function import ElementFunction
 from tapeflow.data.maps import CPUS
-from tapeflow.data.stream import Plain, Stream
+from tapeflow.data.stream import Joined, Plain, Stream
 
 
 class FlatMapDataset(UnaryDataset):
@@ -58,22 +58,17 @@ class DatasetStreams(Stream):
         return dataset._stream(self._run)
 
 
-class FlatMapStream(Stream):
+class FlatMapStream(Joined):
     """The elements of the datasets that a function gives, one dataset after the other."""
 
-    __slots__ = ("_inner", "_streams")
+    __slots__ = ("_streams",)
 
     def __init__(self, source, function, run):
+        super().__init__()
         self._streams = DatasetStreams(source, function, run)
-        self._inner = Plain(())
 
-    def __next__(self):
-        while True:
-            try:
-                return next(self._inner)
-            except StopIteration:
-                self._inner = Plain(())
-            self._inner = next(self._streams)
+    def _open(self):
+        return next(self._streams)
 
 
 @method("flat_map")

@@ -151,3 +151,14 @@ def unstacked(columns):
         else:
             parts.append([row(column, i).copy() for i in range(len(column))])
     return [list(leaves) for leaves in zip(*parts, strict=True)]
+
+
+def kept_rows(table, numbers, predicate):
+    """The row numbers for whose rows a pure predicate is true, asked in blocks that grow."""
+    size = 1
+    while chosen := list(itertools.islice(numbers, size)):
+        (kept,) = (
+            predicate.batched(table.gather(chosen), len(chosen)) if len(chosen) > 1 else predicate(table.row(chosen[0]))
+        )
+        yield from itertools.compress(chosen, np.atleast_1d(kept).tolist())
+        size = min(2 * size, LARGEST_BLOCK)

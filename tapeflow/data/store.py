@@ -9,7 +9,7 @@ from tapeflow.base.dtypes import int64, string
 from tapeflow.base.errors import DataLossError, NotFoundError
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.convert import convert_to_tensor
-from tapeflow.data.batches import batched, fixed
+from tapeflow.data.batches import batched
 from tapeflow.data.dataset import UNKNOWN_CARDINALITY, Dataset, UnaryDataset, constructor, method
 from tapeflow.data.files import ElementReader, ElementWriter
 from tapeflow.data.function import ElementFunction
@@ -19,6 +19,7 @@ from tapeflow.data.order import AssertCardinalityDataset
 from tapeflow.data.rows import ArrayTable
 from tapeflow.data.spec_json import from_json, to_json
 from tapeflow.data.stream import Plain, Run, Stream
+from tapeflow.data.structure import fixed
 
 # Memory
 

@@ -75,3 +75,23 @@ class Plain(Stream):
 
     def __next__(self):
         return self._next()
+
+
+class Joined(Stream):
+    """The elements of the streams that `_open` gives, one stream after the other, until it raises StopIteration."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self):
+        self._inner = Plain(())
+
+    def _open(self):
+        raise NotImplementedError
+
+    def __next__(self):
+        while True:
+            try:
+                return next(self._inner)
+            except StopIteration:
+                self._inner = Plain(())  # where `_open` fails, the next call opens the next one
+            self._inner = self._open()

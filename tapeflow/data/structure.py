@@ -18,6 +18,7 @@ from tapeflow.core.variable import Variable
 COMPOSITES: dict = {}
 # What makes ragged and sparse tensors: "spec", "sparse_spec" and "sparse" (indices, values, dense shape); likewise.
 RAGGED: dict = {}
+_SMALL_BYTES = 1 << 16
 
 
 class NoneTensorSpec(TypeSpec):
@@ -149,3 +150,14 @@ def ragged_stack(parts, spec):
     """Arrays of different sizes as one ragged tensor, of which `spec` describes a row."""
     _, put_together = _rules(spec)
     return put_together([as_leaf(part) for part in parts], spec)
+
+
+def fixed(specs):
+    """Whether all leaves are tensors of a known shape."""
+    return all(isinstance(spec, TensorSpec) and spec.shape.is_fully_defined() for spec in specs)
+
+
+def small(spec):
+    """Whether elements have a known shape, and are so small that it does not matter how often they are copied."""
+    parts = nest.flatten(spec)
+    return fixed(parts) and sum(part.shape.num_elements() * (part.dtype.size or 1) for part in parts) <= _SMALL_BYTES

@@ -131,7 +131,8 @@ def drawn(count, seed):
     )
     @hypothesis.given(sources, st.lists(steps, max_size=4))
     def collect(source, steps):
-        found.append([source, *steps])
+        if [name for name, *_ in steps].count("window") < 3:  # TensorFlow loses the errors behind three of them
+            found.append([source, *steps])
 
     collect()
     return sorted(found, key=len)
