@@ -9,6 +9,7 @@ from tapeflow.base.dtypes import as_dtype, int32, int64
 from tapeflow.base.errors import InvalidArgumentError, invalid
 from tapeflow.core.convert import convert_to_tensor, operand, static_value
 from tapeflow.core.primitive import P
+from tapeflow.core.tensor import Tensor
 
 TopKV2 = namedtuple("TopKV2", ["values", "indices"])
 Unique = namedtuple("Unique", ["y", "idx"])
@@ -94,7 +95,7 @@ def _arg_extreme(op, input, axis, output_type):
             f"Value for attr 'output_type' of {dtype.c_name} is not in the list of allowed values: "
             "int16, uint16, int32, int64",
         )
-    if isinstance(axis, (str, list, tuple)):
+    if isinstance(axis, (str, list, tuple)) or (isinstance(axis, Tensor) and not axis._dtype.is_integer):
         raise TypeError(f"axis must be int or Tensor with integer datatype, got {axis!r}")
     return op(convert_to_tensor(input), axis=0 if axis is None else axis_number(axis), dtype=dtype)
 

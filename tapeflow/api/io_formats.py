@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 
+from tapeflow.api.arguments import axis_number
 from tapeflow.api.export import export
 from tapeflow.api.sparse_tensor import SparseTensor
 from tapeflow.base.dtypes import as_dtype, int64, string
@@ -83,7 +84,7 @@ def decode_raw(input_bytes, out_type, little_endian=True, fixed_length=None, nam
         >>> tf.io.decode_raw(["\\x01\\x00\\x02\\x00"], tf.int16).numpy().tolist()
         [[1, 2]]
     """
-    length = None if fixed_length is None else int(fixed_length)
+    length = None if fixed_length is None else axis_number(fixed_length, "fixed_length", takes="int32")
     return P.decode_raw(_strings(input_bytes), dtype=as_dtype(out_type), little=bool(little_endian), length=length)
 
 

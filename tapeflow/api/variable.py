@@ -19,7 +19,7 @@ def _on_value(name):
     """The tensor's operator applied to what the variable holds."""
     method = OPERATORS.get(name) or METHODS[name]
     if name in OPERATORS and name not in UNARY:
-        return lambda self, other: method(self._read(), other._read() if other.__class__ is Variable else other)
+        return lambda self, other: method(self._read(), other)
 
     def operator(self, *args, **options):
         return method(self._read(), *[x._read() if isinstance(x, Variable) else x for x in args], **options)

@@ -27,7 +27,8 @@ def jacobian(tape, target, sources, unconnected_gradients, parallel_iterations, 
     _check_loop(tape, "jacobian", use_pfor, parallel_iterations)
     seeds = one_hot(size, dims, target._dtype)
     rows = _walk(tape, target, handles, seeds, use_pfor, parallel_iterations)
-    tape._finish(rows, handles)
+    if not tape._persistent:
+        tape._finish(rows, handles)
     results = []
     for row, handle in zip(rows, handles, strict=True):
         if row is None:
@@ -55,7 +56,8 @@ def batch_jacobian(tape, target, source, unconnected_gradients, parallel_iterati
     rest = tuple(handle.shape.as_list())[1:]
     seeds = P.broadcast_to(P.expand_dims(one_hot(size, dims[1:], target._dtype), axis=(1,)), shape=(size, *dims))
     (rows,) = _walk(tape, target, [handle], seeds, use_pfor, parallel_iterations)
-    tape._finish([rows], [handle])
+    if not tape._persistent:
+        tape._finish([rows], [handle])
     if rows is None:  # zeros, whatever is asked for, as in TensorFlow
         return P.fill(shape=(*dims, *rest), value=0, dtype=target._dtype)
     columns = P.transpose(P.reshape(rows, shape=(size, count, math.prod(rest))), perm=(1, 0, 2))

@@ -259,7 +259,8 @@ class GradientTape:
         else:
             handles, pack = sources_of(sources)
             gradients = self._pull_back(cotangents, handles)
-        self._finish(gradients, handles)
+        if not self._persistent:
+            self._finish(gradients, handles)
         if zeros:
             gradients = [
                 P.zeros_like(convert_to_tensor(x)) if g is None else g for g, x in zip(gradients, handles, strict=True)
@@ -275,18 +276,20 @@ class GradientTape:
             return None
         marks = {}
         for x in sources:
-            if x.__class__ is Tensor:
-                mark = x._mark
-                if mark not in leaves:
-                    return None
-            else:
-                if x.__class__ is not Variable:
+            if x.__class__ is not Variable:
+                if x.__class__ is not Tensor:
                     x = handle_of(x)
-                    if x.__class__ is not Variable:
+                if x.__class__ is Tensor:
+                    mark = x._mark
+                    if mark not in leaves:
                         return None
-                mark = x._tensor._mark
-                if leaves.get(mark, NO_LEAF)[1] is not x:
+                    marks[mark] = True
+                    continue
+                if x.__class__ is not Variable:
                     return None
+            mark = x._tensor._mark
+            if leaves.get(mark, NO_LEAF)[1] is not x:
+                return None
             marks[mark] = True
         return marks if len(marks) == len(leaves) else None
 
@@ -308,8 +311,7 @@ class GradientTape:
                 self._stop()
 
     def _finish(self, gradients, handles):
-        if self._persistent:
-            return
+        """Use the tape up, and remember for `explain` what was lost."""
         for g in gradients:
             if g is None:
                 self._remember().outline = steps_of(self._records)

@@ -180,9 +180,8 @@ def note(op, inputs, attrs, outputs):
         mark.watchers = out_watchers if outputs._dtype.is_trainable else ()
         out_marks = (mark,)
     record = make_record(op, inputs, attrs, outputs, out_marks, marks)
-    if watchers is ids and active.lists is not None:
-        for records in active.lists:
-            records.append(record)
+    if watchers is ids and active.keep is not None:
+        active.keep(record)
         return
     if state.lines:
         record = (*record[:-1], _tracked_line(inputs))
@@ -199,7 +198,7 @@ def recorder_of(op):
 
         mark0 = x0._mark, or None where no recorder watches it; mark1 likewise
         saved = ((mark0, rule0, shape to sum to, (x1,)) or None, (mark1, rule1, shape to sum to, (x0,)) or None)
-        records.append((op, (mark0, mark1), saved, (mark of the result,), None, attrs, None))
+        active.keep((op, (mark0, mark1), saved, (mark of the result,), None, attrs, None))
 
     Whatever is not the usual case (recorders that are more than tapes or watch different inputs, nothing watched, results that
     are not real floats) is left to `note`, and so are ops with joint rules or several results.
@@ -228,7 +227,7 @@ def recorder_of(op):
             "            return note(op, inputs, attrs, out)",
         ]
     lines += [
-        f"    if {' and '.join(f'{mark} is None' for mark in marks)} or not active.lists or not out._dtype.is_floating:",
+        f"    if {' and '.join(f'{mark} is None' for mark in marks)} or active.keep is None or not out._dtype.is_floating:",
         "        return note(op, inputs, attrs, out)",
     ]
     if any(rule is not None and rule.scales for rule in rules):
@@ -243,9 +242,7 @@ def recorder_of(op):
     lines += [
         "    out._mark = mark = Mark()",
         "    mark.watchers = ids",
-        f"    record = (op, {_tuple_text(marks)}, {_tuple_text(edges)}, (mark,), None, attrs, None)",
-        "    for records in active.lists:",
-        "        records.append(record)",
+        f"    active.keep((op, {_tuple_text(marks)}, {_tuple_text(edges)}, (mark,), None, attrs, None))",
     ]
     names = {"op": op, "state": state, "note": note, "ndarray": ndarray, "Mark": Mark, **_TAKEN_BY}
     exec(compile("\n".join(lines), f"{PACKAGE}core/<record of {op.name}>", "exec"), names)

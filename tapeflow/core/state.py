@@ -1,8 +1,10 @@
 """What each thread is doing right now: who records, which graph is being traced, whether lines are tracked."""
 
 import contextlib
+import functools
 import itertools
 import threading
+from collections.abc import Callable
 
 from tapeflow.base import flags
 
@@ -17,17 +19,17 @@ class Active:
         recorders: the active tapes and accumulators, outermost first.
         ids: their ids; a `Mark` made while they are active shares this tuple.
         plain: nothing is traced or batched, and no lines are tracked.
-        lists: the list in which each recorder keeps its records, where that is all it does with an op (its `_records` are
+        keep: the function that keeps a record for all recorders, where that is all they do with an op (their `_records` are
             not None), and `plain`; else None.
         idle: the mark for results of ops on nothing watched (see `Idle`); None, to be made anew, when what is watched changes.
         outer: what was active before the innermost recorder started and is to be active again when it stops, if that is known.
     """
 
-    __slots__ = ("idle", "ids", "lists", "outer", "plain", "recorders")  # and no __init__, see `Mark`
+    __slots__ = ("idle", "ids", "keep", "outer", "plain", "recorders")  # and no __init__, see `Mark`
     recorders: tuple
     ids: tuple
     plain: bool
-    lists: tuple | None
+    keep: Callable | None
     idle: "Idle | None"
     outer: "Active | None"
 
@@ -40,16 +42,25 @@ def active_of(recorders, plain):
     active.recorders = recorders
     active.ids = tuple([recorder.id for recorder in recorders])
     active.plain = plain
-    lists = tuple([recorder._records for recorder in recorders])
-    active.lists = lists if plain and None not in lists else None
+    appends = [recorder._records.append for recorder in recorders if recorder._records is not None]
+    active.keep = functools.reduce(_both, appends) if plain and len(appends) == len(recorders) else None
     active.idle = active.outer = None
     return active
 
 
+def _both(first, second):
+    return functools.partial(_keep, first, second)
+
+
+def _keep(first, second, record):
+    first(record)
+    second(record)
+
+
 NOBODY = Active()  # the usual case; shared by all threads
-NOBODY.recorders = NOBODY.ids = NOBODY.lists = ()
+NOBODY.recorders = NOBODY.ids = ()
 NOBODY.plain = True
-NOBODY.idle = NOBODY.outer = None
+NOBODY.keep = NOBODY.idle = NOBODY.outer = None
 
 
 class _State(threading.local):
@@ -155,12 +166,12 @@ def start(recorder):
         active.recorders = (recorder,)
         active.ids = (recorder.id,)
         active.plain = True
-        active.lists = None if records is None else (records,)
+        active.keep = None if records is None else records.append
     else:
         active.recorders = (*outer.recorders, recorder)
         active.ids = (*outer.ids, recorder.id)
         active.plain = outer.plain
-        active.lists = None if records is None or outer.lists is None else (*outer.lists, records)
+        active.keep = None if records is None or outer.keep is None else functools.partial(_keep, outer.keep, records.append)
     active.idle = None
     active.outer = outer
 

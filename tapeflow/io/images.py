@@ -10,6 +10,7 @@ import contextlib
 import functools
 import io
 import struct
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from tapeflow.base.errors import InvalidArgumentError, UnimplementedError
 from tapeflow.io import png
 
 STARTS = {png.SIGNATURE: "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
+KEPT = 1 << 16  # pixels of an image that is used again
 DCT_METHODS = ("", "INTEGER_FAST", "INTEGER_ACCURATE")
 
 
@@ -83,13 +85,27 @@ def decode_png(data, op, channels=0, dtype=uint8):
     try:
         if header.depth == 8 and mode and not header.interlaced and b"tRNS" not in found:
             # Opening the file would take most of the time of a small image.
-            image = _pillow().frombytes(mode, header[:2], found[b"IDAT"], "zip", mode, 0)
+            image = _canvas(mode, header[:2])
+            image.frombytes(found[b"IDAT"], "zip", (mode, 0))
             pixels = np.frombuffer(image.tobytes("raw", mode), np.uint8).reshape(header.height, header.width, len(mode))
         else:
             pixels = _array(_opened_png(data))
     except FAILURES as error:
         raise png.damaged(data, error) from error
     return png.converted(pixels, channels, uint8)
+
+
+_LAST = threading.local()
+
+
+def _canvas(mode, size):
+    """An image to decode into, which writes all of it or raises: that of before, where it fits, for each thread."""
+    image = getattr(_LAST, "image", None)
+    if image is None or image.mode != mode or image.size != size:
+        image = _pillow().new(mode, size)
+        if size[0] * size[1] <= KEPT:
+            _LAST.image = image
+    return image
 
 
 @functools.cache

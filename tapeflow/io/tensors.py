@@ -113,8 +113,7 @@ def from_proto(proto):
             raise _invalid(f"Cannot parse tensor from proto: {len(proto.tensor_content)} bytes for the shape {list(shape)}")
         return np.frombuffer(proto.tensor_content, dtype.numpy_dtype).reshape(shape).copy()
     values = _values(getattr(proto, FIELDS[dtype.name]), dtype, shape)
-    if len(values) > size or (size and not len(values) and size > 1 << 30):
-        raise _invalid(f"Cannot parse tensor from proto: {len(values)} values for the shape {list(shape)}")
+    values = values[:size]  # more than the shape has are left out, as TensorFlow does
     if len(values) < size:  # the last value stands for those that are left out; none at all are zeros
         if size > 1 << 30:
             raise _invalid(f"Cannot parse tensor from proto: {len(values)} values for the shape {list(shape)}")

@@ -129,7 +129,7 @@ def csv_fields(record, delimiter=b",", quotes=True):
     """The fields of one CSV record, as a list of bytes.
 
     Args:
-        record: the record's bytes, without its line's end.
+        record: the record's bytes, without its line's end; none at all are no fields.
         delimiter: one byte.
         quotes: whether fields may stand in double quotes, in which two of them mean one.
 
@@ -140,26 +140,27 @@ def csv_fields(record, delimiter=b",", quotes=True):
         >>> csv_fields(b'1,"a ""b"", c",')
         [b'1', b'a "b", c', b'']
     """
-    if not quotes or b'"' not in record:
-        if quotes and (b"\n" in record or b"\r" in record):
-            raise _bad("Unquoted fields cannot have quotes/CRLFs inside")
-        return record.split(delimiter)
+    if not (b"\n" in record or b"\r" in record or (quotes and b'"' in record)):
+        return record.split(delimiter) if record else []
     fields, at, size = [], 0, len(record)
-    while True:
-        if record[at : at + 1] == b'"':
+    while at < size:
+        if record[at : at + 1] in (b"\n", b"\r"):  # which may stand before a field
+            at += 1
+            continue
+        if quotes and record[at : at + 1] == b'"':
             field, at = _quoted(record, at + 1)
             if at < size and record[at : at + 1] != delimiter:
                 raise _bad("Quote inside a string has to be escaped by another quote")
         else:
             end = record.find(delimiter, at)
-            end = size if end < 0 else end
-            field, at = record[at:end], end
-            if b'"' in field or b"\n" in field or b"\r" in field:
+            field, at = (record[at:], size) if end < 0 else (record[at:end], end)
+            if b"\n" in field or b"\r" in field or (quotes and b'"' in field):
                 raise _bad("Unquoted fields cannot have quotes/CRLFs inside")
         fields.append(field)
-        if at >= size:
-            return fields
         at += 1
+    if record.endswith(delimiter):
+        fields.append(b"")
+    return fields
 
 
 def _quoted(record, at):

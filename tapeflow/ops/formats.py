@@ -64,7 +64,7 @@ def _check_defaults(defaults):
 
 
 def _csv_row(record, i, count, delimiter, quotes, columns):
-    fields = text.csv_fields(record, delimiter, quotes) if record else []
+    fields = text.csv_fields(record, delimiter, quotes)
     if columns:
         fields = [fields[j] for j in columns if j < len(fields)]
     if len(fields) != count:

@@ -173,3 +173,19 @@ def test_a_huge_tensor_of_no_values():
     proto.ClearField("tensor_content")
     with pytest.raises(tf.errors.InvalidArgumentError, match="0 values for the shape"):
         tf.io.parse_tensor(proto.SerializeToString(), tf.int32)
+
+
+def test_a_damaged_image_leaves_nothing_behind():
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
+    file = tf.io.encode_png(pixels).numpy()
+    start = file.index(b"IDAT") + 4
+    length = int.from_bytes(file[start - 8 : start - 4], "big")
+    short = zlib.compress(zlib.decompress(file[start : start + length])[:7])
+    cut = file[: start - 8] + struct.pack(">I", len(short)) + b"IDAT" + short + b"\0" * 4 + file[start + length + 4 :]
+    tf.io.decode_png(file)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Invalid PNG data"):
+        tf.io.decode_png(cut)
+    np.testing.assert_array_equal(tf.io.decode_png(file), pixels)
+    found = tf.io.decode_png(tf.io.encode_png(pixels + 100))
+    np.testing.assert_array_equal(tf.io.decode_png(file), pixels)
+    np.testing.assert_array_equal(found, pixels + 100)
