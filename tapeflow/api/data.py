@@ -15,6 +15,7 @@ from tapeflow.data import (
     nested,
     options,
     order,
+    padded,
     readers,
     shuffle,
     sources,
@@ -24,7 +25,21 @@ from tapeflow.data import (
 from tapeflow.data.optional import Optional, OptionalSpec
 
 # Importing a family of datasets gives `Dataset` its methods.
-FAMILIES = (sources, generator, readers, maps, batches, order, shuffle, nested, groups, store, data_resample, data_autograph)
+FAMILIES = (
+    sources,
+    generator,
+    readers,
+    maps,
+    batches,
+    padded,
+    order,
+    shuffle,
+    nested,
+    groups,
+    store,
+    data_resample,
+    data_autograph,
+)
 
 export_value(dataset.Dataset, "data.Dataset")
 export_value(dataset.DatasetSpec, "data.DatasetSpec")

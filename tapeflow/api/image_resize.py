@@ -5,7 +5,7 @@ import numpy as np
 from tapeflow.api.export import export
 from tapeflow.api.image_geometry import pad_to_bounding_box
 from tapeflow.api.image_shapes import batched, known
-from tapeflow.base.dtypes import bool_, float32, int32
+from tapeflow.base.dtypes import bool_, float32, float64, int32
 from tapeflow.base.errors import OutOfRangeError, invalid
 from tapeflow.core.convert import convert_to_tensor, static_dims
 from tapeflow.core.primitive import P
@@ -115,13 +115,23 @@ def resize_with_pad(image, target_height, target_width, method="bilinear", antia
         if known(n) and n <= 0:
             raise ValueError(f"target_{which} must be > 0. Got {n}.")
     _, rows, columns, _ = dims_of(x)
-    if not known(height, width, rows, columns):
-        raise ValueError(f"tf.image.resize_with_pad needs known sizes, got an image of shape {x.shape}.")
-    ratio = max(columns / width, rows / height)
-    new_rows, new_columns = int(rows / ratio), int(columns / ratio)
-    top, left = max((height - new_rows) // 2, 0), max((width - new_columns) // 2, 0)
+    if known(height, width, rows, columns):
+        ratio = max(columns / width, rows / height)
+        new_rows, new_columns = int(rows / ratio), int(columns / ratio)
+        top, left = max((height - new_rows) // 2, 0), max((width - new_columns) // 2, 0)
+    else:
+        high, wide, own_high, own_wide = [
+            P.cast(convert_to_tensor(n), dtype=float64) for n in (height, width, rows, columns)
+        ]
+        ratio = P.maximum(own_wide / wide, own_high / high)
+        new_rows, new_columns = P.floor(own_high / ratio), P.floor(own_wide / ratio)
+        top, left = [P.floor((most - new) / 2.0) for most, new in ((high, new_rows), (wide, new_columns))]
+        new_rows, new_columns, top, left = [P.cast(n, dtype=int32) for n in (new_rows, new_columns, top, left)]
     resized = resize(x, (new_rows, new_columns), method, antialias=antialias)
-    return restored(pad_to_bounding_box(resized, top, left, height, width))
+    padded = pad_to_bounding_box(resized, top, left, height, width)
+    if known(height, width) and None in padded.dims:
+        padded = P.ensure_shape(padded, shape=(padded.dims[0], height, width, padded.dims[3]))
+    return restored(padded)
 
 
 @export("image.crop_and_resize")

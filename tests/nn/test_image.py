@@ -268,3 +268,12 @@ def test_png_refuses():
         tf.io.decode_image(b"hello")
     with pytest.raises(tf.errors.InvalidArgumentError, match="channels"):
         tf.io.encode_png(np.zeros((4, 4, 5), np.uint8))
+
+
+def test_images_of_unknown_size_are_resized_with_padding():
+    traced = tf.function(lambda x: tf.image.resize_with_pad(x, 18, 12))
+    concrete = traced.get_concrete_function(tf.TensorSpec([None, None, 3], tf.uint8))
+    assert concrete.output_shapes == [18, 12, 3]
+    for height, width in ((5, 9), (30, 7), (18, 12)):
+        image = tf.cast(tf.reshape(tf.range(height * width * 3) % 251, [height, width, 3]), tf.uint8)
+        assert np.array_equal(concrete(image).numpy(), tf.image.resize_with_pad(image, 18, 12).numpy())
