@@ -51,4 +51,11 @@ def test_mnist_is_learnt_in_one_epoch(graph):
 
 
 def test_all_listings_are_here():
-    assert [path.stem for path in SHORT] == ["1_descent", "2_gradient", "3_second_order", "4_watch", "5_function", "6_persistent"]
+    assert [path.stem for path in SHORT] == [
+        "1_descent",
+        "2_gradient",
+        "3_second_order",
+        "4_watch",
+        "5_function",
+        "6_persistent",
+    ]

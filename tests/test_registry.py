@@ -24,7 +24,14 @@ UNCHECKED = {
 
 UNCHECKED |= {
     name: "takes or gives a Python object: tests/trace/test_iterators.py"
-    for name in ["dataset_iterator", "iterator_next", "iterator_next_optional", "optional_of", "optional_present", "optional_get"]
+    for name in [
+        "dataset_iterator",
+        "iterator_next",
+        "iterator_next_optional",
+        "optional_of",
+        "optional_present",
+        "optional_get",
+    ]
 }
 UNCHECKED |= {name: "runs graphs: tests/trace/test_programs.py" for name in ("call", "switch", "while_loop")}
 

@@ -31,7 +31,9 @@ TABLE = (
         "1: traces and fallbacks, 2: kernel times, 3: the graph around each pass, 4: LLVM, 5: assembly",
     ),
     Flag("COMPILE", level, 1, "0: functions run on the NumPy kernels, node by node"),
-    Flag("VALIDATE", level, 0, "1: functions run both on the NumPy kernels and as native code, and the results are compared"),
+    Flag(
+        "VALIDATE", level, 0, "1: functions run both on the NumPy kernels and as native code, and the results are compared"
+    ),
     Flag("TAPEFLOW_CACHE", str, "~/.cache/tapeflow", "the folder of compiled code; empty: none is kept"),
     Flag("TAPEFLOW_ISA", str, "", "avx512, avx2 or sse: compile for no more than this instruction set"),
     Flag("TEST_TMPDIR", str, "", "the folder below which tf.test.TestCase makes its temporary folders"),

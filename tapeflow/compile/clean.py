@@ -14,7 +14,7 @@ DROPPABLE = {"read_variable", "shape"}  # stateful ones that only look
 
 def is_effect(node):
     """Whether a node must run although nobody reads its results."""
-    return (node.op.stateful and node.op.name not in DROPPABLE) or node.op is CHECK_NUMERICS
+    return (node.stateful and node.op.name not in DROPPABLE) or node.op is CHECK_NUMERICS
 
 
 def drop_dead(graph):
@@ -36,7 +36,7 @@ def share_common(graph):
     seen = {}
 
     def visit(builder, node, inputs, attrs):
-        if node.op.stateful:
+        if node.stateful:
             return None
         key = node_key(node.op, inputs, attrs)
         if key is None:
@@ -116,7 +116,7 @@ def lift_variables(graph):
             dirty.pop(id(variable), None)  # the last write's line is the one to show
             dirty[id(variable)] = (variable, node.line)
             return (value,)
-        if node.op.stateful:
+        if node.stateful:
             flush(builder)
             outputs = builder.copy(node, inputs, attrs)
             known.clear()

@@ -24,12 +24,9 @@ FEW_NODES = 6
 class Executable:
     """Runs a graph with native code.
 
-    The first run for a set of shapes is by the NumPy kernels, unless the graph has loops: what runs once is not worth compiling.
-
     Args:
         graph: a closed `Graph`; its inputs may have unknown dimensions. Those that stand for variables are none of the
             executable's: it reads and writes the variables itself, and it gives no results of stateful nodes.
-        at_once: whether the first run is native, too.
         closed: the values of variables are inputs like others, and the results of stateful nodes are outputs.
 
     Example:
@@ -43,10 +40,9 @@ class Executable:
         [array([3., 5., 7.], dtype=float32)]
     """
 
-    def __init__(self, graph, at_once=True, closed=False):
+    def __init__(self, graph, closed=False):
         self._source = weakref.ref(graph) if closed else lambda: graph  # a closed graph has what runs it
         self.closed = closed
-        self.at_once = at_once or _has_loops(graph)
         self._graph = None
         self._programs = collections.OrderedDict()
         self._lock = threading.RLock()
@@ -73,9 +69,6 @@ class Executable:
         shapes = tuple([value.shape for value in values])
         last_shapes, program = self._last
         if shapes != last_shapes:
-            if not self.at_once and shapes not in self._programs:
-                self._remember(shapes, None)
-                return self.interpret(values)
             program = self.program(shapes)
             self._last = (shapes, program)
         if flags.VALIDATE and _is_repeatable(self.source):
@@ -113,10 +106,7 @@ class Executable:
         """What became of the graph's nodes, for each set of shapes that was compiled, as text."""
         found = []
         for shapes, program in self._programs.items():
-            if program is None:
-                found.append(f"{self.source.name} for {shapes}: run once, by the NumPy kernels")
-            else:
-                found.append(program.explain(f"{self.source.name} for {', '.join(map(str, map(list, shapes)))}"))
+            found.append(program.explain(f"{self.source.name} for {', '.join(map(str, map(list, shapes)))}"))
         return "\n".join(found) or f"{self.source.name}: not run yet"
 
     def program(self, shapes):
@@ -159,7 +149,7 @@ class Staged:
 def _is_repeatable(graph):
     """Whether a second run gives the same: it has no effects but on variables."""
     return all(
-        not node.op.stateful or node.op.name in ("read_variable", "update_variable") or graphs_in(node.attrs)
+        not node.stateful or node.op.name in ("read_variable", "update_variable") or graphs_in(node.attrs)
         for node in graph.nodes
     )
 
@@ -180,22 +170,44 @@ def agree(a, b, tolerance=1e-4):
     return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance * scale, equal_nan=True))
 
 
-def _has_loops(graph):
-    return any(node.op.name == "while_loop" or any(map(_has_loops, graphs_in(node.attrs))) for node in graph.nodes)
-
-
-def compile_graph(graph, at_once=True, closed=False):
+def compile_graph(graph, closed=False):
     """The `Executable` of a graph."""
-    return Executable(graph, at_once, closed)
+    return Executable(graph, closed)
+
+
+def _hides_assignments(graph):
+    """Whether a node that stays one assigns variables: a branch, a loop, Python code, a change of a part.
+
+    Kernels are not kept in order with these; the plan of the NumPy kernels runs node after node.
+    """
+    for node in graph.nodes:
+        if node.op.name == "call":
+            if _hides_assignments(node.attrs["graph"]):
+                return True
+        elif node.op.name not in ("read_variable", "update_variable") and _assigns(node):
+            return True
+    return False
+
+
+def _assigns(node):
+    if node.op.name == "read_variable":
+        return False
+    return (
+        "variable" in node.attrs
+        or node.op.name == "py_call"
+        or any(_assigns(inner) for graph in graphs_in(node.attrs) for inner in graph.nodes)
+    )
 
 
 def runner(graph, closed):
     """What runs a traced function's graph, `run(values)`; None where native code would not be worth it."""
     if not flags.COMPILE or not any(is_worth(node) or node.op.name == "call" for node in graph.nodes):
         return None
+    if _hides_assignments(graph):
+        return None
     if closed and len(graph.nodes) < FEW_NODES:
         return None  # the condition of a loop, and the like: a call of native code costs more
-    return compile_graph(graph, False, closed).run
+    return compile_graph(graph, closed).run
 
 
 __all__ = ["Executable", "Staged", "compile_graph", "runner"]

@@ -101,7 +101,7 @@ def _short(number):
 
 def fallbacks(plan):
     """The names of the ops that run on their NumPy kernels, though they are no work of Python by nature."""
-    return sorted({step.node.op.name for step in plan.steps if isinstance(step, Host) and not step.node.op.stateful})
+    return sorted({step.node.op.name for step in plan.steps if isinstance(step, Host) and not step.node.stateful})
 
 
 __all__ = ["describe", "explain", "fallbacks"]

@@ -232,7 +232,7 @@ def kind_of(node):
     name = node.op.name
     outs = node.outputs
     if (
-        node.op.stateful
+        node.stateful
         or has_tensors(node.attrs)
         or not all(_known(x) for x in (*node.inputs, *outs))
         or any(0 in out.dims for out in outs)

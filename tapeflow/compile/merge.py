@@ -68,7 +68,7 @@ class _Board:
             for x in group.reads:
                 group.previous.update(writer for writer in self.owner.get(x, ()) if writer != number)
                 self.readers.setdefault(x, set()).add(number)
-            if group.anchor is not None and group.anchor.node.op.stateful:
+            if group.anchor is not None and group.anchor.node.stateful:
                 if previous is not None:
                     group.previous.add(previous)
                 previous = number
@@ -134,7 +134,7 @@ class _Board:
         old = {}  # id(variable) -> the value that was read
         effect = None  # the last effect of other code, which must not see what is assigned after it
         for node in self.grouping.graph.nodes:
-            if node.op.stateful and node.op.name not in ("read_variable", "update_variable"):
+            if node.stateful and node.op.name not in ("read_variable", "update_variable"):
                 effect = next(g for g in self.by_number.values() if g.anchor is not None and g.anchor.node is node)
             elif node.op.name == "read_variable":
                 old[id(node.attrs["variable"])] = node.outputs[0]

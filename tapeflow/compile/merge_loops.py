@@ -12,7 +12,7 @@ MOST_TRIALS = 16
 
 def merge_loops(graph):
     """`graph` where a loop is left out whose values another loop computes, too."""
-    loops = [node for node in graph.nodes if node.op.name == "while_loop"]
+    loops = [node for node in graph.nodes if node.op.name == "while_loop" and not node.stateful]
     if len(loops) < 2:
         return graph
     taken = set()
@@ -72,7 +72,7 @@ def _keys(node, part, values, names):
         own = values.get(i, ("own", id(node), i)) if i < count else ("operand", tensor_key(node.inputs[i]))
         keys[id(x)] = names.setdefault(own, len(names))
     for inner in graph.nodes:
-        if inner.op.stateful:
+        if inner.stateful:
             described = ("effect", id(inner))
         else:
             attrs = tuple([(name, _attr(value, keys)) for name, value in sorted(inner.attrs.items())])
@@ -96,7 +96,7 @@ def _can_move(graph, small, large):
     if _place(graph, large) < place:
         return True
     ready = all(x.__class__ is Tensor or x.position is None or x.position < place for x in operands(large))
-    return ready and not any(node.op.stateful for node in graph.nodes[place : _place(graph, large)])
+    return ready and not any(node.stateful for node in graph.nodes[place : _place(graph, large)])
 
 
 def _without(graph, found):

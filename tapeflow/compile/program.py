@@ -209,7 +209,7 @@ class Frame:
             part.call(self.pointer)
             if self.program.written.messages:
                 self._raise_failures()
-        elif part.node.op.stateful and self.held and part.node.op.name not in BLIND:
+        elif part.node.stateful and self.held and part.node.op.name not in BLIND:
             self._give_variables()  # Python code may look at variables, and assign them
             self._run_node(part.node)
             self._take_variables()
@@ -330,7 +330,7 @@ class Frame:
     def _run_node(self, node):
         """Run a node on its NumPy kernel; what native code will read of its results is put into the table."""
         attrs = {key: self._attr(attr) for key, attr in node.attrs.items()} if has_tensors(node.attrs) else node.attrs
-        keeps = node.op.stateful or any(out._dtype.numpy_dtype is None for out in node.outputs)  # a list keeps its elements
+        keeps = node.stateful or any(out._dtype.numpy_dtype is None for out in node.outputs)  # a list keeps its elements
         inputs = [self._own(x) if keeps else self.value(x) for x in node.inputs]
         with naming_line(node), tracing(None), paused():
             result = _call(node.op, inputs, attrs)

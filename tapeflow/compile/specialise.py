@@ -9,7 +9,7 @@ from tapeflow.base.errors import OpError
 from tapeflow.compile.inline import inline
 from tapeflow.compile.internal import Internal
 from tapeflow.compile.rebuild import has_tensors, rebuilt
-from tapeflow.core.graph import locate
+from tapeflow.core.graph import graphs_in, locate
 from tapeflow.core.primitive import bind
 from tapeflow.core.state import paused, tracing
 from tapeflow.core.tensor import Tensor, wrap
@@ -70,6 +70,7 @@ def folded_node(op, inputs, attrs, line):
     """The results of a node as constants, or None where it reads data, has effects, or makes something large."""
     if (
         op.stateful
+        or any(node.stateful for graph in graphs_in(attrs) for node in graph.nodes)
         or op.__class__ is Internal
         or op.name in UNFOLDED
         or any(x.__class__ is not Tensor for x in inputs)

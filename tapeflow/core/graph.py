@@ -116,6 +116,11 @@ class Node:
 
     type = name
 
+    @property
+    def stateful(self):
+        """Whether it has an effect or reads state: itself, or a node of a graph that it runs."""
+        return self.op.stateful or any(inner.stateful for graph in graphs_in(self.attrs) for inner in graph.nodes)
+
 
 class NodeDef(NamedTuple):
     """A node as plain data."""
@@ -274,7 +279,7 @@ class Graph:
             specs if op.multiple else (specs,),
             user_line() if state.lines or self.building_function else None,
         )
-        if op.stateful:
+        if node.stateful:
             self._follow(node, variable)
         return node.outputs if op.multiple else node.outputs[0]
 

@@ -52,6 +52,8 @@ class Primitive:
         samples: a function giving a list of (inputs, attrs) with which the registry test runs the op.
     """
 
+    runs_graphs = False  # see `tapeflow.trace.call.Structured`
+
     def __init__(
         self,
         name,
@@ -138,7 +140,7 @@ def bind(op, inputs, attrs=NO_ATTRS):
     Raises:
         OpError: what the op's `infer` or kernel says is wrong with the inputs.
     """
-    if scoped and state.scope is not None and (op.stateful or has_symbols(attrs) or _from_outside(inputs)):
+    if scoped and state.scope is not None and (op.stateful or has_symbols(attrs) or _joins_graph(op, inputs)):
         return _interpret(op, inputs, attrs)
     if len(inputs) == 2:  # the usual cases, without the cost of loops and of unpacking
         x, y = inputs
@@ -193,11 +195,12 @@ def bind(op, inputs, attrs=NO_ATTRS):
     return outputs
 
 
-def _from_outside(inputs):
-    """Whether an input is a tensor from outside of the function that is being traced, which gradients may be asked for."""
+def _joins_graph(op, inputs):
+    """Whether an op on tensors with values is a node of the function that is being traced, not a constant: it runs graphs, which
+    may have effects, or an input is from outside, and gradients may be asked for."""
     if not within_trace():
         return False
-    return any(x.__class__ is Tensor and x._dtype.is_trainable and x._mark is not CONSTANT for x in inputs)
+    return op.runs_graphs or any(x.__class__ is Tensor and x._dtype.is_trainable and x._mark is not CONSTANT for x in inputs)
 
 
 def _interpret(op, inputs, attrs):

@@ -29,6 +29,8 @@ class Structured(Primitive):
             stateful nodes gave then.
     """
 
+    runs_graphs = True
+
     def __init__(self, name, kernel, infer, *, again, **rules):
         super().__init__(name, kernel, infer, multiple=True, partial=True, uniform=False, **rules)
         self.again = again

@@ -108,7 +108,7 @@ def close(pairs):
         graph.variables = tuple(variables.values())
         graph.saved = _saved(graph)
         graph.outputs += graph.saved
-        graph.stateful = any(node.op.stateful or any(g.stateful for g in graphs_in(node.attrs)) for node in graph.nodes)
+        graph.stateful = any(node.stateful for node in graph.nodes)
         graph.closures = any(
             node.op.name == "custom_gradient" or any(g.closures for g in graphs_in(node.attrs)) for node in graph.nodes
         )

@@ -374,3 +374,60 @@ def test_errors_name_the_line():
         f(tf.ones([3]), tf.constant([7]))
     assert "gather, in a graph, comes from" in caught.value.__notes__[0]
     assert "test_function.py" in caught.value.__notes__[0]
+
+
+def test_variables_that_branches_and_loops_assign_are_read_anew():
+    v = tf.Variable(1.0)
+    inner = tf.function(lambda x: v.assign_add(x))
+
+    @tf.function
+    def f(x):
+        before = v + 0.0
+        tf.cond(x > 0, lambda: v.assign_add(x), lambda: v.assign_sub(1.0))
+        between = v + 0.0
+        tf.while_loop(lambda i: i < 2, lambda i: (v.assign_add(10.0), i + 1)[1:], [0])
+        later = v + 0.0
+        inner(x)
+        return before, between, later, v.read_value()
+
+    assert values(f(tf.constant(5.0))) == (1.0, 6.0, 26.0, 31.0)
+    assert values(f(tf.constant(-1.0))) == (31.0, 30.0, 50.0, 49.0)
+    assert float(v) == 49.0
+
+
+def test_effects_without_results_happen(capfd):
+    v = tf.Variable(0)
+
+    @tf.function
+    def f(x):
+        if x > 0:
+            v.assign_add(100)
+            tf.print("yes")
+        else:
+            v.assign_sub(1)
+
+    for x, expected in ((1, 100), (0, 99), (1, 199)):
+        assert f(tf.constant(x)) is None
+        assert int(v) == expected
+    assert capfd.readouterr().err.count("yes") == 2
+
+
+def test_equal_loops_that_draw_at_random_stay_two():
+    tf.random.set_seed(None)
+
+    @tf.function
+    def drawn(x):
+        return tf.while_loop(lambda i, y: i < 2, lambda i, y: (i + 1, y + tf.random.uniform([])), (0, x))[1]
+
+    f = tf.function(lambda x: (drawn(x), drawn(x)))
+    for _ in range(2):
+        first, second = f(tf.constant(0.0))
+        assert float(first) != float(second)
+
+
+def test_functions_without_arguments_run_each_time(capfd):
+    tf.random.set_seed(None)
+    inner = tf.function(lambda: (tf.print("inner"), tf.random.uniform([]))[1])
+    f = tf.function(lambda: inner())
+    assert len({float(f()) for _ in range(3)}) == 3
+    assert capfd.readouterr().err.count("inner") == 3
