@@ -1,6 +1,7 @@
 """`compile_graph`: what a traced function runs. A program for each set of input shapes, in a bounded cache."""
 
 import collections
+import logging
 import sys
 import threading
 import weakref
@@ -8,6 +9,7 @@ import weakref
 import numpy as np
 
 from tapeflow.base import flags
+from tapeflow.base.errors import OpError
 from tapeflow.compile.pipeline import FIRST, run_passes
 from tapeflow.compile.program import Program
 from tapeflow.compile.specialise import specialise
@@ -15,6 +17,8 @@ from tapeflow.compile.stages import cut, is_worth
 from tapeflow.core.graph import graphs_in
 from tapeflow.core.plan import plan_of
 from tapeflow.core.tensor import Spec
+
+log = logging.getLogger("tapeflow")
 
 # Programs kept for a graph with unknown dimensions; the one used longest ago goes first.
 MOST_PROGRAMS = 16
@@ -114,13 +118,28 @@ class Executable:
         with self._lock:
             program = self._programs.get(shapes)
             if program is None:
-                inputs = zip(shapes, self.graph.inputs, strict=True)
-                with np.errstate(all="ignore"):
-                    graph = run_passes(specialise(self.graph, [Spec(shape, x._dtype) for shape, x in inputs]))
-                    parts = cut(graph)
-                    program = Program(graph) if parts is None else Staged(*parts)
+                program = self._compiled(shapes)
                 self._remember(shapes, program)
             return program
+
+    def _compiled(self, shapes):
+        """The `Program` for input shapes; what runs the NumPy kernels where there can be none."""
+        try:
+            inputs = zip(shapes, self.graph.inputs, strict=True)
+            with np.errstate(all="ignore"):
+                graph = run_passes(specialise(self.graph, [Spec(shape, x._dtype) for shape, x in inputs]))
+                parts = cut(graph)
+                return Program(graph) if parts is None else Staged(*parts)
+        except OpError:  # these shapes do not fit, in a branch that is perhaps not taken: it is the run that tells
+            return OnKernels(self)
+        except Exception as error:
+            log.warning(
+                "%s cannot be compiled and runs on the NumPy kernels: %s: %s. Please report it.",
+                self.source.name,
+                type(error).__name__,
+                error,
+            )
+            return OnKernels(self)
 
     def _remember(self, shapes, program):
         with self._lock:
@@ -128,6 +147,21 @@ class Executable:
             self._programs.move_to_end(shapes)
             if len(self._programs) > MOST_PROGRAMS:
                 self._programs.popitem(last=False)
+
+
+class OnKernels:
+    """In the place of a program where a graph cannot be compiled for some shapes."""
+
+    def __init__(self, executable):
+        self._executable = weakref.ref(executable)  # which holds this
+
+    def run(self, values):
+        """The graph's outputs for some input values."""
+        return self._executable().interpret(values)
+
+    def explain(self, name):
+        """What became of the nodes."""
+        return f"{name}: on the NumPy kernels, it cannot be compiled for these shapes"
 
 
 class Staged:

@@ -224,7 +224,8 @@ def _matmul(builder, op, inputs, attrs):
             if perm == (*range(last - 1), last, last - 1):
                 operands[i] = node.inputs[0]
                 flags[flag] = not flags[flag]
-    return Step((op, tuple(operands), flags)) if operands != list(inputs) else None
+    changed = any(a is not b for a, b in zip(operands, inputs, strict=True))  # `!=` of tensors would be an op
+    return Step((op, tuple(operands), flags)) if changed else None
 
 
 def _concat(builder, op, inputs, attrs):
