@@ -214,7 +214,8 @@ def while_loop(
         body: a function of the loop variables that returns their next values, nested in the same way.
         loop_vars: a list or tuple of tensors, `tf.TensorArray`s or nests of them.
         shape_invariants: shapes that the variables keep in a graph; not needed when executing eagerly.
-        parallel_iterations, back_prop, swap_memory: accepted.
+        parallel_iterations, swap_memory: accepted.
+        back_prop: False stops gradients at the results.
         maximum_iterations: an upper bound of the number of repetitions.
 
     Returns:
@@ -238,6 +239,11 @@ def while_loop(
         raise ValueError(f"'loop_vars' must be provided: a list or tuple of at least one variable, got {loop_vars!r}.")
     if not isinstance(loop_vars, (list, tuple)):
         raise TypeError(f"'loop_vars' must be a list or tuple, got {loop_vars!r}.")
+    result = _loop(cond, body, loop_vars, shape_invariants, maximum_iterations)
+    return result if back_prop else without_gradient(result)
+
+
+def _loop(cond, body, loop_vars, shape_invariants, maximum_iterations):
     if state.graph is not None:
         from tapeflow.trace import control
 
@@ -248,6 +254,11 @@ def while_loop(
 
         return vectorize_control.while_loop(cond, body, loop_vars, limit)
     return _eager_loop(cond, body, loop_vars, limit)
+
+
+def without_gradient(nested):
+    """A nest whose tensors carry no gradient back: what `back_prop=False` asks of a loop."""
+    return nest.map_structure(lambda x: P.stop_gradient(x) if isinstance(x, Tensor) else x, nested, expand_composites=True)
 
 
 def _eager_loop(cond, body, loop_vars, limit):

@@ -1,6 +1,8 @@
 """Loops over the first axis of tensors: `tf.map_fn`, `tf.scan`, `tf.foldl`, `tf.foldr`."""
 
-from tapeflow.api.control import is_symbolic
+import functools
+
+from tapeflow.api.control import is_symbolic, without_gradient
 from tapeflow.api.export import export
 from tapeflow.base import nest
 from tapeflow.base.dtypes import as_dtype
@@ -12,6 +14,19 @@ from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
 from tapeflow.trace.autograph import converted_here
+
+
+def _with_back_prop(function):
+    """Let a loop heed its argument `back_prop`: False stops gradients at its results."""
+    position = function.__code__.co_varnames.index("back_prop")
+
+    @functools.wraps(function)
+    def loop(*args, **kwargs):
+        result = function(*args, **kwargs)
+        wanted = args[position] if len(args) > position else kwargs.get("back_prop", True)
+        return result if wanted else without_gradient(result)
+
+    return loop
 
 
 def _converted(fn, elems):
@@ -64,6 +79,7 @@ def _check_parallel(parallel_iterations):
 
 
 @export("map_fn")
+@_with_back_prop
 def map_fn(
     fn,
     elems,
@@ -81,7 +97,8 @@ def map_fn(
         fn: a function of one row (or a nest of rows).
         elems: a tensor, or a nest of tensors with equal first axes; ragged tensors too.
         dtype: an old name of `fn_output_signature`.
-        parallel_iterations, back_prop, swap_memory: accepted.
+        parallel_iterations, swap_memory: accepted.
+        back_prop: False stops gradients at the results.
         infer_shape: whether all results must have one shape.
         fn_output_signature: a nest of dtypes or specs of what `fn` returns; the dtypes of `elems` by default.
 
@@ -189,6 +206,7 @@ def _fold(fn, elems, initializer, parallel_iterations, reverse):
 
 
 @export("foldl")
+@_with_back_prop
 def foldl(fn, elems, initializer=None, parallel_iterations=10, back_prop=True, swap_memory=False, name=None):
     """Combine the rows of `elems` from the first to the last: `fn(... fn(fn(initializer, row0), row1) ..., last)`.
 
@@ -196,7 +214,8 @@ def foldl(fn, elems, initializer=None, parallel_iterations=10, back_prop=True, s
         fn: a function of what was combined so far and one row.
         elems: a tensor, or a nest of tensors with equal first axes.
         initializer: what to begin with; the first row by default.
-        parallel_iterations, back_prop, swap_memory: accepted.
+        parallel_iterations, swap_memory: accepted.
+        back_prop: False stops gradients at the results.
 
     Example:
         >>> import tapeflow as tf
@@ -207,6 +226,7 @@ def foldl(fn, elems, initializer=None, parallel_iterations=10, back_prop=True, s
 
 
 @export("foldr")
+@_with_back_prop
 def foldr(fn, elems, initializer=None, parallel_iterations=10, back_prop=True, swap_memory=False, name=None):
     """Combine the rows of `elems` from the last to the first; arguments as in `tf.foldl`, `initializer` is the last row by default.
 
@@ -219,6 +239,7 @@ def foldr(fn, elems, initializer=None, parallel_iterations=10, back_prop=True, s
 
 
 @export("scan")
+@_with_back_prop
 def scan(
     fn,
     elems,

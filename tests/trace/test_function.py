@@ -431,3 +431,31 @@ def test_functions_without_arguments_run_each_time(capfd):
     f = tf.function(lambda: inner())
     assert len({float(f()) for _ in range(3)}) == 3
     assert capfd.readouterr().err.count("inner") == 3
+
+
+@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize("back_prop", [False, True])
+def test_back_prop(traced, back_prop):
+    def f(x):
+        return tf.while_loop(lambda i, y: i < 2, lambda i, y: (i + 1, y * x), (0, x), back_prop=back_prop)[1]
+
+    x = tf.constant(3.0)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = (tf.function(f) if traced else f)(x)
+    gradient = tape.gradient(y, x)
+    assert (float(y), None if gradient is None else float(gradient)) == (27.0, 27.0 if back_prop else None)
+
+
+def test_back_prop_of_loops_over_rows():
+    x = tf.constant([1.0, 2.0])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        stopped = [
+            tf.map_fn(lambda row: row * row, x, back_prop=False),
+            tf.foldl(lambda a, row: a * row, x, back_prop=False),
+            tf.scan(lambda a, row: a * row, x, None, 10, False),
+        ]
+        carried = tf.map_fn(lambda row: row * row, x)
+    assert [tape.gradient(y, x) for y in stopped] == [None, None, None]
+    assert values(tape.gradient(carried, x)) == [2.0, 4.0]
