@@ -14,11 +14,7 @@ from tapeflow.core.primitive import P
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.trace.autograph import converted_here
-
-
-def is_symbolic(x):
-    """Whether `x` is a tensor without a value."""
-    return isinstance(x, Tensor) and x.__class__ is not Tensor
+from tapeflow.trace.structure import is_symbolic
 
 
 def _check_callable(**functions):

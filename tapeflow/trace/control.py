@@ -60,7 +60,7 @@ def _branches(index, functions, names, what):
     calls = []
     for function, name in zip(functions, names, strict=True):
         calls.append(lambda function=function, name=name: checked(function(), name))
-    found, _ = choose(index, (), calls, (), names)
+    found = choose(index, (), calls, (), names)
     return pack(first[0][0], found)
 
 

@@ -12,7 +12,7 @@ from tapeflow.trace.replay import replay, unused, zeros_for
 from tapeflow.trace.tracing import close, trace_into
 
 
-def choose(index, operands, functions, specs, names, flatten=None, outside=()):
+def choose(index, operands, functions, specs, names):
     """Trace functions as branches on the same operands, and switch between them.
 
     Args:
@@ -21,16 +21,15 @@ def choose(index, operands, functions, specs, names, flatten=None, outside=()):
         functions: each takes a tensor for each operand, and returns a list of tensors.
         specs: the specs of the operands.
         names: the names of the branches.
-        flatten: as for `trace`.
 
     Returns:
-        A pair: the tuple of results, and the list of what the functions returned.
+        The tuple of results.
     """
     pairs = []
     for function, name in zip(functions, names, strict=True):
         graph = Graph(name, by_reference=True)
         arguments = [graph.placeholder(spec.shape, spec.dtype) for spec in specs]
-        pairs.append(trace_into(graph, lambda: function(*arguments), flatten))  # noqa: B023 - called at once
+        pairs.append(trace_into(graph, lambda: function(*arguments)))  # noqa: B023 - called at once
     branches = close(pairs)
     count = len(branches[0].graph.outputs) - len(branches[0].graph.saved)
     _level([branch.graph for branch in branches], count)
@@ -38,7 +37,7 @@ def choose(index, operands, functions, specs, names, flatten=None, outside=()):
     found = P.switch(
         index, *branches[0].operands(operands), branches=tuple([branch.graph for branch in branches]), saved=saved
     )
-    return found[:count], [branch.result for branch in branches]
+    return found[:count]
 
 
 def _level(graphs, count):
@@ -97,7 +96,7 @@ def _vjp(g, wanted, inputs, outs, *, branches, saved):
 
     xs = (*operands, *kept, *seeds)
     names = [f"gradient of {branch.name}" for branch in branches]
-    found, _ = choose(inputs[0], xs, [gradient(branch) for branch in branches], specs_of(xs), names)
+    found = choose(inputs[0], xs, [gradient(branch) for branch in branches], specs_of(xs), names)
     results = dict(zip(positions, found, strict=True))
     return (None, *[results.get(i) for i in range(count)])
 
@@ -119,7 +118,7 @@ def _jvp(tangents, inputs, outs, *, branches, saved):
 
     xs = (*operands, *kept, *along)
     names = [f"forward derivative of {branch.name}" for branch in branches]
-    found, _ = choose(inputs[0], xs, [forward(branch) for branch in branches], specs_of(xs), names)
+    found = choose(inputs[0], xs, [forward(branch) for branch in branches], specs_of(xs), names)
     results = dict(zip(wanted, found, strict=True))
     return tuple([results.get(k) for k in range(len(outs))])
 
@@ -137,7 +136,7 @@ def _batch(op, inputs, flags, attrs):
     operands = inputs[1:]
     if not flags[0]:
         names = [f"{branch.name}, batched" for branch in branches]
-        return choose(inputs[0], operands, [examples(branch) for branch in branches], specs_of(operands), names)[0]
+        return choose(inputs[0], operands, [examples(branch) for branch in branches], specs_of(operands), names)
     results = examples(branches[-1])(*operands)
     for number, branch in enumerate(branches[:-1]):
         own = P.equal(inputs[0], P.constant(value=number))
@@ -165,7 +164,7 @@ def _again(inputs, attrs, saved):
         return function
 
     names = [branch.name for branch in branches]
-    return choose(inputs[0], operands, [without(branch) for branch in branches], specs_of(operands), names)[0]
+    return choose(inputs[0], operands, [without(branch) for branch in branches], specs_of(operands), names)
 
 
 switch = Structured(
