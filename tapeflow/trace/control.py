@@ -113,7 +113,7 @@ def while_loop(cond, body, loop_vars, shape_invariants, maximum_iterations):
         left = [P.sub(xs[0], P.constant(value=1))] if limited else []
         return [*left, *flatten(last)]
 
-    found, _ = repeat(condition, step, values, specs, getattr(body, "__name__", "while"))
+    found = repeat(condition, step, values, specs, getattr(body, "__name__", "while"))
     return pack(_with_shapes(loop_vars, last), found[limited:])
 
 
@@ -255,7 +255,7 @@ def _loop_over(count, start, step, state, columns):
 
     count = convert_to_tensor(count, int32)
     values = [convert_to_tensor(start, int32), *state, *[column.flow for column in columns]]
-    found, _ = repeat(condition, body, values, [x.spec for x in values], "rows")
+    found = repeat(condition, body, values, [x.spec for x in values], "rows")
     columns = [column.with_flow(flow) for column, flow in zip(last, found[1 + width :], strict=True)]
     return found[1 : 1 + width], columns
 

@@ -19,7 +19,7 @@ from tapeflow.trace.tracing import close, trace_into
 ZERO, ONE = wrap(np.int32(0)), wrap(np.int32(1))
 
 
-def repeat(condition, body, values, specs, name="while", flatten=None):
+def repeat(condition, body, values, specs, name="while"):
     """Trace a condition and a body, and loop.
 
     Args:
@@ -28,27 +28,26 @@ def repeat(condition, body, values, specs, name="while", flatten=None):
         values: tensors, the values to begin with.
         specs: the specs that they keep throughout.
         name: the name of the loop.
-        flatten: as for `trace`, of what `body` returns.
 
     Returns:
-        A pair: the tuple of the last values, and what `body` returned when it was traced.
+        The tuple of the last values.
     """
-    cond, step = _traced(condition, body, specs, name, flatten)
+    cond, step = _traced(condition, body, specs, name)
     operands = step.operands(values)
     if step.graph.saved:
         found = _keeping(cond.graph, step.graph, operands, len(values))
     else:
         found = P.while_loop(*operands, cond=cond.graph, body=step.graph, count=len(values), saved=0)
-    return found[: len(values)], step.result
+    return found[: len(values)]
 
 
-def _traced(condition, body, specs, name, flatten=None):
+def _traced(condition, body, specs, name):
     """The two graphs of a loop, as `Traced`, on the same operands. What a condition draws at random is not kept."""
     pairs = []
-    for function, part, flat in ((condition, "condition", None), (body, "body", flatten)):
+    for function, part in ((condition, "condition"), (body, "body")):
         graph = Graph(f"{part} of {name}", by_reference=True)
         arguments = [graph.placeholder(*spec) for spec in specs]
-        pairs.append(trace_into(graph, lambda: function(*arguments), flat))  # noqa: B023 - called at once
+        pairs.append(trace_into(graph, lambda: function(*arguments)))  # noqa: B023 - called at once
     cond, step = close(pairs)
     cond.graph.outputs, cond.graph.saved = cond.graph.outputs[:1], ()
     return cond, step
