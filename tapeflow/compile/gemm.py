@@ -172,6 +172,15 @@ def emit_matmul(module, spec, *, a, b, c, workspace=None, epilogue=store_tile, n
     Returns:
         a `Kernel`.
     """
+    from tapeflow.compile.gemm_split import emit_split, parts_of  # which calls `emit_whole`
+
+    operands = {"a": a, "b": b, "c": c, "workspace": workspace, "epilogue": epilogue, "name": name}
+    parts = parts_of(spec, module.target)
+    return emit_split(module, spec, parts, **operands) if parts > 1 else emit_whole(module, spec, **operands)
+
+
+def emit_whole(module, spec, *, a, b, c, workspace, epilogue, name):
+    """The functions of a product whose sums over k are not cut: arguments and result as of `emit_matmul`."""
     plan = make_plan(spec, module.target)
     writer = _Writer(module, spec, plan, epilogue, name)
     kernel = Kernel(flops=spec.flops, note=f"{spec.m}x{spec.k}x{spec.n}: {plan}", scratch=writer.scratch)
