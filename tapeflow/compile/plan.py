@@ -33,9 +33,10 @@ class Copy:
 
     native = True
 
-    def __init__(self, source, target, count):
+    def __init__(self, source, target, value):
         self.keys = [source, target]
-        self.count = count
+        self.value = value
+        self.count = bytes_of(value)
 
 
 class Host:
@@ -98,6 +99,7 @@ class Plan:
         constants: slot -> the array that a slot points to for ever.
         inputs: for each graph input its `Place`, None where no native code reads it.
         outputs: for each graph output how it is returned (`Output`).
+        depth: how many plans are around it.
         variables: `Held` variables that the graph reads or writes.
         chunk: where the arena of a nested plan begins in that of the plan around it.
     """
@@ -106,6 +108,7 @@ class Plan:
         self.graph = graph
         self.around = around
         self.root = self if around is None else around.root
+        self.depth = 0 if around is None else around.depth + 1
         self.borrowed = borrowed or {}
         self.chunk = 0
         self.rows = []  # the `RowPlace`s of a loop's body
@@ -210,6 +213,14 @@ class Plan:
                 output = self._output_of[id(base)] = Output(base, len(self.outputs))
             self.outputs.append((output, x.dims))
 
+    def _place_output(self, value):
+        """Have native code make a value that the graph returns: its `Output`, None for other values."""
+        output = self._output_of.get(id(value))
+        if output is not None and output.place is None:
+            output.place = self._home(value)
+            self.places["output", output.number] = output.place
+        return output
+
     # Steps
 
     def _make_steps(self):
@@ -249,11 +260,8 @@ class Plan:
         variable = self._variable_of(value)
         if variable is not None:
             keys.append(("variable", variable))
-        output = self._output_of.get(id(value))
+        output = self._place_output(value)
         if output is not None:
-            if output.place is None:
-                output.place = self._home(value)
-                self.places["output", output.number] = output.place
             keys.append(("output", output.number))
         pieces = any(root.value is value and root.place is not None for root, _ in group.members)
         if not keys and (pieces or self._readers.get(id(value), set()) - {group.number}):
@@ -275,10 +283,14 @@ class Plan:
                 if self._variable_of(value) == id(variable):
                     return []
                 target = ("variable", id(variable))
-                return [Copy(self.key_of(value), target, bytes_of(value))]
+                return [Copy(self.key_of(value), target, value)]
             case "while_loop" | "switch" if all(map(_is_plain, (*node.inputs, *node.outputs))):
                 nested = self._nested(node)
                 if nested is not None:
+                    for x in node.outputs:
+                        output = self._place_output(x)
+                        if output is not None:
+                            self.places["value", id(x)] = output.place
                     return [nested]
         if self.around is not None:
             raise Unfit

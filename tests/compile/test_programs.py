@@ -4,10 +4,12 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from native_checks import Guarded
 
 import tapeflow as tf
-from compiled import check, graph_of
+from compiled import both, check, graph_of
 from tapeflow.base import flags
 from tapeflow.compile import pool
 from tapeflow.compile.control import Nested
@@ -204,6 +206,46 @@ def test_unknown_dimensions_are_compiled_for_each_shape():
 def test_a_loop_is_native():
     function = lambda n: tf.while_loop(lambda i, s: i < n, lambda i, s: (i + 1, s + i * i), [0, 0])[1]  # noqa: E731
     assert kinds(check(function, np.int32(100))) == [Nested]
+
+
+@tf.function(autograph=True)
+def _steps_of_gcd(a, b):
+    """Loops and choices inside of a loop, all of scalars."""
+    count = 0
+    while b != 0:
+        a, b = b, a % tf.maximum(b, 1)
+        if a > b:
+            count += 1
+        else:
+            count -= 2
+        k = tf.constant(0.5)
+        while k < tf.cast(a, tf.float32):
+            k = k * 2.0
+        count += tf.cast(k, tf.int32)
+    return a, count
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_a_loop_of_scalars_stays_in_registers(a, b):
+    graph = _steps_of_gcd.get_concrete_function(tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32)).graph
+    expected, got, executable = both(graph, (np.int32(a), np.int32(b)))
+    assert [int(x) for x in got] == [int(x) for x in expected]
+    assert got[0] == np.gcd(a, b)
+    (program,) = executable._programs.values()
+    assert kinds(program) == [Nested]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=20),
+    st.integers(-(2**31), 2**31 - 1).filter(bool) | st.sampled_from([2**n for n in range(31)]),
+)
+def test_division_by_a_constant(numbers, divisor):
+    x = np.array(numbers, np.int32)
+    if divisor == -1:
+        x = np.maximum(x, -(2**31) + 1)
+    check(lambda x: (x // divisor, x % divisor, tf.truncatediv(x, divisor)), x)
 
 
 def test_a_loop_whose_values_change_places():
