@@ -19,7 +19,7 @@ ADDED = 32 << 10  # bytes of parts that one tile of the second phase adds
 
 def parts_of(spec, target):
     """Into how many parts k is to be cut on a `Host`; 1 for none."""
-    if spec.batch or spec.m * FEWER_ROWS > spec.k or spec.n * spec.element.bytes < 256:
+    if not spec.updated or spec.batch or spec.m * FEWER_ROWS > spec.k or spec.n * spec.element.bytes < 256:
         return 1
     most = min(spec.k // SHORTEST, target.l2 // 4 // (spec.m * spec.n * spec.element.bytes))  # the parts stay in the cache
     return next((count for count in PARTS if count <= most and spec.k % count == 0), 1)

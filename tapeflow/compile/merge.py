@@ -140,7 +140,10 @@ class _Board:
                 old[id(node.attrs["variable"])] = node.outputs[0]
             elif node.op.name == "update_variable":
                 value, before = node.inputs[0], old.get(id(node.attrs["variable"]))
-                if self._is_root(value, node) and self._reserve(value, before, effect):
+                fresh = before is None and effect is None
+                if (fresh and self._is_in_pieces(value, node)) or (
+                    self._is_root(value, node) and self._reserve(value, before, effect)
+                ):
                     self.in_place[id(value)] = id(node.attrs["variable"])
                     self.olds[id(value)] = None if before is None else id(before)
                 elif before is not None:
@@ -153,6 +156,13 @@ class _Board:
             return False
         members = self.by_number[owners[0]].members
         return bool(members) and members[0][0].place is None
+
+    def _is_in_pieces(self, value, update):
+        """Whether kernels write parts of a value; they may write them into a variable that nobody has read."""
+        if id(value) in self.in_place or value.dims != update.outputs[0].dims:
+            return False
+        members = [self.by_number[n].members for n in self.owner.get(id(value), ())]
+        return bool(members) and all(m and m[0][0].place is not None for m in members)
 
     def _reserve(self, value, before, effect):
         """Whether a value can take its variable's place; then whatever reads the old value comes before it."""

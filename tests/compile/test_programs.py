@@ -272,6 +272,42 @@ def test_the_gradient_of_a_loop_is_native():
     assert Host not in kinds(program) and kinds(program).count(Nested) == 2
 
 
+def test_products_of_a_loop_are_made_before_and_after_it():
+    """A recurrent layer: its input's product comes before the loop, its weights' gradients after it."""
+
+    def function(x, w, u):
+        with tf.GradientTape() as tape:
+            tape.watch([w, u])
+            body = lambda i, h: (i + 1, tf.tanh(x[i] @ w + h @ u))  # noqa: E731
+            _, h = tf.while_loop(lambda i, h: i < 6, body, [0, tf.zeros([3, 5])])
+            loss = tf.reduce_sum(tf.square(h))
+        return loss, *tape.gradient(loss, [w, u])
+
+    program = check(function, floats(6, 3, 4), floats(4, 5), floats(5, 5), rtol=1e-5)
+    forward, backward = [step for step in program.plan.steps if isinstance(step, Nested)]
+    assert sum(isinstance(step, LibraryStep) for step in forward.plans[1].steps) == 1
+    assert sum(isinstance(step, LibraryStep) for step in backward.plans[1].steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "limit", "step", "inside"), [(0, 6, 1, 1), (5, -1, -1, 1), (0, 4, 1, 2), (0, 6, 2, 3), (1, 6, 1, 3)]
+)
+def test_sums_of_products_over_some_turns(start, limit, step, inside):
+    """Where every row has its turn `x @ w` is one product; where the turns count from 0 the sum is one; else they stay inside."""
+
+    def function(x, w):
+        goes_on = (lambda i, *_: i < limit) if step > 0 else (lambda i, *_: i > limit)
+
+        def body(i, total, h):
+            return i + step, total + tf.matmul(x[i], h, transpose_a=True), tf.matmul(h, w, transpose_b=True) + x[i] @ w
+
+        return tf.while_loop(goes_on, body, [start, tf.ones([4, 4]), tf.ones([3, 4])])[1:]
+
+    program = check(function, floats(6, 3, 4), floats(4, 4), rtol=1e-4)
+    (loop,) = [step for step in program.plan.steps if isinstance(step, Nested)]
+    assert sum(isinstance(inner, LibraryStep) for inner in loop.plans[1].steps) == inside
+
+
 def test_a_tensor_array_that_a_loop_fills():
     def function(x):
         array = tf.TensorArray(tf.float32, 4)
