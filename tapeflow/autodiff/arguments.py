@@ -1,6 +1,7 @@
 """What `gradient` and its kin are given: sources, targets and the cotangents to start from."""
 
 import logging
+import math
 import operator
 
 import numpy as np
@@ -14,6 +15,7 @@ from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor, wrap
 from tapeflow.core.variable import Variable
 
+FEW = 4096  # elements of a constant in a graph
 # The ones among NumPy's scalars: to make one takes longer than to find it.
 ONES = {dtype.type: dtype.type(1) for dtype in dtypes.ALL if dtype.is_trainable}
 first = operator.itemgetter(0)
@@ -141,10 +143,10 @@ def seeds_of(target, output_gradients):
 
 
 def _ones(target):
-    """Ones like the target, but not computed from it: no tape has to record them."""
+    """Ones like the target; few ones are not computed from it, so no tape has to record them."""
     dims = target.dims
-    known = dims is not None and None not in dims
-    return wrap(np.ones(dims, target._dtype.numpy_dtype)) if known else P.ones_like(target)
+    few = dims is not None and None not in dims and math.prod(dims) <= FEW
+    return wrap(np.ones(dims, target._dtype.numpy_dtype)) if few else P.ones_like(target)
 
 
 def _seed(target, g):

@@ -303,6 +303,11 @@ class Function:
         numbers = ", ".join(f"{type.element} {literal(type.vector(1), lane)}" for lane in range(type.lanes))
         return Value(self, type, f"<{numbers}>") if type.lanes > 1 else self.constant(type, 0)
 
+    def vector(self, element, numbers):
+        """A vector of constants."""
+        written = ", ".join(f"{element.element} {literal(element, number)}" for number in numbers)
+        return Value(self, element.vector(len(numbers)), f"<{written}>")
+
     def any(self, mask):
         """Whether a comparison holds in any lane, as a scalar."""
         if mask.type.lanes == 1:
