@@ -14,7 +14,10 @@ from typing import NamedTuple
 
 from tapeflow.compile.text import INDEX, PTR
 
-SMALL, SECOND = 4 << 20, 0.06  # of small work tiles of two heights, which take twice as long to compile, must save such a part
+SMALL, SECOND = (
+    4 << 20,
+    0.06,
+)  # of small work tiles of two heights, which take twice as long to compile, must save such a part
 UNROLLED = 12  # levels with no more steps than this together are written out: nested loops of 3 would cost more than they do
 
 

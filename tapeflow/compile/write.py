@@ -2,6 +2,7 @@
 
 from tapeflow.compile import runtime
 from tapeflow.compile.control import Nested
+from tapeflow.compile.denormals import flush_denormals, restore_mode
 from tapeflow.compile.evaluate import Register
 from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.loops import write_kernel, write_scalars
@@ -43,12 +44,12 @@ def _write_stretch(module, stretch, plan, written):
             writer.step(plan, step)
     with module.function(stretch.name, [("table", PTR)]) as f:
         written.shared |= writer.shared
+        team = runtime.begin(f, written.scratch) if writer.shared else f.constant(PTR, 0)
+        mode = flush_denormals(f)
+        f.call(body, None, f.arguments[0], team)
+        restore_mode(f, mode)
         if writer.shared:
-            team = runtime.begin(f, written.scratch)
-            f.call(body, None, f.arguments[0], team)
             runtime.end(f, team)
-        else:
-            f.call(body, None, f.arguments[0], f.constant(PTR, 0))
 
 
 class Written:
