@@ -157,7 +157,7 @@ class StepWriter:
         f = self.f
         fresh = getattr(step.node.attrs["body"], "fresh", ())
         for k, (x, source, target) in enumerate(zip(step.node.outputs, step.operands, step.results, strict=False)):
-            if k in fresh:
+            if k in fresh or plan.places[source] is plan.places[target]:
                 continue
             f.copy(self.pointer(plan, target), self.pointer(plan, source), bytes_of(x))
         with f.forever([]) as loop:
