@@ -12,18 +12,22 @@ from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
 
 
-def works_in_place(node, value, before, reader):
-    """Whether a branch or a loop can have a result where a variable's old value is, `before` (None where nobody read it).
+def works_in_place(node, value, before, reader, native):
+    """Whether a node can have a result where a variable's old value is, `before` (None where nobody read it).
+
+    It is a branch, a loop, or `native` code whose result may be where its first operand is.
 
     Then the operands that are the old value and the result are one state, so nothing else may be a view of it.
     """
-    if node.op.name not in ("switch", "while_loop") or node.stateful:
+    if not native and (node.op.name not in ("switch", "while_loop") or node.stateful):
         return False
     if before is None:
         return True
     same = [x is before for x in node.inputs]
     if any(reader.base(x) is before and not one for x, one in zip(node.inputs, same, strict=True)):
         return False
+    if native:
+        return not any(same[1:])
     return node.op.name == "switch" or not any(same) or (same[value.index] and not any(same[node.attrs["count"] :]))
 
 

@@ -4,7 +4,7 @@ from tapeflow.core.graph import graphs_in
 
 OWN = {"read_variable", "update_variable"}
 # Effects that neither look at variables nor change them.
-BLIND = {"iterator_next", "iterator_next_optional", "op_stream", "seed_stream", "timestamp"}
+BLIND = {"iterator_next", "iterator_next_optional", "timestamp"}
 
 
 def is_blind(node):
@@ -24,7 +24,7 @@ def assigned_by(node):
     """The ids of the variables that a node may assign; None where it may be any, for it calls Python."""
     if node.op.name == "py_call":
         return None
-    variable = node.attrs.get("variable")
+    variable = node.attrs.get("variable", getattr(node.attrs.get("source"), "variable", None))
     found = set() if variable is None or node.op.name == "read_variable" else {id(variable)}
     for graph in graphs_in(node.attrs):
         for inner in graph.nodes:

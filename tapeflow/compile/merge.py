@@ -167,7 +167,10 @@ class _Board:
         group = self.by_number[owners[0]]
         if group.members:
             return group.members[0][0].place is None and self._reads_in_place(group.members[0][0], before)
-        return works_in_place(group.anchor.node, value, before, self.grouping.reader)
+        library = self.grouping.library(group.anchor.node)
+        if library is not None and not library.in_place:
+            return False
+        return works_in_place(group.anchor.node, value, before, self.grouping.reader, library is not None)
 
     def _reads_in_place(self, root, before):
         """Whether each element of a root needs only the old value's element at the same place."""

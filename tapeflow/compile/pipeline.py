@@ -9,6 +9,7 @@ import time
 from typing import NamedTuple
 
 from tapeflow.base import flags
+from tapeflow.compile.changes import changes_as_updates
 from tapeflow.compile.clean import drop_dead, keep_old_values, lift_variables, share_common
 from tapeflow.compile.decompose import decompose
 from tapeflow.compile.inline import inline, own_variables
@@ -38,6 +39,7 @@ FIRST = (
 PASSES = (
     Pass("drop dead nodes", drop_dead, "tracing leaves much that nobody reads: less to look at for all that follow"),
     Pass("drop unread results", drop_unread, "branches and loops also give what a gradient would have asked for"),
+    Pass("changes as updates", changes_as_updates, "what changes variables its own way is a reading, work and an update"),
     Pass(
         "variables as values",
         variables_as_values,

@@ -227,9 +227,12 @@ class Plan:
                     steps.append(step)
             elif group.anchor.operands is not None:
                 targets = lambda value, group=group: self._targets(value, group)  # noqa: E731
-                if not group.members and not targets(group.anchor.node.outputs[0]):
+                if not group.members and not any(map(targets, group.anchor.node.outputs)):
                     continue  # nobody reads it: what seemed to, needed its shape alone
-                steps.append(library(group.anchor.node).step(group, self.reader, targets))
+                step = library(group.anchor.node).step(group, self.reader, targets)
+                if step.may_fail:
+                    step.failures = self.root._arena.take(16)
+                steps += [step, *[Copy(*what) for what in step.copies]]
                 self.values.update((id(x.value), x.value) for x in group.anchor.operands)
             else:
                 steps += self._opaque_steps(group.anchor.node)

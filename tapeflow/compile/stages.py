@@ -2,6 +2,7 @@
 
 from tapeflow.compile.clean import is_effect, keep_old_values
 from tapeflow.compile.effects import Changes
+from tapeflow.compile.library import ARRAY_OPS
 from tapeflow.compile.rebuild import operands, rebuilt, shallow
 from tapeflow.compile.scalars import MACHINE
 from tapeflow.core.tensor import Tensor
@@ -56,7 +57,11 @@ def _needed(graph, place):
 
 def is_worth(node):
     """Whether a node is work that native code would do better."""
-    return node.op.lower in ("scalar", "reduce") or node.op.name in ("matmul", "conv", "while_loop", "switch")
+    return (
+        node.op.lower in ("scalar", "reduce")
+        or node.op.name in ("matmul", "conv", "while_loop", "switch")
+        or node.op.name in ARRAY_OPS
+    )
 
 
 def _same(builder, node, inputs, attrs):

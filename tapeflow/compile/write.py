@@ -140,6 +140,9 @@ class StepWriter:
             pointers[i] = pointers[i] + offset
         pointers.append(self.f.load(self.f.arguments[0] + 8 * WORKSPACE, PTR))
         kernel = self.module.once(step.key, lambda: step.write(self.module))
+        if step.may_fail:
+            pointers.append(self.arena + step.failures)
+            self.written.messages[step.failures] = [(step.node, text) for text in kernel.messages]
         step.flops = kernel.flops
         self.written.workspace = max(self.written.workspace, kernel.workspace)
         self.written.scratch = max(self.written.scratch, kernel.scratch)
