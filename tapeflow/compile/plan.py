@@ -285,6 +285,8 @@ class Plan:
                     return [nested]
         if self.around is not None:
             raise Unfit
+        for x in node.outputs:
+            self._in_place.pop(id(x), None)  # Python makes its results elsewhere
         return [Host(node)]
 
     def _nested(self, node):
@@ -303,7 +305,7 @@ class Plan:
             self.root.slots, self.root.constants = slots, constants
             self.root._arena.shrink(size)
             for x in node.outputs:
-                if self._in_place.pop(id(x), None) is not None:
+                if self._variable_of(x) is not None:
                     del self.places["value", id(x)]
             return None
 

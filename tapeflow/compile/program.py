@@ -285,8 +285,10 @@ class Frame:
         return found
 
     def _is_ours(self, array):
+        """Whether native code may write to an array later: a part of the arena, or of a variable that it assigns."""
+        written = [held.variable._tensor._value for held, cell in self.held if held.written and cell is None]
         while array is not None and array.__class__ is np.ndarray:
-            if array is self.arena or array.base is self.arena.base:
+            if array is self.arena or array.base is self.arena.base or any(array is x for x in written):
                 return True
             array = array.base
         return False

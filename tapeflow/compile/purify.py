@@ -1,5 +1,6 @@
 """Branches and loops that assign variables, as ones without effects that take the variables' values and give new ones."""
 
+from tapeflow.base.dtypes import string
 from tapeflow.compile.clean import lift_variables
 from tapeflow.compile.effects import OWN, is_static_update
 from tapeflow.compile.rebuild import Builder, rebuilt
@@ -29,11 +30,17 @@ def _is_hiding(node):
 
 
 def _is_clear(graph):
-    """Whether all that a graph does is to read variables, and to assign them values of their shapes."""
-    return all(
-        not node.stateful or node.op.name == "read_variable" or is_static_update(node) or _is_hiding(node)
+    """Whether all that a graph does is to read variables and to assign them values of their shapes, and no part is Python's."""
+    return not any(_is_object(x) for x in graph.inputs) and all(
+        (not node.stateful or node.op.name == "read_variable" or is_static_update(node) or _is_hiding(node))
+        and not any(map(_is_object, node.outputs))
         for node in graph.nodes
     )
+
+
+def _is_object(x):
+    """Whether a value is an object of Python: what works on such values is quicker with the variables where they are."""
+    return x._dtype is string or (x._dtype.numpy_dtype is None and x._dtype.element is None)
 
 
 def _pure_switch(builder, node, inputs, attrs):

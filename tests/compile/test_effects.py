@@ -20,6 +20,7 @@ EXPRESSIONS = [
     lambda x, y: tf.transpose(tf.reshape(x, [5, 3])) * 0.5 + tf.nn.relu(y),
     lambda x, y: tf.matmul(x, y, transpose_b=True)[:, :1] * 0.1 + x,
     lambda x, y: tf.maximum(x, tf.reduce_sum(y) * 0.1),
+    lambda x, y: tf.math.lgamma(tf.abs(x) + 1.0) - y,  # no native code: it keeps branches and loops in Python
     lambda x, y: x,
 ]
 INDEX = st.integers(0, 3)
@@ -214,6 +215,30 @@ def test_results_that_only_gradients_want_are_not_made():
 
     (nested,) = [x for x in steps_of(step, tf.ones(SHAPE)) if isinstance(x, Nested)]
     assert len(nested.results) == 2  # the value, and the variable's
+
+
+@pytest.mark.parametrize("inside", [tf.math.lgamma, tf.strings.as_string])
+def test_a_loop_over_an_iterator_assigns_in_branches(inside):
+    found = []
+    for eagerly in (True, False):
+        v = tf.Variable(tf.ones([2], tf.float64))
+
+        def update(x, v=v):
+            v.assign_add(x)
+            v.assign_add(tf.fill([2], tf.cast(tf.size(inside(x)), tf.float64) * 0.5))
+            return tf.reduce_sum(v)
+
+        def function(iterator, update=update):
+            total = tf.constant(0.0, tf.float64)
+            for i in tf.range(4):
+                total += tf.cond(i % 2 == 0, lambda: update(next(iterator)), lambda: tf.constant(0.5, tf.float64))  # noqa: B023
+            return total
+
+        function = function if eagerly else tf.function(function)
+        data = tf.data.Dataset.from_tensor_slices(np.arange(24.0).reshape(12, 2))
+        iterator = iter(data)
+        found.append([x.numpy() for _ in range(3) for x in (function(iterator), v.value())])
+    close(found[1], found[0], 1e-12)
 
 
 @pytest.mark.parametrize("turns", [0, 1, 4])
