@@ -231,7 +231,7 @@ def test_a_loop_over_an_iterator_assigns_in_branches(inside):
         def function(iterator, update=update):
             total = tf.constant(0.0, tf.float64)
             for i in tf.range(4):
-                total += tf.cond(i % 2 == 0, lambda: update(next(iterator)), lambda: tf.constant(0.5, tf.float64))  # noqa: B023
+                total += tf.cond(i % 2 == 0, lambda: update(next(iterator)), lambda: tf.constant(0.5, tf.float64))
             return total
 
         function = function if eagerly else tf.function(function)
