@@ -209,35 +209,9 @@ def compile_graph(graph, closed=False):
     return Executable(graph, closed)
 
 
-def _hides_assignments(graph):
-    """Whether a node that stays one assigns variables: a branch, a loop, Python code, a change of a part.
-
-    Kernels are not kept in order with these; the plan of the NumPy kernels runs node after node.
-    """
-    for node in graph.nodes:
-        if node.op.name == "call":
-            if _hides_assignments(node.attrs["graph"]):
-                return True
-        elif node.op.name not in ("read_variable", "update_variable") and _assigns(node):
-            return True
-    return False
-
-
-def _assigns(node):
-    if node.op.name == "read_variable":
-        return False
-    return (
-        "variable" in node.attrs
-        or node.op.name == "py_call"
-        or any(_assigns(inner) for graph in graphs_in(node.attrs) for inner in graph.nodes)
-    )
-
-
 def runner(graph, closed):
     """What runs a traced function's graph, `run(values)`; None where native code would not be worth it."""
     if not flags.COMPILE or not any(is_worth(node) or node.op.name == "call" for node in graph.nodes):
-        return None
-    if _hides_assignments(graph):
         return None
     if closed and len(graph.nodes) < FEW_NODES:
         return None  # the condition of a loop, and the like: a call of native code costs more

@@ -66,6 +66,7 @@ class Kernel:
     scratch: int = 0  # bytes for each thread
     workspace: int = 0  # bytes in all
     flops: int = 0
+    messages: list = field(default_factory=list)  # of the errors that it may find, by their bits
     note: str = ""  # its tiles and packing, for people
 
 

@@ -238,9 +238,12 @@ class Plan:
                     steps.append(step)
             elif group.anchor.operands is not None:
                 targets = lambda value, group=group: self._targets(value, group)  # noqa: E731
-                if not group.members and not targets(group.anchor.node.outputs[0]):
+                if not group.members and not any(map(targets, group.anchor.node.outputs)):
                     continue  # nobody reads it: what seemed to, needed its shape alone
-                steps.append(library(group.anchor.node).step(group, self.reader, targets))
+                step = library(group.anchor.node).step(group, self.reader, targets)
+                if step.may_fail:
+                    step.failures = self.root._arena.take(16)
+                steps += [step, *[Copy(*what) for what in step.copies]]
                 self.values.update((id(x.value), x.value) for x in group.anchor.operands)
             else:
                 steps += self._opaque_steps(group.anchor.node)
@@ -294,6 +297,8 @@ class Plan:
                     return [nested]
         if self.around is not None:
             raise Unfit
+        for x in node.outputs:
+            self._in_place.pop(id(x), None)  # Python makes its results elsewhere
         return [Host(node)]
 
     def _nested(self, node):
@@ -301,12 +306,19 @@ class Plan:
         operands = [self.key_of(x) for x in node.inputs]
         results = [("value", id(x)) for x in node.outputs]
         slots, constants, size = self.root.slots, dict(self.root.constants), self.root._arena.size
+        for x in node.outputs:
+            variable = self._variable_of(x)
+            if variable is not None:
+                self.places["value", id(x)] = self.places["variable", variable]
         try:
             plan_parts = self._plan_loop if node.op.name == "while_loop" else self._plan_switch
             return Nested(node, plan_parts(node.attrs, node, operands, results), operands, results)
         except Unfit:
             self.root.slots, self.root.constants = slots, constants
             self.root._arena.shrink(size)
+            for x in node.outputs:
+                if self._variable_of(x) is not None:
+                    del self.places["value", id(x)]
             return None
 
     def _plan_loop(self, attrs, node, operands, results):
@@ -314,7 +326,7 @@ class Plan:
         states = [State(x._spec, f"state {k}") for k, x in enumerate(node.outputs)]
         plans = []
         for part, writes in ((attrs["cond"], None), (attrs["body"], states)):
-            graph, rows = with_states(part, states, writes)
+            graph, rows = with_states(part, dict(enumerate(states)), writes)
             graph = run_passes(graph)
             borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
             borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[count:], strict=True))
@@ -329,13 +341,19 @@ class Plan:
 
     def _plan_switch(self, attrs, node, operands, results):
         states = [State(x._spec, f"result {k}") for k, x in enumerate(node.outputs)]
+        updated = {id(self.places[key]): state for key, state in zip(results, states, strict=True) if key in self.places}
+        reads = {}  # the operands that are the old values of variables that results are computed right into
+        for i, key in enumerate(operands[1:]):
+            if key in self.places and id(self.places[key]) in updated:
+                reads[i] = updated[id(self.places[key])]
+        others = [key for i, key in enumerate(operands[1:]) if i not in reads]
         plans = []
         for branch in attrs["branches"]:
             if any(x.spec != state.spec for x, state in zip(branch.outputs, states, strict=True)):
                 raise Unfit
-            graph = run_passes(with_states(branch, (), states)[0])
+            graph = run_passes(with_states(branch, reads, states)[0])
             borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
-            borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[1:], strict=True))
+            borrowed.update((id(x), key) for x, key in zip(graph.inputs, others, strict=True))
             plans.append(Plan(graph, self, borrowed))
         return plans
 

@@ -10,6 +10,7 @@ from tapeflow.base import flags
 from tapeflow.base.errors import invalid
 from tapeflow.compile import entry as entries
 from tapeflow.compile import pool
+from tapeflow.compile.effects import is_barrier
 from tapeflow.compile.entry import Argument, Result, make_entry
 from tapeflow.compile.explain import describe, explain, fallbacks
 from tapeflow.compile.internal import CHECK_NUMERICS, Internal
@@ -28,8 +29,6 @@ from tapeflow.core.variable import SOLE, _references
 DATA = 16  # where an ndarray object keeps the address of its elements; checked below
 ALIGN = 64
 LARGE = 1 << 16  # bytes from which an array of a result is kept to be used again
-# Effects that neither look at variables nor change them.
-BLIND = {"iterator_next", "iterator_next_optional", "op_stream", "seed_stream", "timestamp"}
 
 
 def address(array):
@@ -209,7 +208,7 @@ class Frame:
             part.call(self.pointer)
             if self.program.written.messages:
                 self._raise_failures()
-        elif part.node.stateful and self.held and part.node.op.name not in BLIND:
+        elif self.held and is_barrier(part.node):
             self._give_variables()  # Python code may look at variables, and assign them
             self._run_node(part.node)
             self._take_variables()
@@ -286,8 +285,10 @@ class Frame:
         return found
 
     def _is_ours(self, array):
+        """Whether native code may write to an array later: a part of the arena, or of a variable that it assigns."""
+        written = [held.variable._tensor._value for held, cell in self.held if held.written and cell is None]
         while array is not None and array.__class__ is np.ndarray:
-            if array is self.arena or array.base is self.arena.base:
+            if array is self.arena or array.base is self.arena.base or any(array is x for x in written):
                 return True
             array = array.base
         return False

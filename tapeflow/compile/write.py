@@ -159,6 +159,9 @@ class StepWriter:
             pointers[i] = pointers[i] + offset
         pointers.append(self.f.load(self.f.arguments[0] + 8 * WORKSPACE, PTR))
         kernel = self.module.once(step.key, lambda: step.write(self.module))
+        if step.may_fail:
+            pointers.append(self.arena + step.failures)
+            self.written.messages[step.failures] = [(step.node, text) for text in kernel.messages]
         step.flops = kernel.flops
         self.written.workspace = max(self.written.workspace, kernel.workspace)
         self.written.scratch = max(self.written.scratch, kernel.scratch)
@@ -178,7 +181,7 @@ class StepWriter:
         f = self.f
         fresh = getattr(step.node.attrs["body"], "fresh", ())
         for k, (x, source, target) in enumerate(zip(step.node.outputs, step.operands, step.results, strict=False)):
-            if k in fresh:
+            if k in fresh or plan.places[source] is plan.places[target]:
                 continue
             f.copy(self.pointer(plan, target), self.pointer(plan, source), bytes_of(x))
         with f.forever([]) as loop:
