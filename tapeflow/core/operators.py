@@ -1,7 +1,7 @@
 """What Python's operators on tensors call: the shortest way through an op of two inputs."""
 
 from tapeflow.base.dtypes import string
-from tapeflow.core.convert import operand
+from tapeflow.core.convert import CONSTANTS, operand
 from tapeflow.core.primitive import NO_ATTRS, bind
 from tapeflow.core.state import ongoing, scoped
 from tapeflow.core.tensor import Tensor
@@ -19,11 +19,13 @@ def on_two(op, convert=operand):
     kernel, accepts = op.kernel, op.accepts & ~string.bit  # 0-d strings are no scalars: their result needs `wrap`
 
     def operator(x, y):
+        dtype = x._dtype
         if y.__class__ is not Tensor:
-            y = convert(y, x)
+            cls = y.__class__
+            known = CONSTANTS[dtype.type].get((cls, y)) if cls is int or cls is float else None
+            y = convert(y, x) if known is None else known
             if y is NotImplemented:
                 return y
-        dtype = x._dtype
         if y._dtype is dtype and accepts & dtype.bit and not scoped:
             try:
                 value = kernel(x._value, y._value)  # a tensor that has no value yet raises when it is asked for it
@@ -39,6 +41,7 @@ def on_two(op, convert=operand):
             return result
         return bind(op, (x, y), NO_ATTRS)
 
+    operator.kernel = kernel  # type: ignore[attr-defined]  # see `on_values` in record.py
     return operator
 
 

@@ -6,9 +6,10 @@ import os
 import re
 import sys
 import threading
+import types
 from typing import Any
 
-from tapeflow.core.state import CONSTANT, Idle, Mark, ongoing, state
+from tapeflow.core.state import CONSTANT, Idle, Mark, next_serial, ongoing, state
 from tapeflow.core.tensor import Tensor, ndarray
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -36,9 +37,10 @@ class Rule:
         reads: how many residuals there are.
         take: `take(inputs, out)` gives the residuals.
         scales: the rule is an elementwise op's: it is to be conjugated for complex numbers, and summed over broadcast axes.
+        on_values: the rule as a function of NumPy values (see `on_values`), or None.
     """
 
-    __slots__ = ("attr_names", "call", "every_attr", "reads", "scales", "sources", "take")
+    __slots__ = ("attr_names", "call", "every_attr", "on_values", "reads", "scales", "sources", "take")
 
     def __init__(self, call, names, skip, scales=False):
         self.call = {1: same, -1: opposite}.get(call, call)
@@ -48,6 +50,7 @@ class Rule:
         self.sources = tuple([_source(name, names) for name in residuals[skip:]])
         self.reads = len(self.sources)
         self.take = _taker(self.sources)
+        self.on_values = None
 
     def attrs(self, attrs):
         """The attrs that the rule takes."""
@@ -65,6 +68,46 @@ def rule_parameters(call):
     positional = code.co_varnames[: code.co_argcount]
     keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     return positional, keyword, bool(code.co_flags & inspect.CO_VARKEYWORDS)
+
+
+def on_values(rule):
+    """An elementwise op's rule as a function of NumPy values, which computes the same bits without a tensor for each step.
+
+    It is the rule's own code, in which `P.name` and operators made by `on_two` stand for the kernels; a rule that does anything
+    else than arithmetic and elementwise ops on its arguments has no such form, and None is returned.
+    """
+    call = rule.call
+    code = getattr(call, "__code__", None)
+    if not rule.scales or call is same or code is None or code.co_freevars or code.co_kwonlyargcount:
+        return None
+    if any(not source.startswith(("inputs", "out")) or "." in source for source in rule.sources):
+        return None
+    names = {}
+    for name in code.co_names:
+        found = call.__globals__.get(name)
+        if name == "P":
+            names[name] = KERNELS
+        elif hasattr(found, "kernel"):
+            names[name] = found.kernel
+        elif not hasattr(KERNELS, name):
+            return None
+    return types.FunctionType(code, names)
+
+
+class _Kernels:
+    """The kernel of each elementwise op as an attribute, as it stands for the op in `on_values`."""
+
+    def __getattr__(self, name):
+        from tapeflow.core.primitive import PRIMITIVES  # the registry needs this module first
+
+        op = PRIMITIVES.get(name)
+        if op is None or op.lower != "scalar" or op.multiple or op.stateful:
+            raise AttributeError(name)
+        setattr(self, name, op.kernel)
+        return op.kernel
+
+
+KERNELS = _Kernels()
 
 
 def _source(name, names):
@@ -206,6 +249,9 @@ def recorder_of(op):
     rules, names = op.plans, op.parameters
     if rules.__class__ is not tuple or op.multiple or len(rules) != len(names):
         return functools.partial(note, op)
+    for rule in rules:
+        if rule is not None:
+            rule.on_values = on_values(rule)
     xs = [f"x{i}" for i in range(len(names))]
     marks = [f"mark{i}" for i in range(len(names))]
     plans = [f"rule{i}" for i in range(len(names))]
@@ -299,18 +345,27 @@ _marking = threading.Lock()
 
 def watch_reading(variable, tensor, active):
     """Let the active recorders that want to watch the tensor that was read from a variable."""
-    if len(ongoing) == 1:  # the usual case: nobody else records, and what has watched it before has ended
-        for recorder in active.recorders:
-            mark = recorder.watch_variable(variable, tensor, active)
-            if mark is not None:
-                mark.watchers = active.ids
+    mark, ids = tensor._mark, active.ids
+    if (
+        active.leaves is not None
+        and mark is not None
+        and mark.watchers
+        and len(ongoing) == len(ids)
+        and variable._trainable
+        and variable._dtype.is_trainable
+    ):  # the usual case: tapes that watch what is read; nobody else records, and what has watched it before has ended
+        leaf = next_serial(), variable
+        for leaves in active.leaves:
+            leaves.setdefault(mark, leaf)
+        active.idle = None
+        mark.watchers = ids
         return
-    ids, new = active.ids, []
+    new = []
     for recorder in active.recorders:
         mark = recorder.watch_variable(variable, tensor, active)
         if mark is not None:
             new.append(recorder.id)
-    if len(new) == len(ids) == len(ongoing):  # as above, for several recorders
+    if len(new) == len(ids) == len(ongoing):  # as above
         tensor._mark.watchers = ids
     elif new:
         add_watchers(tensor._mark, new, active)
