@@ -53,6 +53,7 @@ class Primitive:
     """
 
     runs_graphs = False  # see `tapeflow.trace.call.Structured`
+    hot = None  # hot(inputs, attrs) gives the results where a compiler has made native code of the op, else None
 
     def __init__(
         self,
@@ -142,6 +143,12 @@ def bind(op, inputs, attrs=NO_ATTRS):
     """
     if scoped and state.scope is not None and (op.stateful or has_symbols(attrs) or _joins_graph(op, inputs)):
         return _interpret(op, inputs, attrs)
+    if op.hot is not None:
+        outputs = op.hot(inputs, attrs)
+        if outputs is not None:
+            if ongoing:
+                _note(op, inputs, attrs, outputs)
+            return outputs
     if len(inputs) == 2:  # the usual cases, without the cost of loops and of unpacking
         x, y = inputs
         if x.__class__ is not Tensor or y.__class__ is not Tensor:
@@ -187,12 +194,17 @@ def bind(op, inputs, attrs=NO_ATTRS):
             outputs._dtype = dtype
             outputs._mark = None
     if ongoing:
-        if scoped and within_trace():  # computed from constants: one more of them
-            for out in outputs if op.multiple else (outputs,):
-                out._mark = CONSTANT
-        else:
-            op.note(inputs, attrs, outputs)
+        _note(op, inputs, attrs, outputs)
     return outputs
+
+
+def _note(op, inputs, attrs, outputs):
+    """Mark the results of an op, and tell the recorders of it."""
+    if scoped and within_trace():  # computed from constants: one more of them
+        for out in outputs if op.multiple else (outputs,):
+            out._mark = CONSTANT
+    else:
+        op.note(inputs, attrs, outputs)
 
 
 def _joins_graph(op, inputs):
