@@ -61,9 +61,7 @@ def true_division(x, y):
     return bind(P.truediv, (x, y), NO_ATTRS)
 
 
-def _truediv(self, other):
-    other = operand(other, self)
-    return other if other is NotImplemented else true_division(self, other)
+_truediv = on_two(P.truediv, otherwise=lambda op, inputs, attrs: true_division(*inputs))
 
 
 def _rtruediv(self, other):

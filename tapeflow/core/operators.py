@@ -7,7 +7,7 @@ from tapeflow.core.state import ongoing, scoped
 from tapeflow.core.tensor import Tensor
 
 
-def on_two(op, convert=operand):
+def on_two(op, convert=operand, otherwise=bind):
     """A function `(x, y)` that binds `op`, whose result has the dtype of its inputs, to a tensor and an operand.
 
     It is `bind`, unrolled for two eager tensors of one dtype; whatever else is, is left to `bind`.
@@ -15,6 +15,7 @@ def on_two(op, convert=operand):
     Args:
         op: a primitive without attrs.
         convert: `convert(y, x)` makes a tensor of what is none, or NotImplemented.
+        otherwise: what takes the place of `bind`.
     """
     kernel, accepts = op.kernel, op.accepts & ~string.bit  # 0-d strings are no scalars: their result needs `wrap`
 
@@ -30,7 +31,7 @@ def on_two(op, convert=operand):
             try:
                 value = kernel(x._value, y._value)  # a tensor that has no value yet raises when it is asked for it
             except Exception:
-                return bind(op, (x, y), NO_ATTRS)
+                return otherwise(op, (x, y), NO_ATTRS)
             result = Tensor()
             result._value = value
             result._dtype = dtype
@@ -39,7 +40,7 @@ def on_two(op, convert=operand):
             else:
                 result._mark = None
             return result
-        return bind(op, (x, y), NO_ATTRS)
+        return otherwise(op, (x, y), NO_ATTRS)
 
     operator.kernel = kernel  # type: ignore[attr-defined]  # see `on_values` in record.py
     return operator

@@ -244,24 +244,19 @@ def recorder_of(op):
         active.keep((op, (mark0, mark1), saved, (mark of the result,), None, attrs, None))
 
     Whatever is not the usual case (recorders that are more than tapes or watch different inputs, nothing watched, results that
-    are not real floats) is left to `note`, and so are ops with joint rules or several results.
+    are not real floats) is left to `note`, and so are ops of any number of inputs.
     """
     rules, names = op.plans, op.parameters
-    if rules.__class__ is not tuple or op.multiple or len(rules) != len(names):
+    joint = rules.__class__ is not tuple
+    if rules is None or (joint and not _takes(op.kernel, len(names))) or (not joint and len(rules) != len(names)):
         return functools.partial(note, op)
-    for rule in rules:
-        if rule is not None:
-            rule.on_values = on_values(rule)
     xs = [f"x{i}" for i in range(len(names))]
     marks = [f"mark{i}" for i in range(len(names))]
-    plans = [f"rule{i}" for i in range(len(names))]
-    edges = []
     lines = [
         "def record(inputs, attrs, out):",
         "    active = state.active",
         "    ids = active.ids",
         f"    {', '.join(xs)}, = inputs",
-        f"    {', '.join(plans)}, = op.plans",
     ]
     for x, mark in zip(xs, marks, strict=True):
         lines += [
@@ -272,27 +267,54 @@ def recorder_of(op):
             f"        elif len(ids) != 1 or ids[0] not in {mark}.watchers:",
             "            return note(op, inputs, attrs, out)",
         ]
-    lines += [
-        f"    if {' and '.join(f'{mark} is None' for mark in marks)} or active.keep is None or not out._dtype.is_floating:",
-        "        return note(op, inputs, attrs, out)",
+    unusual = [" and ".join(f"{mark} is None" for mark in marks), "active.keep is None"]
+    if not op.multiple:
+        unusual.append("not out._dtype.is_floating")
+    lines += [f"    if {' or '.join(unusual)}:", "        return note(op, inputs, attrs, out)"]
+    lines += _written_edges(rules, xs, marks) if not joint else [
+        "    rules = op.plans",
+        f"    saved = [rules, {_written_residuals(rules)}]",
     ]
+    if op.multiple:
+        lines += [
+            "    outs = tuple([marked(one, ids) for one in out])",
+            f"    specs = {'()' if op.partial else 'tuple([one.spec for one in out])'}",
+        ]
+    else:
+        lines += ["    out._mark = mark = Mark()", "    mark.watchers = ids", "    outs, specs = (mark,), None"]
+    lines += [f"    active.keep((op, {_tuple_text(marks)}, saved, outs, specs, attrs, None))"]
+    names = {"op": op, "state": state, "note": note, "marked": _marked, "ndarray": ndarray, "Mark": Mark, **_TAKEN_BY}
+    exec(compile("\n".join(lines), f"{PACKAGE}core/<record of {op.name}>", "exec"), names)
+    return names["record"]
+
+
+def _takes(kernel, count):
+    """Whether a kernel is known to take so many inputs, always."""
+    code = getattr(kernel, "__code__", None)
+    return code is not None and code.co_argcount == count and not code.co_flags & inspect.CO_VARARGS
+
+
+def _written_edges(rules, xs, marks):
+    """The lines that make `saved` of a record, where there is a rule for each input."""
+    plans = [f"rule{i}" for i in range(len(rules))]
+    lines = [f"    {', '.join(plans)}, = op.plans"]
     if any(rule is not None and rule.scales for rule in rules):
         lines += ["    value = out._value", "    shape = value.shape if value.__class__ is ndarray else None"]
+    edges = []
     for x, mark, name, rule in zip(xs, marks, plans, rules, strict=True):
         if rule is None:
             edges.append("None")
             continue
+        rule.on_values = on_values(rule)
         dims = f"None if shape is None or {x}._value.shape == shape else {x}._value.shape" if rule.scales else "None"
-        residuals = _tuple_text([re.sub(r"inputs\[(\d+)\]", r"x\1", source) for source in rule.sources])
-        edges.append(f"None if {mark} is None else ({mark}, {name}, {dims}, {residuals})")
-    lines += [
-        "    out._mark = mark = Mark()",
-        "    mark.watchers = ids",
-        f"    active.keep((op, {_tuple_text(marks)}, {_tuple_text(edges)}, (mark,), None, attrs, None))",
-    ]
-    names = {"op": op, "state": state, "note": note, "ndarray": ndarray, "Mark": Mark, **_TAKEN_BY}
-    exec(compile("\n".join(lines), f"{PACKAGE}core/<record of {op.name}>", "exec"), names)
-    return names["record"]
+        edges.append(f"None if {mark} is None else ({mark}, {name}, {dims}, {_written_residuals(rule)})")
+    return [*lines, f"    saved = {_tuple_text(edges)}"]
+
+
+def _written_residuals(rule):
+    """The expression that takes a rule's residuals from plain tensors."""
+    written = [re.sub(r"inputs\[(\d+)\]", r"x\1", source) for source in rule.sources]
+    return _tuple_text([re.sub(r"^shape_of\((x\d+)\)$", r"\1._value.shape", source) for source in written])
 
 
 def _watching(mark, active):
@@ -345,15 +367,12 @@ _marking = threading.Lock()
 
 def watch_reading(variable, tensor, active):
     """Let the active recorders that want to watch the tensor that was read from a variable."""
-    mark, ids = tensor._mark, active.ids
-    if (
-        active.leaves is not None
-        and mark is not None
-        and mark.watchers
-        and len(ongoing) == len(ids)
-        and variable._trainable
-        and variable._dtype.is_trainable
-    ):  # the usual case: tapes that watch what is read; nobody else records, and what has watched it before has ended
+    ids = active.ids
+    if active.leaves is not None and len(ongoing) == len(ids) and variable._trainable and variable._dtype.is_trainable:
+        # The usual case: tapes that watch what is read; nobody else records, and what has watched it before has ended.
+        mark = tensor._mark
+        if mark is None or not mark.watchers:
+            mark = own_mark(tensor)
         leaf = next_serial(), variable
         for leaves in active.leaves:
             leaves.setdefault(mark, leaf)
