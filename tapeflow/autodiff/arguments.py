@@ -1,12 +1,12 @@
 """What `gradient` and its kin are given: sources, targets and the cotangents to start from."""
 
-import logging
 import operator
 
 import numpy as np
 
 from tapeflow.base import dtypes, nest
 from tapeflow.base.errors import InvalidArgumentError
+from tapeflow.base.log import log
 from tapeflow.core.backward import add_cotangents
 from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
@@ -17,7 +17,6 @@ from tapeflow.core.variable import Variable
 # The ones among NumPy's scalars: to make one takes longer than to find it.
 ONES = {dtype.type: dtype.type(1) for dtype in dtypes.ALL if dtype.is_trainable}
 first = operator.itemgetter(0)
-log = logging.getLogger("tapeflow")
 
 
 def handle_of(x):

@@ -3,11 +3,11 @@
 import contextlib
 import enum
 import itertools
-import logging
 
 from tapeflow.autodiff.arguments import gradient_parts, handle_of, seeds_of, sources_of
 from tapeflow.autodiff.history import History, steps_of
 from tapeflow.base import nest
+from tapeflow.base.log import log
 from tapeflow.core.backward import add_cotangents, reachable, walk
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
@@ -16,7 +16,6 @@ from tapeflow.core.state import next_serial, start, state, stop
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 
-log = logging.getLogger("tapeflow")
 next_id = itertools.count(1).__next__
 _warned: set[tuple] = set()
 

@@ -9,17 +9,15 @@ Native sums are in another order than NumPy's, and `exp` may differ in the last 
 in every run. `tf.config.experimental.enable_op_determinism` keeps them all on their kernels.
 """
 
-import logging
 import threading
 
 from tapeflow.base import flags
 from tapeflow.base.dtypes import float32, float64
+from tapeflow.base.log import log
 from tapeflow.core.graph import Graph
 from tapeflow.core.primitive import PRIMITIVES, bind
 from tapeflow.core.state import paused, tracing
 from tapeflow.core.tensor import Tensor, wrap
-
-log = logging.getLogger("tapeflow")
 
 # The ops, with how much work they are beside a product of matrices of the same sizes.
 HOT = {"matmul": 1, "conv": 9, "conv_input": 9, "conv_filter": 9, "softmax": 1, "log_softmax": 1, "sparse_xent": 1}
@@ -59,25 +57,36 @@ class Hot:
 
     def _count(self, key, done, inputs, attrs):
         """Count the work of one more call; after the last the op is compiled, and the next call is native."""
-        x = inputs[0]
-        if x._dtype is not float32 and x._dtype is not float64:
+        if inputs[0]._dtype is not float32 and inputs[0]._dtype is not float64:
             return
-        width = inputs[1]._value.shape[-1:] if len(inputs) > 1 else ()
-        done += max(LEAST, HOT[self.op.name] * x._value.size * (width[0] if width else 1))
-        with self.lock:
+        done += work_of(self.op, inputs)
+        if not self.lock.acquire(blocking=False):
+            return  # another thread counts, or compiles
+        try:
             if len(self.known) >= MOST and key not in self.known:
                 self.known.clear()
             if self.known.get(key, 0).__class__ is int:  # no other thread was quicker
                 self.known[key] = done if done < WORK else self._compiled(inputs, attrs)
+        finally:
+            self.lock.release()
 
     def _compiled(self, inputs, attrs):
         try:
             return Native(self.op, inputs, attrs)
         except Exception as error:
             log.warning(
-                "%s cannot be compiled and stays on NumPy: %s: %s. Please report it.", self.op.name, type(error).__name__, error
+                "%s cannot be compiled and stays on NumPy: %s: %s. Please report it.",
+                self.op.name,
+                type(error).__name__,
+                error,
             )
             return None
+
+
+def work_of(op, inputs):
+    """About how many multiplications an op does."""
+    width = inputs[1]._value.shape[-1:] if len(inputs) > 1 else ()
+    return max(LEAST, HOT[op.name] * inputs[0]._value.size * (width[0] if width else 1))
 
 
 class Native:

@@ -1,7 +1,7 @@
 """The one reverse walk: records in, cotangents out. Tapes and graphs share it."""
 
 from tapeflow.core.primitive import P
-from tapeflow.core.record import same
+from tapeflow.core.rules import same
 from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.state import ongoing
 from tapeflow.core.tensor import Spec, Tensor, ndarray
@@ -73,19 +73,17 @@ def walk(records, cotangents, kept=(), useful=None):
                 if edge is None:
                     continue
                 mark, rule, dims, residuals = edge
-                call = rule.call
-                if call is same:
+                if rule.call is same:
                     result = g
-                elif rule.on_values is not None and not ongoing:
-                    result = _on_values(rule, g, residuals)
-                elif rule.reads == 2:  # a call with a star is three times as slow
-                    x, y = residuals
-                    result = call(g, x, y)
-                elif rule.reads == 1:
-                    (x,) = residuals
-                    result = call(g, x)
-                else:
-                    result = call(g, *residuals)
+                elif rule.on_values is None or ongoing or (result := on_arrays(rule.on_values, g, residuals)) is None:
+                    if rule.reads == 2:  # a call with a star is three times as slow
+                        x, y = residuals
+                        result = rule.call(g, x, y)
+                    elif rule.reads == 1:
+                        (x,) = residuals
+                        result = rule.call(g, x)
+                    else:
+                        result = rule.call(g, *residuals)
                 if dims is not None:
                     result = P.sum_to(result, shape=dims)
                 if result is not None:
@@ -102,22 +100,19 @@ def walk(records, cotangents, kept=(), useful=None):
                         _accumulate(cotangents, mark, result)
 
 
-def _on_values(rule, g, residuals):
-    """`rule.call(g, *residuals)` where nothing records: computed on the values, without a tensor for each step."""
+def on_arrays(rule, g, residuals):
+    """What a rule makes of the values themselves, without a tensor for each step; None where that fails, or gives another dtype."""
     before = g._value
     try:
-        if rule.reads == 2:
+        if len(residuals) == 2:
             x, y = residuals
-            value = rule.on_values(before, x._value, y._value)
-        elif rule.reads == 1:
-            (x,) = residuals
-            value = rule.on_values(before, x._value)
+            value = rule(before, x._value, y._value)
         else:
-            value = rule.on_values(before, *[x._value for x in residuals])
+            value = rule(before, *[x._value for x in residuals])
     except Exception:  # the op that fails has the words for it
-        return rule.call(g, *residuals)
+        return None
     if value.__class__ is not before.__class__ or (value.__class__ is ndarray and value.dtype is not before.dtype):
-        return rule.call(g, *residuals)
+        return None
     result = Tensor()
     result._value = value
     result._dtype = g._dtype
@@ -179,4 +174,4 @@ def zeros(like):
     return P.zeros_like(like)
 
 
-__all__ = ["add_cotangents", "pull_back", "reachable", "walk", "zeros"]
+__all__ = ["add_cotangents", "on_arrays", "pull_back", "reachable", "walk", "zeros"]

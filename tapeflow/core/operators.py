@@ -17,7 +17,7 @@ def on_two(op, convert=operand, otherwise=bind):
         convert: `convert(y, x)` makes a tensor of what is none, or NotImplemented.
         otherwise: what takes the place of `bind`.
     """
-    kernel, accepts = op.kernel, op.accepts & ~string.bit  # 0-d strings are no scalars: their result needs `wrap`
+    accepts = op.accepts & ~string.bit  # 0-d strings are no scalars: their result needs `wrap`
 
     def operator(x, y):
         dtype = x._dtype
@@ -29,7 +29,7 @@ def on_two(op, convert=operand, otherwise=bind):
                 return y
         if y._dtype is dtype and accepts & dtype.bit and not scoped:
             try:
-                value = kernel(x._value, y._value)  # a tensor that has no value yet raises when it is asked for it
+                value = op.kernel(x._value, y._value)  # a tensor that has no value yet raises when it is asked for it
             except Exception:
                 return otherwise(op, (x, y), NO_ATTRS)
             result = Tensor()
@@ -42,7 +42,7 @@ def on_two(op, convert=operand, otherwise=bind):
             return result
         return otherwise(op, (x, y), NO_ATTRS)
 
-    operator.kernel = kernel  # type: ignore[attr-defined]  # see `on_values` in record.py
+    operator.op = op  # type: ignore[attr-defined]  # see `on_values` in rules.py
     return operator
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from tapeflow.base import dtypes
 from tapeflow.base.errors import InternalError, InvalidArgumentError, OpError, ResourceExhaustedError
 from tapeflow.core.composite import Composite
-from tapeflow.core.record import plan_residuals, recorder_of
+from tapeflow.core.record import recorder_of
+from tapeflow.core.rules import plan_residuals
 from tapeflow.core.state import CONSTANT, ongoing, scoped, state, within_trace
 from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, ndarray, wrap
 
@@ -92,9 +93,15 @@ class Primitive:
         self.parameters = parameters or input_names(kernel)
         self.plans = plan_residuals(self.parameters, vjp, scales=scales)
         self.jvp_plans = plan_residuals(self.parameters, jvp) if isinstance(jvp, tuple) else None
-        # note(inputs, attrs, out) tells the recorders of a run of the op; it is written when it is first needed.
-        self.note = functools.partial(_first_note, self)
+        self.forget_written()
         PRIMITIVES[name] = self
+
+    def forget_written(self):
+        """Let what is written for the op be written when it is next needed: after some kernel was replaced.
+
+        That is `note(inputs, attrs, out)`, which tells the recorders of a run of the op, and its rules on values.
+        """
+        self.note = functools.partial(_first_note, self)
 
     def __call__(self, *inputs, **attrs):
         return bind(self, inputs, attrs)

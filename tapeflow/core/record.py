@@ -6,174 +6,12 @@ import os
 import re
 import sys
 import threading
-import types
-from typing import Any
 
+from tapeflow.core.rules import RESIDUALS, broadcast_from, known, on_values, tuple_text
 from tapeflow.core.state import CONSTANT, Idle, Mark, next_serial, ongoing, state
 from tapeflow.core.tensor import Tensor, ndarray
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-
-def same(g):
-    """The derivative rule of an op whose slope is 1."""
-    return g
-
-
-def opposite(g):
-    """The derivative rule of an op whose slope is -1."""
-    return -g
-
-
-class Rule:
-    """A derivative rule with its plan: where each residual that its parameters name comes from.
-
-    A parameter may be named `out` (the result), `x` (an input, by the kernel's name for it), `x_shape`, `x_dtype`, or
-    `x_broadcast` (the shape of x where the result's differs, else None); `inputs` and `shapes` stand for all inputs.
-
-    Attributes:
-        call: the rule itself.
-        sources: for each residual the expression that takes it, see `_source`.
-        reads: how many residuals there are.
-        take: `take(inputs, out)` gives the residuals.
-        scales: the rule is an elementwise op's: it is to be conjugated for complex numbers, and summed over broadcast axes.
-        on_values: the rule as a function of NumPy values (see `on_values`), or None.
-    """
-
-    __slots__ = ("attr_names", "call", "every_attr", "on_values", "reads", "scales", "sources", "take")
-
-    def __init__(self, call, names, skip, scales=False):
-        self.call = {1: same, -1: opposite}.get(call, call)
-        self.scales = scales
-        residuals, attr_names, self.every_attr = rule_parameters(self.call)
-        self.attr_names = frozenset(attr_names)
-        self.sources = tuple([_source(name, names) for name in residuals[skip:]])
-        self.reads = len(self.sources)
-        self.take = _taker(self.sources)
-        self.on_values = None
-
-    def attrs(self, attrs):
-        """The attrs that the rule takes."""
-        if self.every_attr or attrs.keys() <= self.attr_names:
-            return attrs
-        return {name: attrs[name] for name in self.attr_names if name in attrs}
-
-
-def rule_parameters(call):
-    """The positional and keyword names of a rule, and whether it takes every attr; read from its code, as imports must be quick."""
-    declared = getattr(call, "rule_parameters", None)
-    if declared is not None:
-        return declared
-    code = call.__code__
-    positional = code.co_varnames[: code.co_argcount]
-    keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    return positional, keyword, bool(code.co_flags & inspect.CO_VARKEYWORDS)
-
-
-def on_values(rule):
-    """An elementwise op's rule as a function of NumPy values, which computes the same bits without a tensor for each step.
-
-    It is the rule's own code, in which `P.name` and operators made by `on_two` stand for the kernels; a rule that does anything
-    else than arithmetic and elementwise ops on its arguments has no such form, and None is returned.
-    """
-    call = rule.call
-    code = getattr(call, "__code__", None)
-    if not rule.scales or call is same or code is None or code.co_freevars or code.co_kwonlyargcount:
-        return None
-    if any(not source.startswith(("inputs", "out")) or "." in source for source in rule.sources):
-        return None
-    names = {}
-    for name in code.co_names:
-        found = call.__globals__.get(name)
-        if name == "P":
-            names[name] = KERNELS
-        elif hasattr(found, "kernel"):
-            names[name] = found.kernel
-        elif not hasattr(KERNELS, name):
-            return None
-    return types.FunctionType(code, names)
-
-
-class _Kernels:
-    """The kernel of each elementwise op as an attribute, as it stands for the op in `on_values`."""
-
-    def __getattr__(self, name):
-        from tapeflow.core.primitive import PRIMITIVES  # the registry needs this module first
-
-        op = PRIMITIVES.get(name)
-        if op is None or op.lower != "scalar" or op.multiple or op.stateful:
-            raise AttributeError(name)
-        setattr(self, name, op.kernel)
-        return op.kernel
-
-
-KERNELS = _Kernels()
-
-
-def _source(name, names):
-    """The expression that takes one residual from an op's `inputs` and `out`."""
-    if name in names:  # first: the derivative of an op may take that op's result as an input named `out`
-        return f"inputs[{names.index(name)}]"
-    if name in ("out", "outs"):
-        return "out"
-    if name == "inputs":
-        return "inputs"
-    if name == "shapes":
-        return "tuple([shape_of(x) for x in inputs])"
-    base, _, kind = name.rpartition("_")
-    if base in names and kind in ("shape", "dtype", "broadcast"):
-        x = f"inputs[{names.index(base)}]"
-        return {"shape": f"shape_of({x})", "dtype": f"{x}._dtype", "broadcast": f"broadcast_from({x}, out)"}[kind]
-    raise TypeError(f"A derivative rule asks for {name!r}; the op's inputs are {', '.join(names)}.")
-
-
-_takers: dict[tuple, Any] = {}
-
-
-def _taker(sources):
-    """A function of (inputs, out) that gives the residuals: compiled, as it runs once for each recorded op."""
-    taker = _takers.get(sources)
-    if taker is None:
-        taker = _takers[sources] = eval(f"lambda inputs, out: {_tuple_text(sources)}", _TAKEN_BY)
-    return taker
-
-
-def _tuple_text(parts):
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
-
-
-def plan_residuals(names, rules, skip=1, scales=False):
-    """`Rule`s for a tuple of rules (None stays), for one joint rule, or None."""
-    if rules is None:
-        return None
-    if isinstance(rules, tuple):
-        return tuple([None if rule is None else Rule(rule, names, skip, scales) for rule in rules])
-    return Rule(rules, names, skip + 1)
-
-
-def broadcast_from(x, out):
-    """The shape that a cotangent of `out` is to be summed to for `x`; None where the shapes are the same."""
-    if x.__class__ is Tensor and out.__class__ is Tensor and x._value.shape == out._value.shape:
-        return None
-    dims = x.dims
-    return None if dims == out.dims and _known(dims) else shape_of(x)
-
-
-def _known(dims):
-    return dims is not None and None not in dims
-
-
-def shape_of(x):
-    """The shape as a tuple of ints, or as a symbolic tensor where a dimension is unknown."""
-    dims = x.dims
-    if _known(dims):
-        return dims
-    from tapeflow.core.primitive import P  # the registry needs this module first
-
-    return P.shape(x)
-
-
-_TAKEN_BY = {"shape_of": shape_of, "broadcast_from": broadcast_from}
 
 
 def user_line():
@@ -271,10 +109,10 @@ def recorder_of(op):
     if not op.multiple:
         unusual.append("not out._dtype.is_floating")
     lines += [f"    if {' or '.join(unusual)}:", "        return note(op, inputs, attrs, out)"]
-    lines += _written_edges(rules, xs, marks) if not joint else [
-        "    rules = op.plans",
-        f"    saved = [rules, {_written_residuals(rules)}]",
-    ]
+    if joint:
+        lines += ["    rules = op.plans", f"    saved = [rules, {_written_residuals(rules)}]"]
+    else:
+        lines += _written_edges(op, xs, marks)
     if op.multiple:
         lines += [
             "    outs = tuple([marked(one, ids) for one in out])",
@@ -282,8 +120,8 @@ def recorder_of(op):
         ]
     else:
         lines += ["    out._mark = mark = Mark()", "    mark.watchers = ids", "    outs, specs = (mark,), None"]
-    lines += [f"    active.keep((op, {_tuple_text(marks)}, saved, outs, specs, attrs, None))"]
-    names = {"op": op, "state": state, "note": note, "marked": _marked, "ndarray": ndarray, "Mark": Mark, **_TAKEN_BY}
+    lines += [f"    active.keep((op, {tuple_text(marks)}, saved, outs, specs, attrs, None))"]
+    names = {"op": op, "state": state, "note": note, "marked": _marked, "ndarray": ndarray, "Mark": Mark, **RESIDUALS}
     exec(compile("\n".join(lines), f"{PACKAGE}core/<record of {op.name}>", "exec"), names)
     return names["record"]
 
@@ -294,8 +132,9 @@ def _takes(kernel, count):
     return code is not None and code.co_argcount == count and not code.co_flags & inspect.CO_VARARGS
 
 
-def _written_edges(rules, xs, marks):
+def _written_edges(op, xs, marks):
     """The lines that make `saved` of a record, where there is a rule for each input."""
+    rules = op.plans
     plans = [f"rule{i}" for i in range(len(rules))]
     lines = [f"    {', '.join(plans)}, = op.plans"]
     if any(rule is not None and rule.scales for rule in rules):
@@ -305,16 +144,16 @@ def _written_edges(rules, xs, marks):
         if rule is None:
             edges.append("None")
             continue
-        rule.on_values = on_values(rule)
+        rule.on_values = on_values(op, rule)
         dims = f"None if shape is None or {x}._value.shape == shape else {x}._value.shape" if rule.scales else "None"
         edges.append(f"None if {mark} is None else ({mark}, {name}, {dims}, {_written_residuals(rule)})")
-    return [*lines, f"    saved = {_tuple_text(edges)}"]
+    return [*lines, f"    saved = {tuple_text(edges)}"]
 
 
 def _written_residuals(rule):
     """The expression that takes a rule's residuals from plain tensors."""
     written = [re.sub(r"inputs\[(\d+)\]", r"x\1", source) for source in rule.sources]
-    return _tuple_text([re.sub(r"^shape_of\((x\d+)\)$", r"\1._value.shape", source) for source in written])
+    return tuple_text([re.sub(r"^shape_of\((x\d+)\)$", r"\1._value.shape", source) for source in written])
 
 
 def _watching(mark, active):
@@ -475,20 +314,16 @@ def make_record(op, inputs, attrs, outputs, out_marks, marks=None):
         saved = tuple(saved)
     elif rules is not None:
         saved = [rules, rules.take(inputs, outputs)]
-    specs = tuple([out.spec if _known(out.dims) else out for out in outputs]) if op.multiple else None
+    specs = tuple([out.spec if known(out.dims) else out for out in outputs]) if op.multiple else None
     return (op, marks, saved, out_marks, specs, attrs, None)
 
 
 __all__ = [
-    "Rule",
     "add_watchers",
     "make_record",
     "note",
     "own_mark",
-    "plan_residuals",
     "recorder_of",
-    "rule_parameters",
-    "shape_of",
     "user_line",
     "watch_reading",
 ]

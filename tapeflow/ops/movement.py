@@ -9,7 +9,7 @@ from tapeflow.base.errors import invalid
 from tapeflow.base.shape import compatible, merge, num_elements
 from tapeflow.core.convert import known_dims
 from tapeflow.core.primitive import P, Primitive
-from tapeflow.core.record import shape_of
+from tapeflow.core.rules import shape_of
 from tapeflow.core.tensor import Spec, Tensor
 from tapeflow.ops.family import NUMBERS, sample
 
