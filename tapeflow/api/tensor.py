@@ -72,7 +72,9 @@ def _rtruediv(self, other):
 def _matmul(self, other):
     if other.__class__ is Variable:
         other = other._read()
-    return bind(P.matmul, (self, convert_to_tensor(other, dtype_hint=self._dtype)), NO_ATTRS)
+    elif other.__class__ is not Tensor:
+        other = convert_to_tensor(other, dtype_hint=self._dtype)
+    return bind(P.matmul, (self, other), NO_ATTRS)
 
 
 def _rmatmul(self, other):

@@ -43,9 +43,9 @@ class Hot:
         try:
             if len(inputs) == 2:
                 x, y = inputs
-                key = x._value.shape, y._value.shape, x._dtype, y._dtype, *attrs.items()
+                key = x._value.shape, y._value.shape, x._dtype.bit, y._dtype.bit, *attrs.items()
             else:
-                key = *[(x._value.shape, x._dtype) for x in inputs], *attrs.items()
+                key = *[(x._value.shape, x._dtype.bit) for x in inputs], *attrs.items()
             found = self.known.get(key, 0)
         except TypeError:  # an attr that cannot be a key
             return None

@@ -1,6 +1,6 @@
 """The one reverse walk: records in, cotangents out. Tapes and graphs share it."""
 
-from tapeflow.core.primitive import P
+from tapeflow.core.primitive import P, bind
 from tapeflow.core.rules import same
 from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.state import ongoing
@@ -85,7 +85,7 @@ def walk(records, cotangents, kept=(), useful=None):
                     else:
                         result = rule.call(g, *residuals)
                 if dims is not None:
-                    result = P.sum_to(result, shape=dims)
+                    result = bind(P.sum_to, (result,), {"shape": dims})
                 if result is not None:
                     if mark in cotangents:
                         result = add_cotangents(result, cotangents[mark])

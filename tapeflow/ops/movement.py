@@ -304,12 +304,13 @@ broadcast_to = movement(
 
 def _sum_to_kernel(x, *, shape):
     shape = tuple(shape)
-    if x.shape == shape:
+    dims = x.shape
+    if dims == shape:
         return x
-    extra = x.ndim - len(shape)
-    if extra == 1 and x.shape[1:] == shape and x.dtype.kind == "f" and x.itemsize > 2:
+    extra = len(dims) - len(shape)
+    if extra == 1 and dims[1:] == shape and x.dtype.kind == "f" and x.itemsize > 2:
         return np.add.reduce(x, 0)  # the usual case: the gradient of a bias
-    axes = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1])
+    axes = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape) if n == 1 and dims[i + extra] != 1])
     wide = x.astype(np.float32) if x.dtype.itemsize == 2 and x.dtype.kind not in "iu" else x
     return np.add.reduce(wide, axis=axes, dtype=wide.dtype).astype(x.dtype, copy=False).reshape(shape)
 
