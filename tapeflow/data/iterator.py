@@ -8,6 +8,7 @@ from tapeflow.base.errors import OutOfRangeError
 from tapeflow.base.specs import TypeSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.state import state
+from tapeflow.core.tracking import Trackable
 from tapeflow.data.dataset import DatasetSpec
 from tapeflow.data.optional import Optional
 from tapeflow.data.stream import Run
@@ -15,10 +16,11 @@ from tapeflow.data.structure import packer
 from tapeflow.data.traced import TracedIterator, handle_of
 from tapeflow.trace.structure import Flow
 
-_STATE = "_STATE"
+# Not "ITERATOR", under which TensorFlow saves what only its own iterators can read.
+_STATE = "TAPEFLOW_ITERATOR"
 
 
-class Iterator(Flow):
+class Iterator(Flow, Trackable):
     """One pass over a dataset.
 
     Its state is how many elements it has given and the seeds that its shuffles have taken: taken up again, it passes over
