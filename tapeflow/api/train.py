@@ -7,7 +7,7 @@ import weakref
 from tapeflow.api.export import export
 from tapeflow.api.tracking import AutoTrackable
 from tapeflow.api.train_graph import ObjectGraph
-from tapeflow.api.train_restore import CheckpointLoadStatus, InitializationOnlyStatus, Restoration
+from tapeflow.api.train_restore import CheckpointLoadStatus, InitializationOnlyStatus, Restoration, graph_of
 from tapeflow.api.train_state import update_checkpoint_state
 from tapeflow.base.dtypes import int64
 from tapeflow.base.errors import NotFoundError
@@ -90,20 +90,21 @@ class Checkpoint(AutoTrackable):
 
     def __init__(self, root=None, **kwargs):
         self._save_counter = None
-        self._root = None  # a root of its own; held as TensorFlow does: a weak reference stays one
-        self._attached = {}
+        self._root = root  # a root of its own; a weak reference stays one
+        self._attached = {}  # the root's children for this checkpoint alone
         if root is not None:
-            _check_trackable(root() if isinstance(root, weakref.ref) else root, "root")
             kwargs["root"] = root
         for name, value in sorted(kwargs.items()):
             held = value() if isinstance(value, weakref.ref) else value
-            _check_trackable(held, name)
+            if not isinstance(held, Trackable if name == "root" else (Trackable, *CONTAINERS)):
+                raise ValueError(
+                    f"`Checkpoint` was expecting {name} to be a trackable object (an object derived from `Trackable`), got "
+                    f"{held!r}. Variables, modules, Keras models and optimizers, iterators and lookup tables are, and, as other "
+                    "arguments than root, lists, tuples and dicts."
+                )
             setattr(self, name, value)
-            if root is not None and name != "root":
-                self._attach(name, held)
         if root is not None:
-            self._root = root
-            self._save_counter = self._roots()[0]._lookup_dependency("save_counter")
+            self._attach({name: getattr(self, name) for name in kwargs if name != "root"})
 
     def __setattr__(self, name, value):
         if name in ("_save_counter", "_root", "_attached"):
@@ -111,21 +112,21 @@ class Checkpoint(AutoTrackable):
         else:
             super().__setattr__(name, value)
 
-    def _attach(self, name, child):
-        """Make something a child of the root for the checkpoint's purposes alone."""
-        root = self.root() if isinstance(self.root, weakref.ref) else self.root
-        before = root._lookup_dependency(name)
-        if before is None:
-            self._attached[name] = as_trackable(child)
-        elif before is not child and getattr(before, "container", None) is not child:
-            raise ValueError(
-                f"Cannot create a Checkpoint with keyword argument {name} if root.{name} already exists."
-            )
+    def _attach(self, children):
+        """Make objects children of the root for this checkpoint alone."""
+        root, attached = self._roots()
+        for name, child in children.items():
+            before = root._lookup_dependency(name)
+            if before is None:
+                attached[name] = as_trackable(child() if isinstance(child, weakref.ref) else child)
+            elif before is not child and getattr(before, "container", None) is not child:
+                raise ValueError(f"Cannot create a Checkpoint with keyword argument {name} if root.{name} already exists.")
+        self._save_counter = root._lookup_dependency("save_counter")
 
     def _roots(self):
         """The object from which the names start, and the children that it has for the checkpoint alone."""
         root = self._root() if isinstance(self._root, weakref.ref) else self._root
-        return (self, {}) if root is None else (root, self._attached)
+        return (self if root is None else root), self._attached
 
     @property
     def save_counter(self):
@@ -187,7 +188,8 @@ class Checkpoint(AutoTrackable):
         if save_path is None:
             return InitializationOnlyStatus()
         root, attached = self._roots()
-        restoration = Restoration(BundleReader(save_path))
+        reader = BundleReader(save_path)
+        restoration = Restoration(reader, graph_of(reader))
         restoration.restore(0, root, attached)
         return CheckpointLoadStatus(restoration, self)
 
@@ -221,14 +223,6 @@ class Checkpoint(AutoTrackable):
 
     def sync(self):
         """Nothing: checkpoints are written when `save` returns."""
-
-
-def _check_trackable(value, name):
-    if not isinstance(value, (Trackable, *CONTAINERS)):
-        raise ValueError(
-            f"`Checkpoint` was expecting {name} to be a trackable object (an object derived from `Trackable`), got {value!r}. "
-            "Variables, modules, Keras models and optimizers, iterators and lookup tables are, and lists, tuples and dicts."
-        )
 
 
 def _check_eager(method):

@@ -79,7 +79,9 @@ class CheckpointManager:
 
     directory = property(lambda self: self._directory, doc="The folder.")
     checkpoint = property(lambda self: self._checkpoint, doc="The `tf.train.Checkpoint`.")
-    checkpoint_interval = property(lambda self: self._interval, doc="How many steps there have to be between two checkpoints.")
+    checkpoint_interval = property(
+        lambda self: self._interval, doc="How many steps there have to be between two checkpoints."
+    )
     latest_checkpoint = property(lambda self: self._latest, doc="The path of the last checkpoint, or None.")
 
     @property

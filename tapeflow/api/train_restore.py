@@ -58,16 +58,18 @@ class Restoration:
 
     It holds objects weakly: an object with children to come holds it.
 
+    Args:
+        reader: the bundle.
+        graph: its graph of objects.
+
     Attributes:
         uid: its number; later restorations have greater ones.
-        graph: the checkpoint's graph of objects.
         objects: by the number of its node, the object that has taken it.
         unused: by the number of a node, its values that its object has no use for.
     """
 
-    def __init__(self, reader):
-        self.reader = reader
-        self.graph = graph_of(reader)
+    def __init__(self, reader, graph):
+        self.reader, self.graph = reader, graph
         self.uid = next(_serial)
         self.objects = weakref.WeakValueDictionary()
         self.matched = set()
@@ -139,7 +141,7 @@ class Restoration:
         return found
 
     def __del__(self):
-        if self.partial or not hasattr(self, "graph"):
+        if self.partial:
             return
         left = self.unmatched()
         if left or self.unused:
@@ -261,9 +263,7 @@ class InitializationOnlyStatus:
 
     def run_restore_ops(self, session=None):
         """Raise AssertionError: nothing is restored."""
-        raise AssertionError(
-            "No checkpoint specified, so no restore ops are available (save_path=None to Saver.restore)."
-        )
+        raise AssertionError("No checkpoint specified, so no restore ops are available (save_path=None to Saver.restore).")
 
     def expect_partial(self):
         """Returns the status."""

@@ -316,6 +316,8 @@ class UnbatchStream(Joined):
 
     def _open(self):
         values = next(self._source)
+        if any(np.ndim(value) == 0 for value, spec in zip(values, self._specs, strict=True) if isinstance(spec, TensorSpec)):
+            raise invalid("Unbatch", "Input element must have a non-scalar value in each component.")
         lengths = {len(value) for value in values if isinstance(value, ndarray)}
         if len(lengths) > 1:
             raise invalid("Unbatch", f"Input element must have the same batch size in each component: {sorted(lengths)}")

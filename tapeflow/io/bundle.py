@@ -165,7 +165,9 @@ class BundleReader:
         try:
             return as_dtype(number)
         except TypeError:
-            raise UnimplementedError(None, None, f"The tensor {name} is of the data type {number}, which is not read.") from None
+            raise UnimplementedError(
+                None, None, f"The tensor {name} is of the data type {number}, which is not read."
+            ) from None
 
     def array(self, name):
         """A tensor as an array of its own.

@@ -64,7 +64,7 @@ def encoded(items):
     Example:
         >>> table = encoded([(b"a", b"1"), (b"ab", b"22")])
         >>> len(table), decoded(table, "example")
-        (109, {b'a': b'1', b'ab': b'22'})
+        (105, {b'a': b'1', b'ab': b'22'})
     """
     file, index, entries, size = bytearray(), [], [], 0
     for key, value in items:
