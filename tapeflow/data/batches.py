@@ -70,7 +70,8 @@ class BatchStream(Stream):
 
     def __next__(self):
         elements = self._mapped() if self._whole else list(itertools.islice(self._source, self._size))
-        if not elements or (self._drop and len(elements) < self._size):
+        dropped = self._drop and len(elements) < self._size
+        if not elements or (dropped and all(function.total for function in self._functions)):
             raise StopIteration
         position, self._position = self._position, self._position + len(elements)
         columns = [batched(parts, spec) for parts, spec in zip(zip(*elements, strict=True), self._specs, strict=True)]
@@ -82,6 +83,8 @@ class BatchStream(Stream):
                 for function in self._functions:
                     values = function.at(position + number, values)
             raise
+        if dropped:  # none of its elements failed
+            raise StopIteration
         return columns
 
     def _mapped(self):

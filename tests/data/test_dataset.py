@@ -450,3 +450,32 @@ def test_errors_of_native_code_name_the_element():
     with pytest.raises(tf.errors.InvalidArgumentError, match="(?s)4000.*element 1 of Dataset.map"):
         next(iterator)
     assert next(iterator).shape == [4000]
+
+
+def test_errors_leave_zipped_elements_beside_each_other():
+    failing = Dataset.range(4).map(lambda x: x + 60 // (x - 1) * 0)
+
+    def given(*datasets):
+        found, iterator = [], iter(Dataset.zip(datasets))
+        while len(found) < 9:
+            try:
+                found.append(tuple(map(int, next(iterator))))
+            except StopIteration:
+                return found
+            except tf.errors.InvalidArgumentError:
+                found.append(None)
+        return found
+
+    assert given(failing, Dataset.range(9)) == given(Dataset.range(9), failing) == [(0, 0), None, (2, 2), (3, 3)]
+    assert given(failing, failing.skip(1)) == [None, None, (2, 3)]
+    assert given(failing, Dataset.range(1)) == [(0, 0), None]
+    assert given(Dataset.range(1), failing) == [(0, 0)]
+
+
+def test_a_dropped_batch_may_fail():
+    dataset = Dataset.range(3).map(lambda x: 60 // (x - 2)).batch(2, drop_remainder=True)
+    iterator = iter(dataset)
+    assert next(iterator).numpy().tolist() == [-30, -60]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="element 2 of"):
+        next(iterator)
+    assert next(iterator, None) is None
