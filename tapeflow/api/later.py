@@ -80,11 +80,12 @@ DATA = {
     },
     "data_files": {
         "data.experimental": "CsvDataset DatasetInitializer SqlDataset from_arrow from_parquet from_variant load"
-        " make_batched_features_dataset make_csv_dataset parse_example_dataset save snapshot to_variant"
+        " make_batched_features_dataset make_csv_dataset TFRecordWriter parse_example_dataset save snapshot to_variant"
     },
 }
 TRAIN = {
     "train": {"train": "Checkpoint CheckpointOptions"},
+    "train_average": {"train": "ExponentialMovingAverage"},
     "train_manager": {"train": "CheckpointManager"},
     "train_reader": {"train": "CheckpointView TrackableView list_variables load_checkpoint load_variable"},
     "train_state": {"train": "checkpoints_iterator get_checkpoint_state latest_checkpoint"},
