@@ -14,6 +14,7 @@ from tapeflow.io.bundle import BundleReader, write_bundle
 TABLES = st.dictionaries(st.binary(max_size=12), st.binary(max_size=40), max_size=80)
 
 
+@settings(deadline=None)
 @given(TABLES)
 def test_a_table_gives_what_was_put_in(table):
     assert sstable.decoded(sstable.encoded(sorted(table.items())), "x") == table
@@ -31,6 +32,7 @@ def test_numbers_of_variable_length(n):
     assert sstable.read_varint(sstable.varint(n) + b"rest", 0) == (n, len(sstable.varint(n)))
 
 
+@settings(deadline=None)
 @given(TABLES, st.data())
 def test_no_damaged_table_is_read(table, data):
     file = bytearray(sstable.encoded(sorted(table.items())))
@@ -44,6 +46,7 @@ def test_no_damaged_table_is_read(table, data):
         assert found == table
 
 
+@settings(deadline=None)
 @given(TABLES, st.integers(0, 200))
 def test_no_truncated_table_is_read(table, missing):
     data = sstable.encoded(sorted(table.items()))
@@ -74,7 +77,7 @@ def test_a_bundle_gives_what_was_put_in(tmp_path):
     assert sorted(os.listdir(tmp_path / "new")) == ["x.data-00000-of-00001", "x.index"]
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_no_damaged_tensor_is_read(tmp_path_factory, data):
     prefix = tmp_path_factory.getbasetemp() / "damaged"

@@ -10,7 +10,7 @@ import tapeflow as tf
 VALUES = st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=6)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(VALUES, st.floats(0, 1), st.one_of(st.none(), st.integers(0, 20)), st.booleans())
 def test_averages_follow_their_recurrence(values, decay, updates, traced):
     v = tf.Variable(np.float64(values[0]), name="v")

@@ -78,7 +78,7 @@ def test_the_tensors_that_tensorflow_wrote_are_listed(golden):
 # What is saved is restored
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(tree=trees.strategy())
 def test_values_find_their_objects_again(tmp_path_factory, tree):
     prefix = str(tmp_path_factory.getbasetemp() / "tree")
@@ -93,7 +93,7 @@ def test_values_find_their_objects_again(tmp_path_factory, tree):
     named.read(named.write(prefix)).assert_consumed()
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(tree=trees.strategy(), data=st.data())
 def test_values_wait_for_objects_that_are_made_later(tmp_path_factory, tree, data):
     """The attributes of the root come one after another, in any order, and take what waits for them."""
@@ -194,7 +194,7 @@ def test_keras_models_and_optimizers_go_on_training_as_if_nothing_had_been(prefi
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(pipeline=pipelines.strategy(), position=st.integers(0, 12), again=st.integers(0, 5))
 def test_iterators_go_on_at_the_same_element(tmp_path_factory, pipeline, position, again):
     prefix = str(tmp_path_factory.getbasetemp() / "iterator")
