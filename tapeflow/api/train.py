@@ -63,8 +63,9 @@ class Checkpoint(AutoTrackable):
 
     Values are known by the attributes that lead to their objects, not by the variables' names. The files are TensorFlow's: each
     reads the other's. Values of objects that are not there when a checkpoint is restored wait until they are made and become
-    attributes. An iterator over a dataset goes on at the next element; TensorFlow cannot read its state, nor tapeflow that of
-    TensorFlow's iterators.
+    attributes. That is so for lists and dicts, too, when they become attributes: one that is filled afterwards has to be set anew.
+    An iterator over a dataset goes on at the next element; TensorFlow cannot read its state, nor tapeflow that of TensorFlow's
+    iterators.
 
     Args:
         root: the object from which all names start; by default the checkpoint itself, with `kwargs` as its attributes.

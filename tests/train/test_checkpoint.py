@@ -5,6 +5,9 @@ import gc
 import json
 import logging
 import os
+import subprocess
+import sys
+import time
 import weakref
 from pathlib import Path
 
@@ -348,6 +351,18 @@ def test_weak_roots_and_restored_objects_are_not_kept_alive(prefix):
     assert gone() is None
 
 
+def test_a_list_that_is_filled_later_takes_values_when_it_is_set_anew(prefix):
+    path = Checkpoint(layers=[tf.Variable(1.0), tf.Variable(2.0)]).write(prefix)
+    checkpoint = Checkpoint(layers=[])
+    status = checkpoint.read(path)
+    checkpoint.layers.extend([tf.Variable(0.0), tf.Variable(0.0)])
+    with pytest.raises(AssertionError, match="not bound to checkpointed values"):
+        status.assert_consumed()
+    checkpoint.layers = list(checkpoint.layers)
+    assert list(map(float, checkpoint.layers)) == [1.0, 2.0]
+    status.assert_consumed()
+
+
 # Folders of checkpoints
 
 
@@ -374,6 +389,35 @@ def test_a_manager_keeps_some_for_good(tmp_path):
     for number in (10, 20, 30):
         assert manager.save(checkpoint_number=number).endswith(f"x-{number}")
     assert sum(name.endswith(".index") for name in os.listdir(tmp_path)) == 3 and len(manager.checkpoints) == 1
+
+
+SAVING = """
+import sys
+import tapeflow as tf
+a, b = tf.Variable(tf.zeros([100_000])), tf.Variable(0.0)
+manager = tf.train.CheckpointManager(tf.train.Checkpoint(a=a, b=b), sys.argv[1], 2)
+while True:
+    a.assign_add(tf.ones([100_000]))
+    b.assign_add(1.0)
+    manager.save()
+    print(int(b), flush=True)
+"""
+
+
+@pytest.mark.parametrize("wait", [0, 0.002, 0.004, 0.007])
+def test_the_last_checkpoint_of_a_process_that_was_killed_is_whole(tmp_path, wait):
+    with subprocess.Popen([sys.executable, "-c", SAVING, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        seen = [int(process.stdout.readline()) for _ in range(5)][-1]
+        time.sleep(wait)
+        process.kill()
+    a, b = tf.Variable(tf.zeros([100_000])), tf.Variable(0.0)
+    Checkpoint(a=a, b=b).restore(tf.train.latest_checkpoint(tmp_path)).assert_consumed()
+    assert float(b) >= seen and np.all(a.numpy() == b.numpy())
+    again = tf.train.CheckpointManager(Checkpoint(a=a, b=b), tmp_path, 2)
+    again.restore_or_initialize()
+    for _ in range(3):
+        again.save()
+    assert len([name for name in os.listdir(tmp_path) if name.endswith(".index")]) == 2
 
 
 def test_a_manager_saves_at_intervals(tmp_path):
