@@ -17,6 +17,7 @@ from tapeflow.core.record import user_line
 from tapeflow.core.tensor import Spec, Tensor, wrap
 from tapeflow.data.structure import flat_values, spec_of, to_tensors
 from tapeflow.data.traced import component_values, flat_specs, packed
+from tapeflow.ops.random import own_streams
 from tapeflow.trace.autograph import convert
 from tapeflow.trace.replay import replay
 from tapeflow.trace.structure import flatten
@@ -66,7 +67,8 @@ class ElementFunction:
         self._captured = traced.captures  # tensors of a function that is being traced around this one
         self._plain = plain(spec), plain(self.spec)
         self._batches = {}
-        self._sources = [node.attrs["source"] for node in all_nodes(self._graph) if node.op.name == "op_stream"]
+        self._random = any(node.op.name == "op_stream" for node in all_nodes(self._graph))
+        self._streams = None  # of the random ops in one iteration
 
     def _checked(self, result):
         """What the function returned, as an element; a list at the top is a tuple."""
@@ -80,7 +82,11 @@ class ElementFunction:
         plain_in, plain_out = self._plain
         if not plain_in:
             values = component_values(values)
-        results = self._run(*values, *self._operands())[: self._count]
+        if self._streams is None:
+            results = self._run(*values, *self._operands())[: self._count]
+        else:
+            with own_streams(self._streams):
+                results = self._run(*values, *self._operands())[: self._count]
         return results if plain_out else flat_values(packed(self.spec, map(wrap, results)))
 
     @functools.cached_property
@@ -119,10 +125,13 @@ class ElementFunction:
         error.add_note(f"[[{where}]]")
         raise error
 
-    def start(self):
-        """Let random ops begin with their first numbers, as in every iteration."""
-        for source in self._sources:
-            source.start()
+    def started(self, run):
+        """The same function in one run of a pipeline, in which random ops begin with their first numbers."""
+        if not self._random:
+            return self
+        other = copy.copy(self)
+        other._streams = run.streams(self._graph)
+        return other
 
     @property
     def pure(self):

@@ -212,11 +212,11 @@ class ZipDataset(Dataset):
         return all(dataset._in_rows() for dataset in self._inputs)
 
     def _rows(self, run):
-        tables, numbers = zip(*[dataset._rows(run) for dataset in self._inputs], strict=True)
+        tables, numbers = zip(*[dataset._rows(run.within(i)) for i, dataset in enumerate(self._inputs)], strict=True)
         return ZippedTable(tables), zip(*numbers, strict=False)
 
     def _elements(self, run):
-        return ZipStream([dataset._stream(run) for dataset in self._inputs])
+        return ZipStream([dataset._stream(run.within(i)) for i, dataset in enumerate(self._inputs)])
 
     def _size(self):
         sizes = [dataset._size() for dataset in self._inputs]

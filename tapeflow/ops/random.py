@@ -6,8 +6,10 @@ A stream is an int64 vector as `tf.random.Generator` keeps it: the two halves of
 move on what they read from; samplers are pure functions of a stream.
 """
 
+import contextlib
 import math
 import os
+import threading
 import weakref
 
 import numpy as np
@@ -30,22 +32,43 @@ seeds = EagerSeeds()
 _graph_seeds: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
+class _Running(threading.local):
+    """What runs in a thread: the streams that its random ops have for themselves, by the op's `NodeStream`; or None."""
+
+    streams = None
+
+
+_running = _Running()
+
+
+@contextlib.contextmanager
+def own_streams(streams):
+    """Within the context the random ops of graphs read, and move on, the streams of a dict, where they begin anew."""
+    before, _running.streams = _running.streams, streams
+    try:
+        yield
+    finally:
+        _running.streams = before
+
+
 class NodeStream:
     """The state of one random op of a graph: a stream that `tf.random.set_seed` starts again."""
 
     def __init__(self, seed, seed2):
         self._seeds = seed, seed2
-        self.start()
+        self._start()
 
-    def start(self):
-        """Begin with the first numbers."""
+    def _start(self):
         self._epoch = seeds.epoch
         self._stream = PhiloxStream(*self._seeds)
 
     def reserve(self, blocks):
         """The stream's uint64 arrays `key` [1] and `counter` [2]; it moves on by `blocks`."""
+        streams = _running.streams
+        if streams is not None:
+            return (streams.get(self) or streams.setdefault(self, PhiloxStream(*self._seeds))).reserve(blocks)
         if self._epoch != seeds.epoch:
-            self.start()
+            self._start()
         return self._stream.reserve(blocks)
 
     def __repr__(self):

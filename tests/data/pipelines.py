@@ -44,6 +44,44 @@ STEPS = {
         2,
         lambda tf, d, n, m: d.group_by_window(lambda x: tf.reduce_sum(x) % n, lambda key, group: group.batch(m), m),
     ),
+    "random": (1, lambda tf, d, n: d.map(lambda x: x + tf.random.uniform([], maxval=100, dtype=tf.int64, seed=n))),
+    "take_all": (0, lambda tf, d: d.take(-1)),
+    "skip_all": (0, lambda tf, d: d.skip(-1)),
+    "repeat_forever": (1, lambda tf, d, n: d.repeat().take(3 * n)),
+    "batch_parallel": (2, lambda tf, d, n, m: d.batch(n, num_parallel_calls=m)),
+    "padded_batch_drop": (
+        1,
+        lambda tf, d, n: d.padded_batch(n, drop_remainder=True, padding_values=tf.constant(-1, tf.int64)),
+    ),
+    "ragged_batch": (1, lambda tf, d, n: d.ragged_batch(n).map(lambda x: x.to_tensor() if hasattr(x, "to_tensor") else x)),
+    "window_drop": (3, lambda tf, d, n, m, k: d.window(n, m, k, drop_remainder=True).flat_map(lambda w: w.batch(n))),
+    "choose": (
+        1,
+        lambda tf, d, n: tf.data.Dataset.choose_from_datasets([d, d.skip(n)], tf.data.Dataset.range(9).map(lambda i: i % 2)),
+    ),
+    "choose_first": (
+        1,
+        lambda tf, d, n: tf.data.Dataset.choose_from_datasets(
+            [d.take(n), d], tf.data.Dataset.range(9).map(lambda i: i % 2), stop_on_empty_dataset=False
+        ),
+    ),
+    "bucket": (
+        2,
+        lambda tf, d, n, m: d.bucket_by_sequence_length(lambda x: tf.size(x), [2, 4], [n, m, 2], no_padding=True),
+    ),
+    "reducer": (
+        1,
+        lambda tf, d, n: d.apply(
+            tf.data.experimental.group_by_reducer(
+                lambda x: tf.reduce_sum(x) % n,
+                tf.data.experimental.Reducer(
+                    lambda key: tf.constant(0, tf.int64), lambda s, x: s * 3 + tf.reduce_sum(x), lambda s: s
+                ),
+            )
+        ),
+    ),
+    "cond": (1, lambda tf, d, n: d.map(lambda x: tf.cond(tf.reduce_sum(x) > n, lambda: x * 2, lambda: x - n))),
+    "slices_again": (0, lambda tf, d: d.flat_map(lambda x: tf.data.Dataset.from_tensor_slices(tf.reshape(x, [-1])))),
     "sample": (1, lambda tf, d, n: tf.data.Dataset.sample_from_datasets([d, d.take(n)], seed=n)),
 }
 
