@@ -2,8 +2,9 @@
 
     python tests/conformance/checkpoints_run.py --tensorflow PATH_TO_PYTHON_WITH_TENSORFLOW [--examples N] [--seed N]
 
-The objects are those of `tests/train/trees.py`, then there is a Keras model that was trained, with its optimizer. Exit status 1
-where a value is not found again, or the keys and shapes in the files differ.
+The objects are those of `tests/train/trees.py`, then there is a Keras model that was trained, with its optimizer. Then both
+restore each file into other objects, which are there or come later, and are asked how it went. Exit status 1 where a value is not
+found again, where the keys and shapes in the files differ, or what other objects took.
 """
 
 import sys
@@ -17,7 +18,7 @@ MODEL = "keras"
 
 
 def outcome(tf, example):
-    """Write an example, or read what the other has written."""
+    """Write an example, read what the other has written, or read it into other objects."""
     step, folder, number, tree = example
     path = f"{folder}/{number}"
     if tree == MODEL:
@@ -31,10 +32,33 @@ def outcome(tf, example):
             "values": trees.plain(tf, tree, thing),
             "variables": [[key, list(shape)] for key, shape in tf.train.list_variables(path)],
         }
+    if step in ("there", "later"):
+        return into_another(tf, trees, path, tree, later=step == "later")
     thing, more = trees.made(tf, tree, fill=False), [tf.Variable(0)]
     checkpoint = tf.train.Checkpoint(root=thing, more=more)  # TensorFlow's status needs it to live
     checkpoint.read(path).assert_consumed()
     return {"values": trees.plain(tf, tree, thing), "more": int(more[0])}
+
+
+def into_another(tf, trees, path, tree, later):
+    """What objects take from a checkpoint of others, and what the status says; of an error only that it came."""
+    thing = tf.Module() if later else trees.made(tf, tree, fill=False)
+    try:
+        status = tf.train.Checkpoint(thing).read(path).expect_partial()
+        for name, child in tree[1] if later else ():
+            setattr(thing, name, trees.made(tf, child, fill=False))
+    except (ValueError, tf.errors.InvalidArgumentError):
+        return {"error": True}
+    except (tf.errors.NotFoundError, AttributeError):  # TensorFlow hands a Python state whatever stands in its place
+        return None
+    found = {"values": trees.plain(tf, tree, thing)}
+    for check in ("assert_consumed", "assert_existing_objects_matched", "assert_nontrivial_match"):
+        try:
+            getattr(status, check)()
+            found[check] = True
+        except AssertionError:
+            found[check] = False
+    return found
 
 
 def model_outcome(tf, step, path):
@@ -85,6 +109,14 @@ def main():
                     if wanted["values"] != found["values"] or found.get("more", 7) != 7:
                         wrong += 1
                         print(f"{tree}: {writer} wrote {wanted['values']}, {reader} read {found}")
+        for step in ("there", "later"):
+            others = [*trees_drawn[1:-1], trees_drawn[0]]
+            steps = [[step, f"{folder}/tensorflow", i, tree] for i, tree in enumerate(others)]
+            ours, theirs = (evaluated(__file__, python, library, steps) for library, python in pythons.items())
+            for before, after, a, b in zip(trees_drawn, others, ours, theirs, strict=False):
+                if a != b and b is not None:
+                    wrong += 1
+                    print(f"{before} into {after}, {step}:\n  tapeflow   {a}\n  TensorFlow {b}")
     print(f"{len(trees_drawn)} checkpoints, {wrong} differ")
     return 1 if wrong else 0
 
