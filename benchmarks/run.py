@@ -22,6 +22,7 @@ WORKLOADS = (
     "keras_step",
     "data_shuffle",
     "data_map",
+    "data_images",
     "data_overlap",
     "data_records",
     "records",

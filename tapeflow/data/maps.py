@@ -43,14 +43,14 @@ class MapDataset(UnaryDataset):
 
     def _elements(self, run):
         source = self._source._stream(run)
-        self._function.start()
+        function = self._function.started(run)
         threads = self._threads
         if threads == AUTOTUNE:
-            threads = CPUS if self._function.waits else 0
+            threads = CPUS if function.waits else 0
         if not threads:
-            return MapStream(source, self._function)
+            return MapStream(source, function)
         threads = run.threads(threads, threads)
-        return Ahead(source, self._function.at, threads, threads, run.ordered if self._ordered is None else self._ordered)
+        return Ahead(source, function.at, threads, threads, run.ordered if self._ordered is None else self._ordered)
 
 
 class MapStream(Stream):
@@ -137,8 +137,7 @@ class FilterDataset(UnaryDataset):
         return table, kept_rows(table, numbers, self._predicate)
 
     def _elements(self, run):
-        self._predicate.start()
-        return FilterStream(self._source._stream(run), self._predicate, self._until)
+        return FilterStream(self._source._stream(run), self._predicate.started(run), self._until)
 
     def _size(self):
         return UNKNOWN_CARDINALITY
@@ -237,8 +236,7 @@ class ScanDataset(UnaryDataset):
         self._spec = self._function.spec[1]
 
     def _elements(self, run):
-        self._function.start()
-        return ScanStream(self._source._stream(run), flat_values(self._initial), self._function)
+        return ScanStream(self._source._stream(run), flat_values(self._initial), self._function.started(run))
 
 
 def _scanned_state(spec):
