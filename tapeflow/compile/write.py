@@ -228,23 +228,29 @@ class StepWriter:
 
     def _switch(self, plan, step):
         number = self._read(self.pointer(plan, step.operands[0]), step.node.inputs[0]._dtype)
-        results = []
+        registers = []
         if self.registers is not None:
-            results = [self.registers.setdefault(id(_home(plan, key)[2]), Register()) for key in step.results]
-        for result, value in zip(results, self._choose(step.plans, number, 0, results), strict=True):
-            result.value = value
+            for key in step.results:
+                self.pointer(plan, key)  # makes its register
+            registers = list(self.registers.values())
+        for register, value in zip(registers, self._choose(step.plans, number, 0, registers), strict=True):
+            register.value = value
 
-    def _choose(self, plans, number, first, results):
-        """Run the plan of a number; the values that it gives to the results that are in registers."""
+    def _choose(self, plans, number, first, registers):
+        """Run the plan of a number; the values that registers have after it."""
 
         def run(plan):
+            before = [register.value for register in registers]
             for inner in plan.steps:
                 self.step(plan, inner)
-            return [result.value for result in results]
+            after = [register.value for register in registers]
+            for register, value in zip(registers, before, strict=True):  # for the next branch
+                register.value = value
+            return after
 
         if first == len(plans) - 1:
             return run(plans[first])
-        rest = lambda: self._choose(plans, number, first + 1, results)  # noqa: E731
+        rest = lambda: self._choose(plans, number, first + 1, registers)  # noqa: E731
         return self.f.choose(number.equals(first), lambda: run(plans[first]), rest)
 
     def _output(self, plan):
