@@ -160,7 +160,7 @@ class Child:
     answer = None
 
     def __init__(self, command, environment):
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115: `close` closes it
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (`close` closes it)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
         self.process = subprocess.Popen(command, env=environment, text=True, **pipes)
 
