@@ -291,7 +291,7 @@ class Plan:
                 nested = self._nested(node)
                 if nested is not None:
                     for x in node.outputs:
-                        output = self._place_output(x)
+                        output = None if self._variable_of(x) is not None else self._place_output(x)
                         if output is not None:
                             self.places["value", id(x)] = output.place
                     return [nested]
