@@ -28,6 +28,7 @@ from tapeflow.core.variable import SOLE, _references
 
 DATA = 16  # where an ndarray object keeps the address of its elements; checked below
 ALIGN = 64
+_named: set[tuple] = set()  # what `DEBUG=1` has named
 LARGE = 1 << 16  # bytes from which an array of a result is kept to be used again
 
 
@@ -69,9 +70,10 @@ class Program:
         self._frames = []
         self.times = {}  # id of a step -> the shortest time that it took, with DEBUG=2
         if flags.DEBUG:
-            found = fallbacks(plan)
-            if found:
-                print(f"{graph.name}: on NumPy kernels: {', '.join(found)}", file=sys.stderr)
+            for text in fallbacks(plan):
+                if (graph.name, text) not in _named:
+                    _named.add((graph.name, text))
+                    print(f"{graph.name}: on its NumPy kernel: {text}", file=sys.stderr)
 
     def _split(self):
         """The steps as stretches of native ones and single Python ones."""
