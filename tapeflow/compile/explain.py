@@ -2,6 +2,7 @@
 
 import math
 
+from tapeflow.compile.asserts import Assert
 from tapeflow.compile.control import Nested
 from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.plan import Copy, Host, Loops
@@ -46,6 +47,8 @@ def describe(plan, step):
             return f"{step.node.op.name} {shapes}{rest}; {_work(step.flops, _bytes(plan, step))}{_line(step.node)}"
         case Nested():
             return f"{step.node.op.name} in native code{_line(step.node)}"
+        case Assert():
+            return f"assertion{_line(step.node)}"
         case Copy():
             return f"copy of {step.count} bytes"
         case Host():

@@ -1,5 +1,6 @@
 """The plan of a graph: its steps in order, where every value lives, and which of them become one native function."""
 
+from tapeflow.compile.asserts import Assert, is_native_assert
 from tapeflow.compile.control import Nested, State, with_states
 from tapeflow.compile.group import Grouping
 from tapeflow.compile.halving import Part, in_two
@@ -293,6 +294,8 @@ class Plan:
                     return []
                 target = ("variable", id(variable))
                 return [Copy(self.key_of(value), target, bytes_of(value))]
+            case "assert_that" if is_native_assert(node):
+                return [Assert(node, self)]
             case "while_loop" | "switch":
                 found = self._nested(node)
                 if found.__class__ is Nested:

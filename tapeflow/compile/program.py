@@ -10,6 +10,7 @@ from tapeflow.base import flags
 from tapeflow.base.errors import invalid
 from tapeflow.compile import entry as entries
 from tapeflow.compile import pool
+from tapeflow.compile.asserts import Assert
 from tapeflow.compile.effects import is_barrier
 from tapeflow.compile.entry import Argument, Result, make_entry
 from tapeflow.compile.explain import describe, explain, fallbacks
@@ -373,7 +374,11 @@ class Frame:
     def _raise_failures(self):
         for offset, messages in self.program.written.messages.items():
             cells = self.arena[offset : offset + 16].view(np.int64)
-            if cells[0]:
+            if cells[0] and isinstance(messages, Assert):
+                cells[0] = 0
+                with naming_line(messages.node):
+                    messages.fail(self.arena)
+            elif cells[0]:
                 kinds = [message for i, message in enumerate(messages) if cells[0] >> i & 1]
                 cells[0] = 0
                 raise _failure(kinds, cells[1])
