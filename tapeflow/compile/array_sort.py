@@ -1,4 +1,4 @@
-"""Sorting along an axis: sort, argsort and top_k, stable, with nan after everything.
+"""Sorting along an axis, stable, with nan after everything: sort, argsort, top_k; and searchsorted.
 
 An element's key is an unsigned integer of the same order. Short lines are sorted by insertion, long ones by their bytes, the last
 one first (LSD radix sort), which is stable by itself.
@@ -24,8 +24,8 @@ class Lines:
     A key and the element's number are one word of 64 bits, the key above; keys of 64 bits have their number in a second word.
     """
 
-    def __init__(self, call, axis, descending):
-        self.array = x = call.inputs[0]
+    def __init__(self, call, axis, descending, array=None):
+        self.array = x = call.inputs[0] if array is None else array
         axis %= len(x.dims)
         self.n = x.dims[axis]
         self.after = math.prod(x.dims[axis + 1 :])
@@ -167,6 +167,30 @@ def _radix(f, lines, line, first, second, counts):
     return source
 
 
+def _search(call):
+    """Where values belong in sorted lines, by halving: the number of elements of the line that come before."""
+    row, values = call.inputs
+    out, n, m = call.outputs[0], row.dims[-1], values.dims[-1]
+    lines = Lines(call, -1, False)
+    wanted = Lines(call, -1, False, values)
+    test = "ult" if call.attrs.get("side", "left") == "left" else "ule"
+    count = math.prod(values.dims)
+    tiles = -(-count // TILE)
+    with call.phase(tiles) as f:
+        line, source, target = [call.pointer(f, x) for x in (row, values, out)]
+        first = f.arguments[1] * TILE
+        with f.loop(first, f.minimum(count, first + TILE)) as loop:
+            key = wanted.key(f, source + loop.index * values.size)
+            start = line + f.udiv(loop.index, m) * (n * row.size)
+            before = f.index(0)  # so many elements are known to come before
+            for half in reversed(range(n.bit_length())):
+                there = before + (1 << half)
+                place = start + (f.minimum(n, there) - 1) * row.size
+                comes = (there <= n) & f.compare(test, lines.key(f, place), key)
+                before = f.where(comes, there, before)
+            out.store(f, f.convert(before, out.machine), target + loop.index * out.size)
+
+
 def _read(array):
     return array if array.number is not None else None
 
@@ -201,6 +225,7 @@ SORTS = {
     "sort": ArrayOp(_is_small, _sort),
     "argsort": ArrayOp(_has_lines, _argsort),
     "top_k": ArrayOp(_has_lines, _top_k),
+    "searchsorted": ArrayOp(lambda node: bool(node.inputs[0].dims and node.inputs[1].dims), _search),
 }
 
 __all__ = ["SORTS"]

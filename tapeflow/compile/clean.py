@@ -3,7 +3,7 @@
 import numpy as np
 
 from tapeflow.base.dtypes import DType
-from tapeflow.compile.effects import Changes, is_barrier, is_static_update
+from tapeflow.compile.effects import Changes, asserts, is_barrier, is_static_update
 from tapeflow.compile.internal import CHECK_NUMERICS, COPY
 from tapeflow.compile.rebuild import Builder, operands, rebuilt, shallow
 from tapeflow.compile.views import RESHAPES
@@ -117,6 +117,8 @@ def lift_variables(graph):
             outputs = builder.copy(node, inputs, attrs)
             known.clear()
             return outputs
+        if asserts(node):
+            flush(builder)
         return None
 
     lifted = rebuilt(graph, visit)

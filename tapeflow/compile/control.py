@@ -4,6 +4,7 @@ What a loop carries, and what branches give, are states: places that the nested 
 that a value is computed right into its state where nothing reads the old one later.
 """
 
+from tapeflow.compile.effects import is_blind
 from tapeflow.compile.internal import COPY, ROW, ROW_SET
 from tapeflow.compile.memory import ALIGN
 from tapeflow.compile.rebuild import Builder
@@ -19,7 +20,7 @@ def works_in_place(node, value, before, reader, native):
 
     Then the operands that are the old value and the result are one state, so nothing else may be a view of it.
     """
-    if not native and (node.op.name not in ("switch", "while_loop") or node.stateful):
+    if not native and (node.op.name not in ("switch", "while_loop") or not is_blind(node)):
         return False
     if before is None:
         return True

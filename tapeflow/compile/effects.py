@@ -4,7 +4,7 @@ from tapeflow.core.graph import graphs_in
 
 OWN = {"read_variable", "update_variable"}
 # Effects that neither look at variables nor change them.
-BLIND = {"iterator_next", "iterator_next_optional", "timestamp"}
+BLIND = {"assert_that", "iterator_next", "iterator_next_optional", "timestamp"}
 
 
 def is_blind(node):
@@ -18,6 +18,11 @@ def is_blind(node):
 def is_barrier(node):
     """Whether a node is other code that may look at variables or assign them: their values are in their places when it runs."""
     return node.op.name not in OWN and not is_blind(node)
+
+
+def asserts(node):
+    """Whether a node may find that something does not hold: what comes before it has happened then, what comes after has not."""
+    return node.op.name == "assert_that" or any(asserts(inner) for graph in graphs_in(node.attrs) for inner in graph.nodes)
 
 
 def assigned_by(node):
@@ -70,10 +75,10 @@ class Changes:
                     self.final.add(id(node.outputs[0]))
                 after[id(node.attrs["variable"])] = position
                 barriers[position] = barrier
-            elif is_barrier(node):
+            elif is_barrier(node) or asserts(node):
                 barrier = barriers[position] = position
                 assigned = assigned_by(node)
                 after.update(dict.fromkeys([None] if assigned is None else assigned, position))
 
 
-__all__ = ["BLIND", "Changes", "assigned_by", "is_barrier", "is_blind", "is_static_update"]
+__all__ = ["BLIND", "Changes", "asserts", "assigned_by", "is_barrier", "is_blind", "is_static_update"]

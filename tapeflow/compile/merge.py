@@ -7,7 +7,7 @@ import heapq
 
 from tapeflow.compile.affine import rename, size
 from tapeflow.compile.control import works_in_place
-from tapeflow.compile.effects import assigned_by, is_barrier
+from tapeflow.compile.effects import asserts, assigned_by, is_barrier
 from tapeflow.compile.expr import loads
 from tapeflow.compile.group import Group, Opaque, is_row, loops_of, place_in
 
@@ -134,9 +134,9 @@ class _Board:
         """
         self.in_place, self.olds = {}, {}
         old = {}  # id(variable) -> the value that was read
-        effect = None  # the last barrier, which must not see what is assigned after it
+        effect = None  # the last barrier or assertion, before which nothing may be assigned that is assigned after it
         for node in self.grouping.graph.nodes:
-            if is_barrier(node):
+            if is_barrier(node) or asserts(node):
                 effect = next(g for g in self.by_number.values() if g.anchor is not None and g.anchor.node is node)
                 self._precede_readers(old, assigned_by(node), effect)
             elif node.op.name == "read_variable":

@@ -1,5 +1,6 @@
 """The plan of a graph: its steps in order, where every value lives, and which of them become one native function."""
 
+from tapeflow.compile.asserts import Assert, is_native_assert
 from tapeflow.compile.control import Nested, State, with_states
 from tapeflow.compile.group import Grouping
 from tapeflow.compile.halving import Part, in_two
@@ -40,12 +41,17 @@ class Copy:
 
 
 class Host:
-    """A step that is Python: a node run on its NumPy kernel."""
+    """A step that is Python: a node run on its NumPy kernel.
+
+    Attributes:
+        why: for a branch or a loop: what in it needs Python.
+    """
 
     native = False
 
-    def __init__(self, node):
+    def __init__(self, node, why=None):
         self.node = node
+        self.why = why
 
 
 class Place:
@@ -80,7 +86,15 @@ class RowPlace:
 
 
 class Unfit(Exception):
-    """A nested graph needs Python, so whatever runs it does."""
+    """A nested graph needs Python, so whatever runs it does.
+
+    Args:
+        why: what in it does, for people.
+    """
+
+    def __init__(self, why):
+        super().__init__(why)
+        self.why = why
 
 
 class Plan:
@@ -195,7 +209,7 @@ class Plan:
         if self.around is None:
             return self._home(value)
         if id(variable) not in self.borrowed:
-            raise Unfit  # a real variable: Python looks after those
+            raise Unfit("a variable")  # a real one: Python looks after those
         found = self.borrowed[id(variable)]
         if found.__class__ is RowPlace:
             self.rows.append(found)
@@ -278,6 +292,7 @@ class Plan:
         return self._in_place.get(id(value))
 
     def _opaque_steps(self, node):
+        why = None
         match node.op.name:
             case "read_variable" if id(node.attrs["variable"]) in self.variables:
                 return []
@@ -287,22 +302,28 @@ class Plan:
                     return []
                 target = ("variable", id(variable))
                 return [Copy(self.key_of(value), target, value)]
-            case "while_loop" | "switch" if all(map(_is_plain, (*node.inputs, *node.outputs))):
-                nested = self._nested(node)
-                if nested is not None:
+            case "assert_that" if is_native_assert(node):
+                return [Assert(node, self)]
+            case "while_loop" | "switch":
+                found = self._nested(node)
+                if found.__class__ is Nested:
                     for x in node.outputs:
                         output = None if self._variable_of(x) is not None else self._place_output(x)
                         if output is not None:
                             self.places["value", id(x)] = output.place
-                    return [nested]
+                    return [found]
+                why = found
         if self.around is not None:
-            raise Unfit
+            raise Unfit(why or node.op.name)
         for x in node.outputs:
             self._in_place.pop(id(x), None)  # Python makes its results elsewhere
-        return [Host(node)]
+        return [Host(node, why)]
 
     def _nested(self, node):
-        """The `Nested` step of a loop or a choice; None where a part of it needs Python."""
+        """The `Nested` step of a loop or a choice; where a part of it needs Python, what that is."""
+        for x in (*node.inputs, *node.outputs):
+            if not _is_plain(x):
+                return f"a {x._dtype.name}" if x._dtype not in MACHINE else "a shape that depends on data"
         operands = [self.key_of(x) for x in node.inputs]
         results = [("value", id(x)) for x in node.outputs]
         slots, constants, size = self.root.slots, dict(self.root.constants), self.root._arena.size
@@ -313,13 +334,13 @@ class Plan:
         try:
             plan_parts = self._plan_loop if node.op.name == "while_loop" else self._plan_switch
             return Nested(node, plan_parts(node.attrs, node, operands, results), operands, results)
-        except Unfit:
+        except Unfit as unfit:
             self.root.slots, self.root.constants = slots, constants
             self.root._arena.shrink(size)
             for x in node.outputs:
                 if self._variable_of(x) is not None:
                     del self.places["value", id(x)]
-            return None
+            return unfit.why
 
     def _plan_loop(self, attrs, node, operands, results):
         count = attrs["count"]
@@ -332,7 +353,7 @@ class Plan:
             borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[count:], strict=True))
             keys = [*results, *operands[count:]]
             if len({row.array for row in rows}) < len(rows):
-                raise Unfit  # one array by two counters: the rows may be one
+                raise Unfit("an array by two counters")  # the rows may be one
             for row in rows:
                 counter = states[row.counter].spec.dtype
                 borrowed[id(row)] = RowPlace(self, keys[row.array], keys[row.counter], counter, bytes_of(Part(*row.spec)))
@@ -350,7 +371,7 @@ class Plan:
         plans = []
         for branch in attrs["branches"]:
             if any(x.spec != state.spec for x, state in zip(branch.outputs, states, strict=True)):
-                raise Unfit
+                raise Unfit("results of different shapes")
             graph = run_passes(with_states(branch, reads, states)[0])
             borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
             borrowed.update((id(x), key) for x, key in zip(graph.inputs, others, strict=True))

@@ -10,6 +10,7 @@ from tapeflow.base import flags
 from tapeflow.base.errors import invalid
 from tapeflow.compile import entry as entries
 from tapeflow.compile import pool
+from tapeflow.compile.asserts import Assert
 from tapeflow.compile.effects import is_barrier
 from tapeflow.compile.entry import Argument, Result, make_entry
 from tapeflow.compile.explain import describe, explain, fallbacks
@@ -28,6 +29,7 @@ from tapeflow.core.variable import SOLE, _references
 
 DATA = 16  # where an ndarray object keeps the address of its elements; checked below
 ALIGN = 64
+_named: set[tuple] = set()  # what `DEBUG=1` has named
 LARGE = 1 << 16  # bytes from which an array of a result is kept to be used again
 
 
@@ -69,9 +71,10 @@ class Program:
         self._frames = []
         self.times = {}  # id of a step -> the shortest time that it took, with DEBUG=2
         if flags.DEBUG:
-            found = fallbacks(plan)
-            if found:
-                print(f"{graph.name}: on NumPy kernels: {', '.join(found)}", file=sys.stderr)
+            for text in fallbacks(plan):
+                if (graph.name, text) not in _named:
+                    _named.add((graph.name, text))
+                    print(f"{graph.name}: on its NumPy kernel: {text}", file=sys.stderr)
 
     def _split(self):
         """The steps as stretches of native ones and single Python ones."""
@@ -371,7 +374,11 @@ class Frame:
     def _raise_failures(self):
         for offset, messages in self.program.written.messages.items():
             cells = self.arena[offset : offset + 16].view(np.int64)
-            if cells[0]:
+            if cells[0] and isinstance(messages, Assert):
+                cells[0] = 0
+                with naming_line(messages.node):
+                    messages.fail(self.arena)
+            elif cells[0]:
                 kinds = [message for i, message in enumerate(messages) if cells[0] >> i & 1]
                 cells[0] = 0
                 raise _failure(kinds, cells[1])

@@ -2,7 +2,7 @@
 
 from tapeflow.base.dtypes import string
 from tapeflow.compile.clean import lift_variables
-from tapeflow.compile.effects import OWN, is_static_update
+from tapeflow.compile.effects import OWN, is_blind, is_static_update
 from tapeflow.compile.rebuild import Builder, rebuilt
 from tapeflow.core.graph import graphs_in
 from tapeflow.core.primitive import P
@@ -26,13 +26,13 @@ def _visit(builder, node, inputs, attrs):
 
 
 def _is_hiding(node):
-    return node.op.name in ("switch", "while_loop") and node.stateful and all(map(_is_clear, graphs_in(node.attrs)))
+    return node.op.name in ("switch", "while_loop") and not is_blind(node) and all(map(_is_clear, graphs_in(node.attrs)))
 
 
 def _is_clear(graph):
     """Whether all that a graph does is to read variables and to assign them values of their shapes, and no part is Python's."""
     return not any(_is_object(x) for x in graph.inputs) and all(
-        (not node.stateful or node.op.name == "read_variable" or is_static_update(node) or _is_hiding(node))
+        (is_blind(node) or node.op.name == "read_variable" or is_static_update(node) or _is_hiding(node))
         and not any(map(_is_object, node.outputs))
         for node in graph.nodes
     )

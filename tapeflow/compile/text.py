@@ -394,6 +394,11 @@ class Function:
         """A value by the block that control came from: (value, block) of each."""
         return self.emit(type, f"phi {type} {', '.join(f'[ {value}, %{block} ]' for value, block in sources)}")
 
+    def leave(self):
+        """Return at once, from a function without a result; whatever is written next in the block never runs."""
+        self.line("ret void")
+        self.label(self.name("never"))
+
     def ret(self, value):
         """Return a value."""
         self.line(f"ret {self.constant(self.result, value)!r}")

@@ -1,6 +1,7 @@
 """The steps of a plan as LLVM text: one function for each stretch of native steps, kernels beside it."""
 
 from tapeflow.compile import runtime
+from tapeflow.compile.asserts import Assert
 from tapeflow.compile.control import Nested
 from tapeflow.compile.denormals import flush_denormals, restore_mode
 from tapeflow.compile.evaluate import Register
@@ -57,7 +58,7 @@ class Written:
 
     Attributes:
         text: the module.
-        messages: offset in the arena of a kernel's cells for errors -> their (node, message) pairs.
+        messages: offset in the arena of a kernel's cells for errors -> their (node, message) pairs; of an `Assert`, itself.
         shared: whether threads share a step of it.
         workspace, scratch: the bytes that library calls work in: for all threads together, and for each.
     """
@@ -100,6 +101,9 @@ class StepWriter:
                 self.f.copy(target, source, step.count)
             else:
                 self._write(target, self._read(source, step.value._dtype))
+        elif isinstance(step, Assert):
+            step.write(self.f, [self.pointer(plan, key) for key in step.keys], self.arena)
+            self.written.messages[step.failures] = step
         elif isinstance(step, LibraryStep):
             self._library(plan, step)
         else:

@@ -113,6 +113,30 @@ def test_scans(line, exclusive, reverse, scan):
     compiled(lambda x: scan(x, axis=axis, exclusive=exclusive, reverse=reverse), x)
 
 
+@configured(40)
+@given(lines(), lines(), st.sampled_from(["left", "right"]))
+def test_searches(line, other, side):
+    row, values = np.sort(line[0].reshape(-1)), other[0].astype(line[0].dtype).reshape(-1)
+    compiled(lambda row, x: P.searchsorted(row, x, side=side), row, values)
+    rows = np.stack([row, row])
+    compiled(lambda row, x: P.searchsorted(row, x, side=side), rows, np.stack([values, values[::-1]]))
+
+
+@configured(40)
+@given(
+    st.tuples(*[st.sampled_from([1, 2, 3, 17, 40])] * 3),
+    st.sampled_from([((), ()), ((2,), (2,)), ((2, 3), (3,)), ((3,), (2, 1)), ((2, 1), (1, 3))]),
+    st.tuples(st.booleans(), st.booleans()),
+    st.sampled_from([np.int32, np.int64, np.uint8]),
+)
+def test_products_of_integers(sizes, batches, flags, dtype):
+    m, n, k = sizes
+    rng = np.random.default_rng(m * n * k)
+    a = rng.integers(-99, 99, (*batches[0], *((k, m) if flags[0] else (m, k)))).astype(dtype)
+    b = rng.integers(-99, 99, (*batches[1], *((n, k) if flags[1] else (k, n)))).astype(dtype)
+    compiled(lambda a, b: P.matmul(a, b, transpose_a=flags[0], transpose_b=flags[1]), a, b)
+
+
 # Scatters
 
 

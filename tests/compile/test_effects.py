@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import tapeflow as tf
 from compiled import close, configured
+from tapeflow.base import flags
 from tapeflow.compile.control import Nested
 from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.plan import Copy, Host, Loops
@@ -106,6 +107,7 @@ class World:
 
     def _assert(self, locals_, source):
         tf.debugging.assert_all_finite(locals_[source], "must be finite")
+        tf.debugging.assert_less(tf.abs(self.arrays[source % 2] * 1.0), tf.constant(1e6, tf.float64))
         return locals_
 
     def _cond(self, locals_, parity, yes, no):
@@ -260,3 +262,30 @@ def test_gradients_through_a_loop_that_assigns(turns):
         function = function if eagerly else tf.function(function)
         found.append([x.numpy() for _ in range(3) for x in function(tf.constant([0.3, -0.2], tf.float64))])
     close(found[1], found[0], 1e-12)
+
+
+@pytest.mark.parametrize("wrong", [9.0, 4.5, 3.0])
+def test_assertions_are_native_and_stop_what_follows(wrong):
+    outcomes = []
+    for native in (0, 1):
+        v = tf.Variable(tf.zeros([3]))
+
+        @tf.function
+        def function(x, v=v):
+            tf.debugging.assert_less(x, 5.0, message="too large")
+            v.assign_add(x)
+            for i in tf.range(3):
+                tf.debugging.Assert(tf.reduce_all(x < 4.0), ["in a loop", i, x], summarize=2)
+                v.assign_add(x)
+            tf.debugging.Assert(tf.reduce_max(v) < 12.0, [v])
+            return v * 2.0
+
+        with flags.using(COMPILE=native):
+            for _ in range(2):
+                function(tf.ones([3]))
+            if native:
+                assert not [x for x in all_steps(steps_of(function, tf.zeros([3]))) if isinstance(x, Host)]
+            with pytest.raises(tf.errors.InvalidArgumentError, match="assertion failed") as found:
+                function(tf.constant([1.0, wrong, 2.0]))
+            outcomes.append((str(found.value), found.value.__notes__, v.numpy().tolist()))
+    assert outcomes[0] == outcomes[1]

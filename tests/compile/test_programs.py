@@ -392,6 +392,24 @@ def test_explain_says_what_became_of_each_node():
     assert "matmul [3, 3] by [3, 3]" in text and "expm on its NumPy kernel" in text and "relu" in text
 
 
+def test_what_keeps_a_loop_in_python_is_named_once(capsys, monkeypatch):
+    monkeypatch.setattr("tapeflow.compile.program._named", set())
+
+    def function(x):
+        for _ in tf.range(3):
+            x = tf.linalg.expm(x) * 0.1
+        return x
+
+    function = tf.function(function, input_signature=[tf.TensorSpec([None, None])])
+    with flags.using(DEBUG=1):
+        for n in (2, 3, 2, 3):
+            function(tf.zeros([n, n]))
+    said = capsys.readouterr().err
+    assert said.count("while_loop, for what is in it: expm") == 1
+    assert "while_loop on its NumPy kernel, for what is in it: expm" in function.explain()
+    assert "test_programs.py:" in function.explain()
+
+
 def test_validate_finds_a_wrong_result(monkeypatch):
     from tapeflow.compile import scalars
 
