@@ -1,9 +1,12 @@
 """Eager ops that do much work become native code: the same results but for rounding, errors and gradients as before."""
 
+import os
 import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tapeflow as tf
 from tapeflow.base import flags
@@ -162,3 +165,28 @@ def test_traced_and_batched_ops_are_none_of_its_business():
     np.testing.assert_allclose(found[0], found[-1], rtol=1e-5)
     traced = tf.function(lambda m: tf.nn.softmax(m @ m))
     np.testing.assert_allclose(traced(x).numpy(), tf.nn.softmax(x @ x).numpy(), rtol=1e-5, atol=1e-6)
+
+
+@given(st.tuples(*[st.integers(0, 9)] * 3), st.booleans(), st.booleans(), st.sampled_from([1, -1, 2]))
+@settings(max_examples=25, deadline=None)
+def test_any_sizes_and_layouts(sizes, transpose_a, transpose_b, step):
+    """Operands that are views, and operands without elements."""
+    m, k, n = sizes
+    a = tf.constant(normal(*((2 * k, m) if transpose_a else (2 * m, k))))[::step][: k if transpose_a else m]
+    b = tf.transpose(tf.constant(normal(*((k, n) if transpose_b else (n, k)))))
+    expected = (a.numpy().T if transpose_a else a.numpy()) @ (b.numpy().T if transpose_b else b.numpy())
+    for _ in range(4):
+        found = tf.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_native_ops_work_in_a_forked_child():
+    x, y = tf.constant(normal(96, 80)), tf.constant(normal(80, 200))
+    for _ in range(5):
+        expected = (x @ y).numpy()
+    assert natives("matmul")
+    child = os.fork()
+    if not child:
+        os._exit(0 if (x @ y).numpy().tobytes() == expected.tobytes() else 1)
+    assert os.waitpid(child, 0)[1] == 0
