@@ -259,6 +259,29 @@ def test_a_value_that_waits_and_does_not_fit_is_refused(prefix):
     checkpoint.read(path).expect_partial()
     with pytest.raises(ValueError, match=r"shape \(2,\) .* shape \(3,\)"):
         checkpoint.v = tf.Variable([0.0, 0.0, 0.0])
+    checkpoint.v = tf.Variable([0.0, 0.0])
+    assert checkpoint.v.numpy().tolist() == [1.0, 2.0]
+
+
+def test_layers_of_a_model_that_was_never_called_wait_for_their_weights(prefix):
+    """Keras builds them in a scope without variables first, fails, and builds them again."""
+
+    class Model(tf.keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.others = (
+                tf.keras.layers.Dense(3),
+                {"a": tf.keras.layers.Dense(2), "b": [tf.keras.layers.Dense(2)]},
+            )
+
+        def call(self, x):
+            return self.others["b"][0](self.others["a"](self.first(x)))
+
+    first, second, x = Model(), Model(), tf.ones([1, 5])
+    wanted = first(x)
+    status = Checkpoint(second).read(Checkpoint(first).write(prefix))
+    assert second(x).numpy().tolist() == wanted.numpy().tolist()
+    status.assert_consumed()
 
 
 def test_variables_of_any_shape_take_any(prefix):
