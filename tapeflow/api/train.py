@@ -191,7 +191,11 @@ class Checkpoint(AutoTrackable):
         root, attached = self._roots()
         reader = BundleReader(save_path)
         restoration = Restoration(reader, graph_of(reader))
-        restoration.restore(0, root, attached)
+        try:
+            restoration.restore(0, root, attached)
+        except BaseException:
+            restoration.partial = True  # the error says it: no warning of what was not restored
+            raise
         return CheckpointLoadStatus(restoration, self)
 
     def restore(self, save_path, options=None):

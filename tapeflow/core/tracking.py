@@ -36,10 +36,11 @@ class Trackable:
         return trackable
 
     def _handle_deferred_dependencies(self, name, trackable):
-        """Give the child `name` the values that wait for it, those of the last restoration."""
-        positions = self._deferred_dependencies.pop(name, ())
+        """Give the child `name` the values that wait for it, those of the last restoration; where that fails they wait on."""
+        positions = self._deferred_dependencies.get(name, ())
         for position in sorted(positions, key=lambda position: -position.restoration.uid):
             position.restore(as_trackable(trackable))
+        self._deferred_dependencies.pop(name, None)
 
     def _trackable_children(self, save_type="checkpoint", **kwargs):
         """The children by name; containers as `Container`s, those in which there is something to track."""

@@ -230,7 +230,7 @@ def test_iterators_go_on_at_the_same_element(tmp_path_factory, pipeline, positio
 
 
 @pytest.mark.parametrize("wrong", ["shape", "dtype"])
-def test_a_restoration_that_fails_changes_nothing(prefix, wrong):
+def test_a_restoration_that_fails_changes_nothing(prefix, wrong, caplog):
     path = Checkpoint(a=tf.Variable(1.0), b=tf.Variable([1.0, 2.0]), c=tf.Variable(1.0), d=tf.Variable(1.0)).write(prefix)
     b = tf.Variable([0.0, 0.0, 0.0]) if wrong == "shape" else tf.Variable([0, 0])
     checkpoint = Checkpoint(a=tf.Variable(0.0), b=b, c=tf.Variable(0.0))
@@ -249,6 +249,8 @@ def test_a_restoration_that_fails_changes_nothing(prefix, wrong):
     assert [float(v) for v in (checkpoint.a, checkpoint.c)] == [0.0, 0.0] and not np.any(b.numpy())
     checkpoint.d = tf.Variable(0.0)
     assert float(checkpoint.d) == 0.0  # nothing waits for it
+    gc.collect()
+    assert not caplog.records
     checkpoint.b = tf.Variable([0.0, 0.0])
     checkpoint.read(path).assert_consumed()
 
@@ -259,6 +261,29 @@ def test_a_value_that_waits_and_does_not_fit_is_refused(prefix):
     checkpoint.read(path).expect_partial()
     with pytest.raises(ValueError, match=r"shape \(2,\) .* shape \(3,\)"):
         checkpoint.v = tf.Variable([0.0, 0.0, 0.0])
+    checkpoint.v = tf.Variable([0.0, 0.0])
+    assert checkpoint.v.numpy().tolist() == [1.0, 2.0]
+
+
+def test_layers_of_a_model_that_was_never_called_wait_for_their_weights(prefix):
+    """Keras builds them in a scope without variables first, fails, and builds them again."""
+
+    class Model(tf.keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.others = (
+                tf.keras.layers.Dense(3),
+                {"a": tf.keras.layers.Dense(2), "b": [tf.keras.layers.Dense(2)]},
+            )
+
+        def call(self, x):
+            return self.others["b"][0](self.others["a"](self.first(x)))
+
+    first, second, x = Model(), Model(), tf.ones([1, 5])
+    wanted = first(x)
+    status = Checkpoint(second).read(Checkpoint(first).write(prefix))
+    assert second(x).numpy().tolist() == wanted.numpy().tolist()
+    status.assert_consumed()
 
 
 def test_variables_of_any_shape_take_any(prefix):
