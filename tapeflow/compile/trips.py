@@ -52,13 +52,19 @@ def counters_of(operands, attrs):
 
 def turns_of(operands, attrs, counters):
     """How often the loop turns, or None."""
-    cond = attrs["cond"]
-    out = cond.outputs[0]
-    if out.__class__ is Tensor or out.position is None:
+    return _turns(attrs["cond"].outputs[0], operands, attrs["cond"], counters)
+
+
+def _turns(test, operands, cond, counters):
+    """How often a test of counters holds before it fails; of several that must hold, the first to fail counts."""
+    if test.__class__ is Tensor or test.position is None:
         return None
-    node = cond.nodes[out.position]
-    test = GOES_ON.get(node.op.name)
-    if test is None:
+    node = cond.nodes[test.position]
+    if node.op.name == "logical_and":  # as with `maximum_iterations`
+        found = [_turns(x, operands, cond, counters) for x in node.inputs]
+        return None if None in found else min(found)
+    goes_on = GOES_ON.get(node.op.name)
+    if goes_on is None:
         return None
     first, second = node.inputs
     limit = _number(_resolved(second, cond, operands))
@@ -66,7 +72,7 @@ def turns_of(operands, attrs, counters):
         return None
     counter = counters[first.index]
     turns = 0
-    while turns < MOST and test(counter.after(turns), limit):
+    while turns < MOST and goes_on(counter.after(turns), limit):
         turns += 1
     return turns if turns < MOST else None
 

@@ -308,6 +308,17 @@ def test_sums_of_products_over_some_turns(start, limit, step, inside):
     assert sum(isinstance(inner, LibraryStep) for inner in loop.plans[1].steps) == inside
 
 
+@pytest.mark.parametrize("most", [4, 6, 9])
+def test_a_loop_of_at_most_so_many_turns(most):
+    def function(x, w):
+        body = lambda i, h: (i + 1, tf.tanh(x[i] @ w + h))  # noqa: E731
+        return tf.while_loop(lambda i, h: i < 6, body, [0, tf.zeros([3, 5])], maximum_iterations=most)[1]
+
+    program = check(function, floats(6, 3, 4), floats(4, 5), rtol=1e-5)
+    (loop,) = [step for step in program.plan.steps if isinstance(step, Nested)]
+    assert any(isinstance(step, LibraryStep) for step in loop.plans[1].steps) == (most < 6)  # else it is before the loop
+
+
 def test_a_tensor_array_that_a_loop_fills():
     def function(x):
         array = tf.TensorArray(tf.float32, 4)
