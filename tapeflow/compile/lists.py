@@ -62,6 +62,10 @@ class _Pass:
         self.arrays[id(x)] = array
         self.kept.append(x)
 
+    def is_read(self, x):
+        """Whether anybody reads a value of the old graph."""
+        return id(x) in self.outputs or bool(self.users.get(id(x)))
+
     def _loop(self, builder, node, inputs, attrs):
         counters = counters_of(inputs, attrs)
         turns = turns_of(inputs, attrs, counters)
@@ -96,6 +100,8 @@ class _Form:
 
     Attributes:
         lists: position of each loop value that is a list -> (length, dims of an element, dtype).
+        single: those of them that have one element, which each turn writes.
+        consumed: position of each loop value that is a list of which each turn takes an element away.
         rows: id of each node of the body that reads a row: of a list, or of an array by a counter.
     """
 
@@ -109,6 +115,7 @@ class _Form:
             for x in operands(inner):
                 self.users.setdefault(id(x), []).append(inner)
         self.lists = {}
+        self.single, self.consumed = set(), set()
 
     def fits(self):
         """Whether every list of the loop can be an array."""
@@ -117,7 +124,7 @@ class _Form:
         for k, x in enumerate(self.body.inputs):
             if not self._is_list(x):
                 continue
-            if not (self._written(k, x) if k < self.count else self._read_only(k, x)):
+            if not (self._written(k, x) or self._consumed(k, x) if k < self.count else self._read_only(k, x)):
                 return False
         return bool(self.lists) or any(map(self._is_row, self.body.nodes)) or self._reads_lists()
 
@@ -140,7 +147,13 @@ class _Form:
         if setter.op.name != "list_set" or setter.inputs[0] is not x or self.users.get(id(x)) != [setter]:
             return False
         value, counter = setter.inputs[2], self._counter(setter.inputs[1])
-        if counter is None or value.dims is None or None in value.dims or self._is_list(value):
+        if value.dims is None or None in value.dims or self._is_list(value):
+            return False
+        if length == 1 and _is_zero(setter.inputs[1]) and self.turns and self._users_fit(self.node.outputs[k]):
+            self.lists[k] = (length, value.dims, value._dtype)
+            self.single.add(k)
+            return True
+        if counter is None:
             return False
         if setter.attrs["grows"]:
             length = max(length, self.turns)
@@ -167,6 +180,30 @@ class _Form:
         if id(out) in self.walk.outputs:
             return False
         return all(user.op.name in ("list_stack", "while_loop") for user in self.walk.users.get(id(out), ()))
+
+    def _consumed(self, k, x):
+        """A list of which each turn reads an element, by a counter or the only one, and takes it away: a list's gradient."""
+        array, out = self.walk.arrays.get(id(self.inputs[k])), self.body.outputs[k]
+        if array is None or out.__class__ is Tensor or out.position is None or self.walk.is_read(self.node.outputs[k]):
+            return False
+        clearer = self.body.nodes[out.position]
+        if clearer.op.name != "list_cleared" or clearer.inputs[0] is not x or self.users.get(id(out)):
+            return False
+        index = clearer.inputs[1]
+        reads = [user for user in self.users[id(x)] if user is not clearer]
+        gets = [get for pad in reads for get in self.users.get(id(pad.outputs[0]), ())]
+        if any(pad.op.name != "list_padded" for pad in reads) or any(get.op.name != "list_get" for get in gets):
+            return False
+        if any(node.inputs[1] is not index and not _is_zero(node.inputs[1]) for node in (*reads, *gets)):
+            return False
+        counter = self._counter(index)
+        single = array.dims[0] == 1 and _is_zero(index)
+        if not single and (counter is None or not counter.step or not counter.stays_in(array.dims[0], self.turns)):
+            return False
+        self.consumed.add(k)
+        if single:
+            self.single.add(k)
+        return True
 
     def _read_only(self, k, x):
         """An invariant list that is read by a counter."""
@@ -218,16 +255,18 @@ class _Form:
         inputs = list(self.inputs)
         for k, (length, dims, dtype) in self.lists.items():
             (inputs[k],) = builder.add(P.fill, (), {"shape": (length, *dims), "value": 0, "dtype": dtype}, None)
-        for k in range(self.count, len(inputs)):
+        for k in (*self.consumed, *range(self.count, len(inputs))):
             if self._is_list(self.body.inputs[k]):
                 inputs[k] = self.walk.arrays[id(inputs[k])]
         specs = [x.spec for x in inputs]
         attrs = {**self.attrs, "body": self._graph(self.body, specs), "cond": self._graph(self.attrs["cond"], specs)}
         return tuple(inputs), attrs
 
-    def _is_ours(self, x):
-        """Whether a list is one of the loop's own operands, not one that the body makes."""
-        return x.__class__ is not Tensor and x.position is None
+    def _ours(self, x):
+        """The position of the loop's operand that a list is; None for one that the body makes."""
+        while x.__class__ is not Tensor and x.position is not None and self.body.nodes[x.position].op.name == "list_padded":
+            x = self.body.nodes[x.position].inputs[0]
+        return None if x.__class__ is Tensor or x.position is not None else x.index
 
     def _graph(self, graph, specs):
         inner = Builder(graph.name)
@@ -235,21 +274,44 @@ class _Form:
             inner.new[id(x)] = inner.placeholder(spec, x.name)
         for node in graph.nodes:
             inputs = tuple([inner.value(x) for x in node.inputs])
-            if graph is self.body and self._is_row(node):
-                found = inner.add(ROW, (inputs[0], inner.value(node.attrs["key"][0])), {}, node.line)
-            elif node.op.name == "list_set" and self._is_ours(node.inputs[0]):
-                found = inner.add(ROW_SET, inputs, {}, node.line)
-            elif graph is self.body and self._is_same(node):
-                found = (inputs[1],)
-            elif node.op.name == "list_get" and self._is_ours(node.inputs[0]):
-                found = inner.add(ROW, inputs, {}, node.line)
-            else:
-                found = inner.copy(node, inputs, inner.attrs(node.attrs))
-            inner.keep(node, found)
+            found = self._replaced(inner, node, inputs) if graph is self.body else None
+            inner.keep(node, inner.copy(node, inputs, inner.attrs(node.attrs)) if found is None else found)
         inner.graph.outputs = tuple([inner.value(x) for x in graph.outputs])
         # Lists of which every element is written need no elements to begin with.
-        inner.graph.fresh = {k for k, (length, *_) in self.lists.items() if length == self.turns}
+        inner.graph.fresh = {k for k, (length, *_) in self.lists.items() if length == self.turns or k in self.single}
         return inner.graph
+
+    def _replaced(self, inner, node, inputs):
+        """What stands for a node of the body, or None for a copy of it."""
+        if self._is_row(node):
+            return inner.add(ROW, (inputs[0], inner.value(node.attrs["key"][0])), {}, node.line)
+        if self._is_same(node):
+            return (inputs[1],)
+        if not node.op.name.startswith("list_") or not node.inputs:
+            return None
+        k = self._ours(node.inputs[0])
+        if k is None:
+            return None
+        match node.op.name:
+            case "list_set" if k in self.single:
+                return inner.add(P.reshape, (inputs[2],), {"shape": inputs[0].dims}, node.line)
+            case "list_set":
+                return inner.add(ROW_SET, inputs, {}, node.line)
+            case "list_get" if k in self.single:
+                return inner.add(P.reshape, (inputs[0],), {"shape": inputs[0].dims[1:]}, node.line)
+            case "list_get":
+                return inner.add(ROW, inputs, {}, node.line)
+            case "list_padded":
+                return (inputs[0],)
+            case "list_cleared" if k in self.single:
+                return inner.add(P.zeros_like, (inputs[0],), {}, node.line)
+            case "list_cleared":  # no turn reads the element again
+                return (inputs[0],)
+        return None
+
+
+def _is_zero(x):
+    return x.__class__ is Tensor and x.dims == () and x._dtype.is_integer and int(x._value) == 0
 
 
 __all__ = ["lists_as_arrays"]

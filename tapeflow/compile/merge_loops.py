@@ -91,12 +91,11 @@ def _attr(value, keys):
 
 
 def _can_move(graph, small, large):
-    """Whether all that the large loop reads is there where the small one stands, and no effect lies between."""
+    """Whether all that the large loop reads is there where the small one stands; neither has effects, so none lies in the way."""
     place = _place(graph, small)
     if _place(graph, large) < place:
         return True
-    ready = all(x.__class__ is Tensor or x.position is None or x.position < place for x in operands(large))
-    return ready and not any(node.stateful for node in graph.nodes[place : _place(graph, large)])
+    return all(x.__class__ is Tensor or x.position is None or x.position < place for x in operands(large))
 
 
 def _without(graph, found):

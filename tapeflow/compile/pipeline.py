@@ -49,6 +49,8 @@ PASSES = (
     Pass("lift variables", lift_variables, "a variable as one value read and one written is plain data to every other pass"),
     Pass("share common", share_common, "two loops on the same values are found to be one only then"),
     Pass("merge loops", merge_loops, "a gradient runs its function's loop again, to keep its states"),
+    Pass("drop unread results", drop_unread, "a loop that stands for two keeps lists of which only one of them had a use"),
+    Pass("drop unread results", drop_unread, "what a later loop does not read any more, an earlier one need not give"),
     Pass("drop dead nodes", drop_dead, "the lists that a merged loop keeps for one reader alone are clear only then"),
     Pass("lists as arrays", lists_as_arrays, "a loop that keeps its states can then be native, and so can its gradient"),
     Pass(

@@ -308,6 +308,30 @@ def test_sums_of_products_over_some_turns(start, limit, step, inside):
     assert sum(isinstance(inner, LibraryStep) for inner in loop.plans[1].steps) == inside
 
 
+@pytest.mark.parametrize("sequences", [True, False])
+def test_a_recurrent_layer_that_fills_a_tensor_array(sequences):
+    """As Keras writes it: all outputs by the counter, or the last one again and again in the one place that there is."""
+
+    def function(x, w, u):
+        with tf.GradientTape() as tape:
+            tape.watch([w, u])
+            steps = tf.TensorArray(tf.float32, 6).unstack(x)
+
+            def body(i, outputs, h):
+                h = tf.tanh(steps.read(i) @ w + h @ u)
+                return i + 1, outputs.write(i if sequences else 0, h), h
+
+            outputs = tf.TensorArray(tf.float32, 6 if sequences else 1, element_shape=[3, 5])
+            start = tf.constant(0), outputs, tf.zeros([3, 5])
+            _, outputs, h = tf.while_loop(lambda i, *_: i < 6, body, start, maximum_iterations=6)
+            found = outputs.stack()
+            loss = tf.reduce_sum(tf.square(found)) + tf.reduce_sum(h)
+        return found, *tape.gradient(loss, [w, u])
+
+    program = check(function, floats(6, 3, 4), floats(4, 5), floats(5, 5), rtol=1e-5)
+    assert Host not in kinds(program) and kinds(program).count(Nested) == 2
+
+
 @pytest.mark.parametrize("most", [4, 6, 9])
 def test_a_loop_of_at_most_so_many_turns(most):
     def function(x, w):
