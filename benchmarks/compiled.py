@@ -34,7 +34,7 @@ class Failed(Exception):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     names = (*PROGRAMS, FIRST_CALLS)
-    parser.add_argument("only", nargs="*", metavar="ROW", choices=[*names, []], help=f"some of {', '.join(names)}")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="ROW", help=f"some of {', '.join(names)}")
     parser.add_argument("--rounds", type=int, default=3, help="how often each library measures each row")
     peers.add_argument(parser)
     options = parser.parse_args()
@@ -155,12 +155,12 @@ class Runner:
 
 
 class Child:
-    """A process of `compiled_child.py`, with its first answer."""
+    """A process of `compiled_child.py`, with its first answer; whoever makes one closes it."""
 
     answer = None
 
     def __init__(self, command, environment):
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115: `close` closes it
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
         self.process = subprocess.Popen(command, env=environment, text=True, **pipes)
 
