@@ -5,8 +5,6 @@ On each the function is a polynomial about a point at which its value is very ne
 accuracy; on the first one what it has more than x is one. The last interval's polynomial is the number 1.
 """
 
-from itertools import pairwise
-
 import mpmath as mp
 import numpy as np
 
@@ -15,8 +13,7 @@ FIRST = 0.0625  # the end of the first interval
 WIDTH = 10  # numbers in a line
 INTERVALS, DEGREE = 32, 5
 
-HEADER = '''\
-"""Tables of functions that are a polynomial on each of 32 intervals; `benchmarks/native/fit_piecewise.py` computes them again."""
+HEADER = '''"""Tables of functions that are a polynomial on each of 32 intervals; `benchmarks/native/fit_piecewise.py` computes them again."""
 
 from typing import NamedTuple
 
@@ -73,7 +70,7 @@ def fit(name, function, end):
     count = len(cuts) - 1
     assert count < INTERVALS
     rows = []
-    for low, high in pairwise(cuts):
+    for low, high in zip(cuts, cuts[1:], strict=False):
         centre = centre_of(function, low, high) if low else 0.0
         rows.append((centre, *polynomial(function if low else lambda x: function(x) - x, low, high, centre)))
     rows += [(float(end), 1.0, *[0.0] * DEGREE)] * (INTERVALS - count)
