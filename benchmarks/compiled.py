@@ -38,10 +38,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="how often each library measures each row")
     peers.add_argument(parser)
     options = parser.parse_args()
-    runner = Runner(peers.find_interpreters(options.peer), options.rounds)
     rows = []
-    for name in options.only or names:
-        rows += first_calls(runner) if name == FIRST_CALLS else [steps(runner, name)]
+    with tempfile.TemporaryDirectory() as folder:
+        runner = Runner(peers.find_interpreters(options.peer), options.rounds, folder)
+        for name in options.only or names:
+            rows += first_calls(runner) if name == FIRST_CALLS else [steps(runner, name)]
     say("")
     print_table([("", *PACKAGES, "ratio", "to reach", "reached", "GFLOP/s"), *[row.cells() for row in rows]])
     print_machine(runner.versions)
@@ -119,11 +120,11 @@ def first_calls(runner, name="mlp32"):
 
 
 class Runner:
-    """Starts processes of the libraries that are here; what they compile is kept for the time of the run."""
+    """Starts processes of the libraries that are here; what they compile is kept in a folder."""
 
-    def __init__(self, interpreters, rounds):
-        self.interpreters, self.rounds, self.versions = interpreters, rounds, {}
-        self.folder = tempfile.TemporaryDirectory()
+    def __init__(self, interpreters, rounds, folder):
+        self.interpreters, self.rounds, self.folder = interpreters, rounds, folder
+        self.versions = {}
 
     def start_all(self, stack, row, libraries, name, folder=None):
         """The children of all libraries, by name; the row is told why one is absent."""
@@ -142,7 +143,7 @@ class Runner:
         package = PACKAGES[library]
         if package not in self.interpreters:
             raise Failed(f"{library}: {package} is not here; `make bench-peers` installs it")
-        folder = folder or self.folder.name
+        folder = folder or self.folder
         caches = {"TAPEFLOW_CACHE": f"{folder}/tapeflow", "TORCHINDUCTOR_CACHE_DIR": f"{folder}/torch"}
         command = [self.interpreters[package], str(CHILD), name, library]
         child = Child(command, peers.environment(package) | caches)
@@ -166,8 +167,9 @@ class Child:
 
     def ask(self, seconds):
         """The least time of a call in a window of so many seconds."""
-        self.process.stdin.write(f"{seconds}\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # `read` says why there is nobody
+            self.process.stdin.write(f"{seconds}\n")
+            self.process.stdin.flush()
         return self.read()
 
     def read(self):
@@ -184,7 +186,8 @@ class Child:
         self.process.kill()
         self.process.wait()
         for file in self.process.stdin, self.process.stdout, self.errors:
-            file.close()
+            with contextlib.suppress(BrokenPipeError):
+                file.close()
 
 
 if __name__ == "__main__":
