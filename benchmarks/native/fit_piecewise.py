@@ -1,19 +1,24 @@
-"""Compute `tapeflow/compile/piecewise.py` again: `pip install mpmath numpy; python benchmarks/native/fit_piecewise.py > FILE`.
+"""Compute `compile/piecewise.py` again: `pip install mpmath numpy; python benchmarks/native/fit_piecewise.py > FILE`.
 
 The positive half of a float32 odd function that ends at 1 is cut into 32 intervals, four to an octave, of which the first begins at 0.
 On each the function is a polynomial about a point at which its value is very nearly a float32, so that the constant term costs no
 accuracy; on the first one what it has more than x is one. The last interval's polynomial is the number 1.
 """
 
+import itertools
+
 import mpmath as mp
 import numpy as np
 
 mp.mp.dps = 30
 FIRST = 0.0625  # the end of the first interval
-WIDTH = 10  # numbers in a line
+WIDTH = 8  # numbers in a line
 INTERVALS, DEGREE = 32, 5
 
-HEADER = '''"""Tables of functions that are a polynomial on each of 32 intervals; `benchmarks/native/fit_piecewise.py` computes them again."""
+HEADER = '''"""Tables of functions that are a polynomial on each of 32 intervals.
+
+`benchmarks/native/fit_piecewise.py` computes them again.
+"""
 
 from typing import NamedTuple
 
@@ -70,7 +75,7 @@ def fit(name, function, end):
     count = len(cuts) - 1
     assert count < INTERVALS
     rows = []
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in itertools.pairwise(cuts):
         centre = centre_of(function, low, high) if low else 0.0
         rows.append((centre, *polynomial(function if low else lambda x: function(x) - x, low, high, centre)))
     rows += [(float(end), 1.0, *[0.0] * DEGREE)] * (INTERVALS - count)
