@@ -106,15 +106,19 @@ def steps(runner, name):
 
 
 def first_calls(runner, name="mlp32"):
-    """The rows of a step's first call: nothing is kept on disk, and in a second process, where what the first kept is there."""
+    """The rows of a step's first call: nothing is kept on disk, and in a second process, where what the first kept is there.
+
+    Eager PyTorch has none: it compiles nothing.
+    """
     program = PROGRAMS[name]
+    compilers = [library for library in program.libraries if library != "torch"]
     cold = Row(f"first call of {program.title}: nothing kept", "ms")
     kept = Row(f"first call of {program.title}: a second process", "ms")
     for _ in range(min(runner.rounds, 2)):
         with tempfile.TemporaryDirectory() as folder:
             for row in cold, kept:
                 with contextlib.ExitStack() as stack:
-                    for library, child in runner.start_all(stack, row, program.libraries, name, folder).items():
+                    for library, child in runner.start_all(stack, row, compilers, name, folder).items():
                         row.add(library, child.answer["first"] * 1e3)
     return cold, kept
 
