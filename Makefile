@@ -10,18 +10,19 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 # PyPI's own torch for Linux carries gigabytes of CUDA.
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help digits test bench bench-peers conformance fuzz keras clean
+.PHONY: help digits test bench bench-compiled bench-peers conformance fuzz keras clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make digits       train the digit recogniser and draw digits.png'
-	@echo 'make test         ruff, mypy and all tests'
-	@echo 'make bench        the table of speed and memory, beside every installed peer'
-	@echo 'make bench-peers  install TensorFlow, PyTorch and JAX to compare with'
-	@echo 'make conformance  compare answers with the real TensorFlow'
-	@echo 'make fuzz         random programs, compiled and not, for hours; prints the seed of a failure'
-	@echo 'make keras        the tests that Keras ships (long)'
-	@echo 'make clean        remove the environments that the targets above made'
+	@echo 'make digits          train the digit recogniser and draw digits.png'
+	@echo 'make test            ruff, mypy and all tests'
+	@echo 'make bench           the table of speed and memory, beside every installed peer'
+	@echo 'make bench-compiled  the table of compiled functions, also of what the peers compile (ten minutes)'
+	@echo 'make bench-peers     install TensorFlow, PyTorch and JAX to compare with'
+	@echo 'make conformance     compare answers with the real TensorFlow'
+	@echo 'make fuzz            random programs, compiled and not, for hours; prints the seed of a failure'
+	@echo 'make keras           the tests that Keras ships (long)'
+	@echo 'make clean           remove the environments that the targets above made'
 
 digits: $(VENV)/digits.stamp
 	$(BIN)/python examples/digits.py
@@ -33,6 +34,9 @@ test: $(VENV)/test.stamp
 
 bench: $(VENV)/tapeflow.stamp
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+bench-compiled: $(VENV)/tapeflow.stamp
+	$(BIN)/python benchmarks/compiled.py $(BENCH_ARGS)
 
 bench-peers: $(PEERS)/tensorflow.stamp $(PEERS)/torch.stamp $(PEERS)/jax.stamp
 

@@ -34,14 +34,15 @@ class Failed(Exception):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     names = (*PROGRAMS, FIRST_CALLS)
-    parser.add_argument("only", nargs="*", metavar="ROW", choices=[*names, []], help=f"some of {', '.join(names)}")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="ROW", help=f"some of {', '.join(names)}")
     parser.add_argument("--rounds", type=int, default=3, help="how often each library measures each row")
     peers.add_argument(parser)
     options = parser.parse_args()
-    runner = Runner(peers.find_interpreters(options.peer), options.rounds)
     rows = []
-    for name in options.only or names:
-        rows += first_calls(runner) if name == FIRST_CALLS else [steps(runner, name)]
+    with tempfile.TemporaryDirectory() as folder:
+        runner = Runner(peers.find_interpreters(options.peer), options.rounds, folder)
+        for name in options.only or names:
+            rows += first_calls(runner) if name == FIRST_CALLS else [steps(runner, name)]
     say("")
     print_table([("", *PACKAGES, "ratio", "to reach", "reached", "GFLOP/s"), *[row.cells() for row in rows]])
     print_machine(runner.versions)
@@ -105,25 +106,29 @@ def steps(runner, name):
 
 
 def first_calls(runner, name="mlp32"):
-    """The rows of a step's first call: nothing is kept on disk, and in a second process, where what the first kept is there."""
+    """The rows of a step's first call: nothing is kept on disk, and in a second process, where what the first kept is there.
+
+    Eager PyTorch has none: it compiles nothing.
+    """
     program = PROGRAMS[name]
+    compilers = [library for library in program.libraries if library != "torch"]
     cold = Row(f"first call of {program.title}: nothing kept", "ms")
     kept = Row(f"first call of {program.title}: a second process", "ms")
     for _ in range(min(runner.rounds, 2)):
         with tempfile.TemporaryDirectory() as folder:
             for row in cold, kept:
                 with contextlib.ExitStack() as stack:
-                    for library, child in runner.start_all(stack, row, program.libraries, name, folder).items():
+                    for library, child in runner.start_all(stack, row, compilers, name, folder).items():
                         row.add(library, child.answer["first"] * 1e3)
     return cold, kept
 
 
 class Runner:
-    """Starts processes of the libraries that are here; what they compile is kept for the time of the run."""
+    """Starts processes of the libraries that are here; what they compile is kept in a folder."""
 
-    def __init__(self, interpreters, rounds):
-        self.interpreters, self.rounds, self.versions = interpreters, rounds, {}
-        self.folder = tempfile.TemporaryDirectory()
+    def __init__(self, interpreters, rounds, folder):
+        self.interpreters, self.rounds, self.folder = interpreters, rounds, folder
+        self.versions = {}
 
     def start_all(self, stack, row, libraries, name, folder=None):
         """The children of all libraries, by name; the row is told why one is absent."""
@@ -142,7 +147,7 @@ class Runner:
         package = PACKAGES[library]
         if package not in self.interpreters:
             raise Failed(f"{library}: {package} is not here; `make bench-peers` installs it")
-        folder = folder or self.folder.name
+        folder = folder or self.folder
         caches = {"TAPEFLOW_CACHE": f"{folder}/tapeflow", "TORCHINDUCTOR_CACHE_DIR": f"{folder}/torch"}
         command = [self.interpreters[package], str(CHILD), name, library]
         child = Child(command, peers.environment(package) | caches)
@@ -155,19 +160,20 @@ class Runner:
 
 
 class Child:
-    """A process of `compiled_child.py`, with its first answer."""
+    """A process of `compiled_child.py`, with its first answer; whoever makes one closes it."""
 
     answer = None
 
     def __init__(self, command, environment):
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (`close` closes it)
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
         self.process = subprocess.Popen(command, env=environment, text=True, **pipes)
 
     def ask(self, seconds):
         """The least time of a call in a window of so many seconds."""
-        self.process.stdin.write(f"{seconds}\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # `read` says why there is nobody
+            self.process.stdin.write(f"{seconds}\n")
+            self.process.stdin.flush()
         return self.read()
 
     def read(self):
@@ -184,7 +190,8 @@ class Child:
         self.process.kill()
         self.process.wait()
         for file in self.process.stdin, self.process.stdout, self.errors:
-            file.close()
+            with contextlib.suppress(BrokenPipeError):
+                file.close()
 
 
 if __name__ == "__main__":

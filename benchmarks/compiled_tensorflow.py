@@ -16,7 +16,7 @@ def build(code, variant, weights, data):
     if code.startswith("keras"):
         return globals()[code](tf, jit_compile, weights, data)
     variables, data = [tf.Variable(w) for w in weights], [tf.constant(array) for array in data]
-    function = globals()[code]
+    function = globals().get(f"{code}_for_xla" if jit_compile else code, globals()[code])
     function = train(tf, function, variables) if variables else partial(function, tf)
     return partial(tf.function(function, jit_compile=jit_compile), *data)
 
@@ -102,7 +102,7 @@ def transformer(tf, variables, x):
     return tf.reduce_mean(tf.square(x))
 
 
-def lstm(tf, variables, x):
+def lstm(tf, variables, x, bound=None):
     wx, wh, b = variables
     steps, batch, units = x.shape
 
@@ -112,7 +112,13 @@ def lstm(tf, variables, x):
         return i + 1, tf.sigmoid(leave) * tf.tanh(c), c
 
     zeros = tf.zeros([batch, units])
-    return tf.reduce_mean(tf.square(tf.while_loop(lambda i, h, c: i < steps, body, [0, zeros, zeros])[1]))
+    _, h, _ = tf.while_loop(lambda i, h, c: i < steps, body, [0, zeros, zeros], maximum_iterations=bound)
+    return tf.reduce_mean(tf.square(h))
+
+
+def lstm_for_xla(tf, variables, x):
+    """XLA finds the gradient of a loop only where it has a bound."""
+    return lstm(tf, variables, x, bound=x.shape[0])
 
 
 def keras_step(tf, jit_compile, weights, data):
@@ -123,7 +129,7 @@ def keras_step(tf, jit_compile, weights, data):
 
 
 def keras_fit(tf, jit_compile, weights, data):
-    """An epoch of `fit`; `variant` TF is Keras without XLA, which Keras's own default would take."""
+    """An epoch of `fit`, by XLA or not, where Keras alone would choose."""
     model, optimizer, loss_fn = listing.parts(tf)
     model.set_weights(weights)
     model.compile(optimizer, loss_fn, jit_compile=bool(jit_compile))
