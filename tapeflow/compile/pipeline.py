@@ -48,6 +48,7 @@ PASSES = (
     Pass("lift variables", lift_variables, "a variable as one value read and one written is plain data to every other pass"),
     Pass("share common", share_common, "two loops on the same values are found to be one only then"),
     Pass("merge loops", merge_loops, "a gradient runs its function's loop again, to keep its states"),
+    Pass("drop unread results", drop_unread, "what a merged loop keeps for the loop that it stands for, nobody may read"),
     Pass("drop dead nodes", drop_dead, "the lists that a merged loop keeps for one reader alone are clear only then"),
     Pass("lists as arrays", lists_as_arrays, "a loop that keeps its states can then be native, and so can its gradient"),
     Pass(

@@ -52,11 +52,17 @@ def counters_of(operands, attrs):
 
 def turns_of(operands, attrs, counters):
     """How often the loop turns, or None."""
-    cond = attrs["cond"]
-    out = cond.outputs[0]
+    return _turns(attrs["cond"].outputs[0], operands, attrs["cond"], counters)
+
+
+def _turns(out, operands, cond, counters):
+    """For how many turns a condition holds, or None."""
     if out.__class__ is Tensor or out.position is None:
         return None
     node = cond.nodes[out.position]
+    if node.op.name == "logical_and":  # a limit beside the program's own condition
+        found = [_turns(x, operands, cond, counters) for x in node.inputs]
+        return None if None in found else min(found)
     test = GOES_ON.get(node.op.name)
     if test is None:
         return None
