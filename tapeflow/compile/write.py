@@ -6,8 +6,9 @@ from tapeflow.compile.control import Nested
 from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.loops import write_kernel, write_scalars
 from tapeflow.compile.memory import bytes_of
-from tapeflow.compile.plan import ARENA, WORKSPACE, Borrowed, Copy, RowPlace
+from tapeflow.compile.places import ARENA, WORKSPACE, Borrowed, RowPlace
 from tapeflow.compile.scalars import MACHINE
+from tapeflow.compile.steps import Copy
 from tapeflow.compile.text import I8, INDEX, PTR, Module
 
 

@@ -13,8 +13,8 @@ from tapeflow.compile import pool
 from tapeflow.compile.control import Nested
 from tapeflow.compile.executable import MOST_PROGRAMS, Staged, compile_graph
 from tapeflow.compile.librarystep import LibraryStep
-from tapeflow.compile.plan import Host, Loops
 from tapeflow.compile.program import Frame
+from tapeflow.compile.steps import Host, Loops
 
 pytestmark = pytest.mark.usefixtures("isa")
 rng = np.random.default_rng(7)
