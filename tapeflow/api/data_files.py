@@ -82,6 +82,45 @@ def from_variant(variant, structure):
     return DatasetSpec(structure)._from_flow(variant)
 
 
+@export("data.experimental.TFRecordWriter")
+class TFRecordWriter:
+    """Writes the elements of a dataset to a TFRecord file; `tf.io.TFRecordWriter` writes single records.
+
+    Args:
+        filename: the file's name.
+        compression_type: None or "", "GZIP" or "ZLIB".
+
+    Example:
+        >>> import tapeflow as tf, tempfile
+        >>> path = tempfile.mkdtemp() + "/numbers"
+        >>> numbers = tf.data.Dataset.range(3)
+        >>> tf.data.experimental.TFRecordWriter(path).write(numbers.map(tf.io.serialize_tensor))
+        >>> [int(tf.io.parse_tensor(x, tf.int64)) for x in tf.data.TFRecordDataset(path)]
+        [0, 1, 2]
+    """
+
+    def __init__(self, filename, compression_type=None):
+        self._filename, self._compression = filename, compression_type
+
+    def write(self, dataset):
+        """Write all elements, in place of what is in the file.
+
+        Raises:
+            TypeError: no dataset, or one whose elements are not scalar strings.
+            PermissionDeniedError, NotFoundError: the file cannot be written.
+        """
+        if not isinstance(dataset, Dataset):
+            raise TypeError(f"Invalid `dataset.` Expected a `tf.data.Dataset` object but got {type(dataset)}.")
+        spec = dataset.element_spec
+        if not (isinstance(spec, TensorSpec) and spec.is_compatible_with(TensorSpec([], "string"))):
+            raise TypeError(
+                f"Invalid `dataset`. Expected a `dataset` that produces scalar `tf.string` elements, but got elements of {spec}."
+            )
+        with public("io.TFRecordWriter")(self._filename, self._compression or "") as writer:
+            for element in dataset:
+                writer.write(element._value[()])
+
+
 @export("data.experimental.parse_example_dataset")
 def parse_example_dataset(features, num_parallel_calls=1, deterministic=None):
     """A transformation of vectors of serialized `tf.train.Example` messages to dicts of their features.

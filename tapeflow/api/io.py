@@ -7,8 +7,8 @@ PARTS = {
     "parse_tensor serialize_sparse serialize_many_sparse deserialize_many_sparse",
     "files": "read_file write_file matching_files",
     "records": "TFRecordOptions TFRecordWriter",
-    "examples": "FixedLenFeature FixedLenSequenceFeature VarLenFeature SparseFeature RaggedFeature parse_example "
-    "parse_single_example parse_sequence_example parse_single_sequence_example",
+    "features": "FixedLenFeature FixedLenSequenceFeature VarLenFeature SparseFeature RaggedFeature",
+    "examples": "parse_example parse_single_example parse_sequence_example parse_single_sequence_example",
 }
 GFILE = "GFile copy exists get_registered_schemes glob isdir join listdir makedirs mkdir remove rename rmtree stat walk"
 MESSAGES = "BytesList FloatList Int64List Feature Features FeatureList FeatureLists Example SequenceExample"

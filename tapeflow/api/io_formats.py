@@ -52,6 +52,8 @@ def decode_csv(records, record_defaults, field_delim=",", use_quote_delim=True, 
         raise invalid("DecodeCSV", "field_delim should be only 1 char")
     if delimiter in (b'"', b"\n", b"\r"):
         raise invalid("DecodeCSV", f"field_delim must not be a quote or a line's end, got {field_delim!r}")
+    if not len(record_defaults):
+        raise invalid("DecodeCSV", "Length for attr 'OUT_TYPE' of 0 must be at least minimum 1: record_defaults is empty")
     defaults = [convert_to_tensor(x) for x in record_defaults]
     columns = tuple(select_cols or ())
     return list(
@@ -131,7 +133,10 @@ def decode_compressed(bytes, compression_type="", name=None):
         >>> tf.io.decode_compressed(zlib.compress(b"abc"), "ZLIB").numpy()
         b'abc'
     """
-    return P.decode_compressed(_strings(bytes), kind=str(compression_type))
+    kind = "" if compression_type is None else str(compression_type)
+    if kind not in ("", "ZLIB", "GZIP"):
+        raise invalid("DecodeCompressed", "Only ZLIB, GZIP or NONE are supported compressions")
+    return P.decode_compressed(_strings(bytes), kind=kind)
 
 
 @export("io.decode_json_example")

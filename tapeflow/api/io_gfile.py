@@ -1,5 +1,6 @@
 """The file system (`tf.io.gfile`): local files, with TensorFlow's exceptions."""
 
+import functools
 import os
 import shutil
 from typing import NamedTuple
@@ -158,6 +159,21 @@ class GFile:
         self.close()
 
 
+# Paths
+
+
+def on_path(function):
+    """A function whose first argument is a path: of any kind that `path_of` takes, with TensorFlow's exceptions."""
+
+    @functools.wraps(function)
+    def wrapped(path, *args, **kwargs):
+        path = path_of(path)
+        with named_errors(path):
+            return function(path, *args, **kwargs)
+
+    return wrapped
+
+
 class FileStatistics(NamedTuple):
     """What `tf.io.gfile.stat` tells of a file: its length in bytes, its last change in nanoseconds, and its kind."""
 
@@ -167,6 +183,7 @@ class FileStatistics(NamedTuple):
 
 
 @export("io.gfile.stat")
+@on_path
 def stat(path):
     """What the file system tells of a file or folder.
 
@@ -178,14 +195,12 @@ def stat(path):
         >>> tf.io.gfile.stat(tempfile.mkdtemp()).is_directory
         True
     """
-    path = path_of(path)
-    with named_errors(path):
-        found = os.stat(path)
-    folder = os.path.isdir(path)
-    return FileStatistics(found.st_size, found.st_mtime_ns, folder)
+    found = os.stat(path)
+    return FileStatistics(found.st_size, found.st_mtime_ns, os.path.isdir(path))
 
 
 @export("io.gfile.exists")
+@on_path
 def exists(path):
     """Whether there is a file or folder of that name.
 
@@ -194,10 +209,11 @@ def exists(path):
         >>> tf.io.gfile.exists("/no/such/file")
         False
     """
-    return os.path.exists(path_of(path))
+    return os.path.exists(path)
 
 
 @export("io.gfile.isdir")
+@on_path
 def isdir(path):
     """Whether there is a folder of that name.
 
@@ -206,10 +222,11 @@ def isdir(path):
         >>> tf.io.gfile.isdir(tempfile.mkdtemp())
         True
     """
-    return os.path.isdir(path_of(path))
+    return os.path.isdir(path)
 
 
 @export("io.gfile.listdir")
+@on_path
 def listdir(path):
     """The names of what is in a folder, in no particular order.
 
@@ -221,11 +238,9 @@ def listdir(path):
         >>> tf.io.gfile.listdir(tempfile.mkdtemp())
         []
     """
-    path = path_of(path)
     if not os.path.isdir(path):
         raise NotFoundError(None, None, f"Could not find directory {path}")
-    with named_errors(path):
-        return os.listdir(path)
+    return os.listdir(path)
 
 
 @export("io.gfile.glob")
@@ -242,6 +257,7 @@ def glob(pattern):
 
 
 @export("io.gfile.mkdir")
+@on_path
 def mkdir(path):
     """Make a folder; one that is there is left as it is.
 
@@ -252,13 +268,12 @@ def mkdir(path):
         >>> import tapeflow as tf, tempfile, os
         >>> tf.io.gfile.mkdir(os.path.join(tempfile.mkdtemp(), "a"))
     """
-    path = path_of(path)
     if not os.path.isdir(path):
-        with named_errors(path):
-            os.mkdir(path)
+        os.mkdir(path)
 
 
 @export("io.gfile.makedirs")
+@on_path
 def makedirs(path):
     """Make a folder, and those above it that are missing.
 
@@ -269,19 +284,22 @@ def makedirs(path):
         >>> import tapeflow as tf, tempfile, os
         >>> tf.io.gfile.makedirs(os.path.join(tempfile.mkdtemp(), "a", "b"))
     """
-    path = path_of(path)
     if os.path.exists(path) and not os.path.isdir(path):
         raise FailedPreconditionError(None, None, f"{path} is not a directory")
-    with named_errors(path):
-        os.makedirs(path, exist_ok=True)
+    os.makedirs(path, exist_ok=True)
 
 
-def _check_target(path, overwrite):
+def _target(source, path, overwrite):
+    """The path that something is to have; raises where the source is missing, or the path taken."""
+    os.stat(source)
+    path = path_of(path)
     if not overwrite and os.path.exists(path):
         raise AlreadyExistsError(None, None, f"file already exists: {path}; overwrite=True replaces it")
+    return path
 
 
 @export("io.gfile.copy")
+@on_path
 def copy(src, dst, overwrite=False):
     """Copy a file.
 
@@ -297,14 +315,11 @@ def copy(src, dst, overwrite=False):
         >>> sorted(os.listdir(folder))
         ['a', 'b']
     """
-    src, dst = path_of(src), path_of(dst)
-    stat(src)
-    _check_target(dst, overwrite)
-    with named_errors(src):
-        shutil.copyfile(src, dst)
+    shutil.copyfile(src, _target(src, dst, overwrite))
 
 
 @export("io.gfile.rename")
+@on_path
 def rename(src, dst, overwrite=False):
     """Give a file or folder another name.
 
@@ -320,14 +335,11 @@ def rename(src, dst, overwrite=False):
         >>> os.listdir(folder)
         ['b']
     """
-    src, dst = path_of(src), path_of(dst)
-    stat(src)
-    _check_target(dst, overwrite)
-    with named_errors(src):
-        os.replace(src, dst)
+    os.replace(src, _target(src, dst, overwrite))
 
 
 @export("io.gfile.remove")
+@on_path
 def remove(path):
     """Delete a file.
 
@@ -343,12 +355,11 @@ def remove(path):
         >>> tf.io.gfile.exists(path)
         False
     """
-    path = path_of(path)
-    with named_errors(path):
-        os.remove(path)
+    os.remove(path)
 
 
 @export("io.gfile.rmtree")
+@on_path
 def rmtree(path):
     """Delete a folder with all that is in it.
 
@@ -362,14 +373,12 @@ def rmtree(path):
         >>> tf.io.gfile.exists(path)
         False
     """
-    path = path_of(path)
     if not os.path.lexists(path):
         raise NotFoundError(None, None, f"{path} not found")
-    with named_errors(path):
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        else:
-            os.remove(path)
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.remove(path)
 
 
 @export("io.gfile.walk")

@@ -80,9 +80,17 @@ DATA = {
     },
     "data_files": {
         "data.experimental": "CsvDataset DatasetInitializer SqlDataset from_arrow from_parquet from_variant load"
-        " make_batched_features_dataset make_csv_dataset parse_example_dataset save snapshot to_variant"
+        " make_batched_features_dataset make_csv_dataset TFRecordWriter parse_example_dataset save snapshot to_variant"
     },
 }
-for _module, _names in (COMPOSITES | DATA).items():
+TRAIN = {
+    "train": {"train": "Checkpoint CheckpointOptions"},
+    "train_average": {"train": "ExponentialMovingAverage"},
+    "train_manager": {"train": "CheckpointManager"},
+    "train_reader": {"train": "CheckpointView TrackableView list_variables load_checkpoint load_variable"},
+    "train_state": {"train": "checkpoints_iterator get_checkpoint_state latest_checkpoint"},
+    "train_python": {"train.experimental": "PythonState"},
+}
+for _module, _names in (COMPOSITES | DATA | TRAIN).items():
     for _space, _listed in _names.items():
         export_later(f"tapeflow.api.{_module}", *[f"{_space}.{name}".lstrip(".") for name in _listed.split()])

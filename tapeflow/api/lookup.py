@@ -10,6 +10,7 @@ from tapeflow.base.errors import InvalidArgumentError, NotFoundError
 from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
+from tapeflow.core.tracking import Trackable
 from tapeflow.ops.tables import Table
 
 # What fills a table
@@ -140,7 +141,7 @@ class TextFileInitializer(TableInitializerBase):
 # Tables
 
 
-class LookupInterface:
+class LookupInterface(Trackable):
     """What all tables have: `lookup`, `size`, `export`, and `table[keys]`."""
 
     def __init__(self, key_dtype, value_dtype, default_value, name=None, refused=()):
@@ -268,6 +269,8 @@ class MutableHashTable(LookupInterface):
         [7, -1]
     """
 
+    _saveable_name = "table"  # TensorFlow's names in a checkpoint: `table-keys` and `table-values`
+
     def __init__(
         self,
         key_dtype,
@@ -278,6 +281,17 @@ class MutableHashTable(LookupInterface):
         experimental_is_anonymous=False,
     ):
         super().__init__(key_dtype, value_dtype, default_value, name)
+        self._saved = checkpoint
+
+    def _serialize_to_tensors(self):
+        if not self._saved:
+            return super()._serialize_to_tensors()
+        keys, values = self.export()
+        return {"-keys": keys, "-values": values}
+
+    def _restore_from_tensors(self, restored_tensors):
+        keys, values = restored_tensors["-keys"]._value, restored_tensors["-values"]._value
+        self._table.restore(keys, values)
 
     def _keys(self, keys):
         try:
@@ -331,7 +345,7 @@ class DenseHashTable(MutableHashTable):
         checkpoint=True,
         experimental_is_anonymous=False,
     ):
-        super().__init__(key_dtype, value_dtype, default_value, name)
+        super().__init__(key_dtype, value_dtype, default_value, name, checkpoint)
         reserved = [convert_to_tensor(key, self.key_dtype)._value for key in (empty_key, deleted_key)]
         self._table.refused = tuple([np.asarray(key).item() for key in reserved])
 

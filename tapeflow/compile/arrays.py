@@ -11,7 +11,6 @@ from tapeflow.compile.clean import attr_key
 from tapeflow.compile.kernels import Operands
 from tapeflow.compile.librarystep import Library, LibraryStep
 from tapeflow.compile.loops import Failures
-from tapeflow.compile.memory import bytes_of
 from tapeflow.compile.micro import Kernel, Phase
 from tapeflow.compile.rebuild import has_tensors
 from tapeflow.compile.scalars import MACHINE, MEMORY
@@ -117,7 +116,7 @@ class ArrayStep(LibraryStep):
         for out in node.outputs:
             kept = targets(out)
             self.outputs.append(Array(out, operands.number(kept[0], out._dtype) if kept else None))
-            self.copies += [(kept[0], key, bytes_of(out)) for key in kept[1:]]
+            self.copies += [(kept[0], key, out) for key in kept[1:]]
         self.keys = [key[:2] for key in operands.keys]
         attrs = tuple(sorted((name, attr_key(attr)) for name, attr in node.attrs.items()))
         arrays = tuple([(x.dims, x.dtype.name, x.number) for x in (*self.inputs, *self.outputs)])

@@ -1,7 +1,6 @@
 """`compile_graph`: what a traced function runs. A program for each set of input shapes, in a bounded cache."""
 
 import collections
-import logging
 import sys
 import threading
 import weakref
@@ -10,6 +9,7 @@ import numpy as np
 
 from tapeflow.base import flags
 from tapeflow.base.errors import OpError
+from tapeflow.base.log import log
 from tapeflow.compile.pipeline import FIRST, run_passes
 from tapeflow.compile.program import Program
 from tapeflow.compile.specialise import specialise
@@ -17,8 +17,6 @@ from tapeflow.compile.stages import cut, is_worth
 from tapeflow.core.graph import graphs_in
 from tapeflow.core.plan import plan_of
 from tapeflow.core.tensor import Spec
-
-log = logging.getLogger("tapeflow")
 
 # Programs kept for a graph with unknown dimensions; the one used longest ago goes first.
 MOST_PROGRAMS = 16

@@ -58,7 +58,7 @@ class LibraryStep:
     native = True
     may_fail = False  # whether it may find an error while it runs
     failures = None  # then the offset of the cells for the number of an error and a value
-    copies = ()  # what is to be copied after it: (key, key, bytes)
+    copies = ()  # what is to be copied after it: (key, key, value)
 
     def __init__(self, group, reader, targets, emit, key):
         node = group.anchor.node

@@ -143,7 +143,10 @@ class _Board:
                 old[id(node.attrs["variable"])] = node.outputs[0]
             elif node.op.name == "update_variable":
                 value, before = node.inputs[0], old.get(id(node.attrs["variable"]))
-                if self._is_whole(value, before, node) and self._reserve(value, before, effect):
+                fresh = before is None and effect is None
+                if (fresh and self._is_in_pieces(value, node)) or (
+                    self._is_whole(value, before, node) and self._reserve(value, before, effect)
+                ):
                     self.in_place[id(value)] = id(node.attrs["variable"])
                     self.olds[id(value)] = None if before is None else id(before)
                 elif before is not None:
@@ -179,6 +182,15 @@ class _Board:
             x.data[0] == id(before) and (x.op == "take" or x.data[1] != dense or root.axes is not None)
             for x in loads(root.expr)
         )
+
+    def _is_in_pieces(self, value, update):
+        """Whether kernels write parts of a value; they may write them into a variable that nobody has read."""
+        if id(value) in self.in_place or value.dims != update.outputs[0].dims:
+            return False
+        if id(update.outputs[0]) not in self.grouping.changes.final:
+            return False
+        members = [self.by_number[n].members for n in self.owner.get(id(value), ())]
+        return bool(members) and all(m and m[0][0].place is not None for m in members)
 
     def _reserve(self, value, before, effect):
         """Whether a value can take its variable's place; then whatever reads the old value comes before it."""

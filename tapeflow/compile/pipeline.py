@@ -12,6 +12,7 @@ from tapeflow.base import flags
 from tapeflow.compile.changes import changes_as_updates
 from tapeflow.compile.clean import drop_dead, keep_old_values, lift_variables, share_common
 from tapeflow.compile.decompose import decompose
+from tapeflow.compile.hoist import hoist_products
 from tapeflow.compile.inline import inline, own_variables
 from tapeflow.compile.lists import lists_as_arrays
 from tapeflow.compile.merge_loops import merge_loops
@@ -51,6 +52,9 @@ PASSES = (
     Pass("drop unread results", drop_unread, "what a merged loop keeps for the loop that it stands for, nobody may read"),
     Pass("drop dead nodes", drop_dead, "the lists that a merged loop keeps for one reader alone are clear only then"),
     Pass("lists as arrays", lists_as_arrays, "a loop that keeps its states can then be native, and so can its gradient"),
+    Pass(
+        "hoist products", hoist_products, "one large product is quicker than many small ones, and loops wait for each turn"
+    ),
     Pass(
         "take apart", decompose, "softmax, means and losses as reductions and elementwise ops fuse with what is around them"
     ),

@@ -32,6 +32,7 @@ class Plan:
         constants: slot -> the array that a slot points to for ever.
         inputs: for each graph input its `Place`, None where no native code reads it.
         outputs: for each graph output how it is returned (`Output`).
+        depth: how many plans are around it.
         variables: `Held` variables that the graph reads or writes.
         chunk: where the arena of a nested plan begins in that of the plan around it.
     """
@@ -40,6 +41,7 @@ class Plan:
         self.graph = graph
         self.around = around
         self.root = self if around is None else around.root
+        self.depth = 0 if around is None else around.depth + 1
         self.borrowed = borrowed or {}
         self.chunk = 0
         self.rows = []  # the `RowPlace`s of a loop's body
@@ -144,6 +146,14 @@ class Plan:
                 output = self._output_of[id(base)] = Output(base, len(self.outputs))
             self.outputs.append((output, x.dims))
 
+    def _place_output(self, value):
+        """Have native code make a value that the graph returns: its `Output`, None for other values."""
+        output = self._output_of.get(id(value))
+        if output is not None and output.place is None:
+            output.place = self._home(value)
+            self.places["output", output.number] = output.place
+        return output
+
     # Steps
 
     def _make_steps(self):
@@ -186,11 +196,8 @@ class Plan:
         variable = self._variable_of(value)
         if variable is not None:
             keys.append(("variable", variable))
-        output = self._output_of.get(id(value))
+        output = self._place_output(value)
         if output is not None:
-            if output.place is None:
-                output.place = self._home(value)
-                self.places["output", output.number] = output.place
             keys.append(("output", output.number))
         pieces = any(root.value is value and root.place is not None for root, _ in group.members)
         if not keys and (pieces or self._readers.get(id(value), set()) - {group.number}):
@@ -213,12 +220,16 @@ class Plan:
                 if self._variable_of(value) == id(variable):
                     return []
                 target = ("variable", id(variable))
-                return [Copy(self.key_of(value), target, bytes_of(value))]
+                return [Copy(self.key_of(value), target, value)]
             case "assert_that" if is_native_assert(node):
                 return [Assert(node, self)]
             case "while_loop" | "switch":
                 found = self._nested(node)
                 if found.__class__ is Nested:
+                    for x in node.outputs:
+                        output = None if self._variable_of(x) is not None else self._place_output(x)
+                        if output is not None:
+                            self.places["value", id(x)] = output.place
                     return [found]
                 why = found
         if self.around is not None:

@@ -1,5 +1,7 @@
 """The plain steps of a plan; those of library calls, loops and assertions stand with what writes them."""
 
+from tapeflow.compile.memory import bytes_of
+
 
 class Loops:
     """A step that is a loop kernel."""
@@ -18,9 +20,10 @@ class Copy:
 
     native = True
 
-    def __init__(self, source, target, count):
+    def __init__(self, source, target, value):
         self.keys = [source, target]
-        self.count = count
+        self.value = value
+        self.count = bytes_of(value)
 
 
 class Host:

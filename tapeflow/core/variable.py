@@ -17,6 +17,7 @@ from tapeflow.core.primitive import P, Primitive, bind
 from tapeflow.core.record import watch_reading
 from tapeflow.core.state import ongoing, scoped, state
 from tapeflow.core.tensor import Spec, Tensor, ndarray, wrap
+from tapeflow.core.tracking import Trackable
 
 _serial = itertools.count()
 
@@ -59,7 +60,7 @@ class _Creation(type):
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
-class Variable(metaclass=_Creation):
+class Variable(Trackable, metaclass=_Creation):
     """A tensor-valued state that can be assigned.
 
     Args:
@@ -220,7 +221,8 @@ class Variable(metaclass=_Creation):
         return self._update("sub", delta)
 
     def _update(self, how, value):
-        value = convert_to_tensor(value, self._dtype)
+        if value.__class__ is not Tensor or value._dtype is not self._dtype:
+            value = convert_to_tensor(value, self._dtype)
         if scoped and state.scope is not None:
             self._check_shape(how, value)
             bind(update_variable, (value,), {"variable": self, "how": how})
@@ -279,6 +281,15 @@ class Variable(metaclass=_Creation):
             f"Cannot assign value to variable '{self.name}': Shape mismatch. The variable {self._name!r} has shape {self._shape}, "
             f"the value {value.shape}."
         )
+
+    # For checkpoints
+
+    def _serialize_to_tensors(self):
+        return {"VARIABLE_VALUE": self._read()}
+
+    def _restore_from_tensors(self, restored_tensors):
+        """Take the value, whose shape and dtype fit."""
+        return self.assign(restored_tensors["VARIABLE_VALUE"])
 
     # Python protocols
 

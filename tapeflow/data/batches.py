@@ -70,7 +70,8 @@ class BatchStream(Stream):
 
     def __next__(self):
         elements = self._mapped() if self._whole else list(itertools.islice(self._source, self._size))
-        if not elements or (self._drop and len(elements) < self._size):
+        dropped = self._drop and len(elements) < self._size
+        if not elements or (dropped and all(function.total for function in self._functions)):
             raise StopIteration
         position, self._position = self._position, self._position + len(elements)
         columns = [batched(parts, spec) for parts, spec in zip(zip(*elements, strict=True), self._specs, strict=True)]
@@ -82,6 +83,8 @@ class BatchStream(Stream):
                 for function in self._functions:
                     values = function.at(position + number, values)
             raise
+        if dropped:  # none of its elements failed
+            raise StopIteration
         return columns
 
     def _mapped(self):
@@ -316,6 +319,8 @@ class UnbatchStream(Joined):
 
     def _open(self):
         values = next(self._source)
+        if any(np.ndim(value) == 0 for value, spec in zip(values, self._specs, strict=True) if isinstance(spec, TensorSpec)):
+            raise invalid("Unbatch", "Input element must have a non-scalar value in each component.")
         lengths = {len(value) for value in values if isinstance(value, ndarray)}
         if len(lengths) > 1:
             raise invalid("Unbatch", f"Input element must have the same batch size in each component: {sorted(lengths)}")

@@ -14,6 +14,7 @@ from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
+from tapeflow.core.tracking import Trackable
 from tapeflow.data.options import Options
 from tapeflow.data.rows import RowStream
 from tapeflow.data.traced import TracedIterator
@@ -42,7 +43,7 @@ def as_int(value):
     return number
 
 
-class Dataset(Flow):
+class Dataset(Flow, Trackable):
     """A stream of elements that can be iterated over any number of times.
 
     Example:

@@ -1,6 +1,8 @@
 """`ElementFunction`: a user's function on elements. It is traced once, as `tf.function` does it, and runs on one element or many."""
 
 import copy
+import functools
+import math
 
 import numpy as np
 
@@ -9,12 +11,13 @@ from tapeflow.base import nest
 from tapeflow.base.errors import OpError, OutOfRangeError
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.graph import graphs_in
-from tapeflow.core.plan import plan_of
+from tapeflow.core.plan import plan_of, runner_of
 from tapeflow.core.primitive import has_symbols
 from tapeflow.core.record import user_line
 from tapeflow.core.tensor import Spec, Tensor, wrap
 from tapeflow.data.structure import flat_values, spec_of, to_tensors
 from tapeflow.data.traced import component_values, flat_specs, packed
+from tapeflow.ops.random import own_streams
 from tapeflow.trace.autograph import convert
 from tapeflow.trace.replay import replay
 from tapeflow.trace.structure import flatten
@@ -29,6 +32,7 @@ EXACT |= {"hash_fast", "hash_strong", "hash_legacy"}
 DIVISIONS = {"floordiv", "floormod", "truncatediv", "truncatemod"}
 FAILING = {"gather", "gather_nd", "pow"} | DIVISIONS
 _MOST_SIZES = 8  # graphs for as many sizes of batches are kept
+_NATIVE_WORK = 10_000  # elements that all ops read together, from which native code is worth its call and its making
 
 
 class ElementFunction:
@@ -63,7 +67,8 @@ class ElementFunction:
         self._captured = traced.captures  # tensors of a function that is being traced around this one
         self._plain = plain(spec), plain(self.spec)
         self._batches = {}
-        self._sources = [node.attrs["source"] for node in all_nodes(self._graph) if node.op.name == "op_stream"]
+        self._random = any(node.op.name == "op_stream" for node in all_nodes(self._graph))
+        self._streams = None  # of the random ops in one iteration
 
     def _checked(self, result):
         """What the function returned, as an element; a list at the top is a tuple."""
@@ -77,8 +82,18 @@ class ElementFunction:
         plain_in, plain_out = self._plain
         if not plain_in:
             values = component_values(values)
-        results = plan_of(self._graph)(*values, *self._operands())[: self._count]
+        if self._streams is None:
+            results = self._run(*values, *self._operands())[: self._count]
+        else:
+            with own_streams(self._streams):
+                results = self._run(*values, *self._operands())[: self._count]
         return results if plain_out else flat_values(packed(self.spec, map(wrap, results)))
+
+    @functools.cached_property
+    def _run(self):
+        """What runs the graph on one element. Which it is depends on the graph alone, so that all elements get the same bits."""
+        native = self.pure and not self._captured and not self.vectorized and _work(self._graph) >= _NATIVE_WORK
+        return runner_of(self._graph) if native else plan_of(self._graph)
 
     def _operands(self):
         variables = self._graph.variables
@@ -110,10 +125,13 @@ class ElementFunction:
         error.add_note(f"[[{where}]]")
         raise error
 
-    def start(self):
-        """Let random ops begin with their first numbers, as in every iteration."""
-        for source in self._sources:
-            source.start()
+    def started(self, run):
+        """The same function in one run of a pipeline, in which random ops begin with their first numbers."""
+        if not self._random:
+            return self
+        other = copy.copy(self)
+        other._streams = run.streams(self._graph)
+        return other
 
     @property
     def pure(self):
@@ -188,6 +206,12 @@ def _may_fail(node):
         return False
     divisor = inputs[1]._value if name in DIVISIONS and inputs[1].__class__ is Tensor else 0
     return not np.all(divisor)
+
+
+def _work(graph):
+    """How many elements the ops read together; 0 where a shape is unknown: native code is made for each shape anew."""
+    values = [x for node in graph.nodes for x in node.inputs]
+    return sum(math.prod(x.dims) for x in values) if all(map(_fixed, (*values, *graph.inputs))) else 0
 
 
 def _fixed(x):

@@ -44,7 +44,7 @@ class GroupByWindowDataset(UnaryDataset):
         self._spec = self._reduce.spec.element_spec
 
     def _elements(self, run):
-        functions = (self._key, self._window_size, self._reduce)
+        functions = [function.started(run) for function in (self._key, self._window_size, self._reduce)]
         return GroupStream(self._source._stream(run), *functions, self._source.element_spec, run)
 
     def _size(self):
@@ -241,7 +241,8 @@ class GroupByReducerDataset(UnaryDataset):
         self._spec = self._finalize.spec
 
     def _elements(self, run):
-        return ReducerStream(self._source._stream(run), self._key, self._init, self._reduce, self._finalize)
+        functions = [function.started(run) for function in (self._key, self._init, self._reduce, self._finalize)]
+        return ReducerStream(self._source._stream(run), *functions)
 
     def _size(self):
         return UNKNOWN_CARDINALITY

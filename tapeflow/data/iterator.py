@@ -1,5 +1,6 @@
 """`tf.data.Iterator`: one pass over a dataset, which can be saved and taken up again."""
 
+import contextlib
 import json
 
 from tapeflow.base import nest
@@ -8,6 +9,7 @@ from tapeflow.base.errors import OutOfRangeError
 from tapeflow.base.specs import TypeSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.state import state
+from tapeflow.core.tracking import Trackable
 from tapeflow.data.dataset import DatasetSpec
 from tapeflow.data.optional import Optional
 from tapeflow.data.stream import Run
@@ -15,14 +17,15 @@ from tapeflow.data.structure import packer
 from tapeflow.data.traced import TracedIterator, handle_of
 from tapeflow.trace.structure import Flow
 
-_STATE = "_STATE"
+# Not "ITERATOR", under which TensorFlow saves what only its own iterators can read.
+_STATE = "TAPEFLOW_ITERATOR"
 
 
-class Iterator(Flow):
+class Iterator(Flow, Trackable):
     """One pass over a dataset.
 
-    Its state is how many elements it has given and the seeds that its shuffles have taken: taken up again, it passes over
-    that many elements.
+    Its state is how often it was asked for an element, when it failed, and the seeds that its shuffles have taken: taken up
+    again, it passes over that many elements.
 
     Example:
         >>> import tapeflow as tf
@@ -42,7 +45,7 @@ class Iterator(Flow):
     def _start(self, seeds):
         self._run = Run(self._dataset.options(), seeds)
         self._stream = self._dataset._stream(self._run)
-        self._given = 0
+        self._asked, self._failed = 0, []
 
     @property
     def element_spec(self):
@@ -63,9 +66,26 @@ class Iterator(Flow):
 
     def _next_leaves(self):
         """The leaves of the next element."""
-        values = next(self._stream)
-        self._given += 1
+        try:
+            values = next(self._stream)
+        except StopIteration:
+            raise
+        except Exception:
+            self._failed.append(self._asked)
+            self._asked += 1
+            raise
+        self._asked += 1
         return values
+
+    def _pass_over(self, asked, failed):
+        """Go on from where an iterator was that was asked so often, and failed at those times."""
+        for time in failed:
+            self._stream.skip(time - self._asked)
+            with contextlib.suppress(Exception):
+                next(self._stream)
+            self._asked = time + 1
+        self._stream.skip(asked - self._asked)
+        self._asked, self._failed = asked, failed
 
     def _traced(self):
         return TracedIterator(handle_of(self), self._spec)
@@ -95,14 +115,13 @@ class Iterator(Flow):
     # For checkpoints
 
     def _serialize_to_tensors(self):
-        text = json.dumps({"given": self._given, "seeds": self._run.drawn})
+        text = json.dumps({"asked": self._asked, "failed": self._failed, "seeds": self._run.drawn})
         return {_STATE: convert_to_tensor(text, string)}
 
     def _restore_from_tensors(self, restored_tensors):
         saved = json.loads(convert_to_tensor(restored_tensors[_STATE])._value[()])
         self._start(saved["seeds"])
-        self._stream.skip(saved["given"])
-        self._given = saved["given"]
+        self._pass_over(saved["asked"], saved["failed"])
 
 
 class IteratorSpec(TypeSpec):

@@ -9,7 +9,7 @@ from tapeflow.base.specs import TensorSpec
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.state import state
 from tapeflow.core.tensor import wrap
-from tapeflow.data.ahead import Ahead
+from tapeflow.data.ahead import Ahead, WhenSlow
 from tapeflow.data.dataset import AUTOTUNE, UNKNOWN_CARDINALITY, UnaryDataset, as_int, method
 from tapeflow.data.function import ElementFunction
 from tapeflow.data.rows import MappedTable, kept_rows
@@ -43,14 +43,19 @@ class MapDataset(UnaryDataset):
 
     def _elements(self, run):
         source = self._source._stream(run)
-        self._function.start()
-        threads = self._threads
-        if threads == AUTOTUNE:
-            threads = CPUS if self._function.waits else 0
+        function = self._function.started(run)
+        threads, automatic = self._threads, self._threads == AUTOTUNE
+        if automatic:
+            threads = CPUS if function.waits else 0
         if not threads:
-            return MapStream(source, self._function)
+            return MapStream(source, function)
         threads = run.threads(threads, threads)
-        return Ahead(source, self._function.at, threads, threads, run.ordered if self._ordered is None else self._ordered)
+        ordered = run.ordered if self._ordered is None else self._ordered
+
+        def ahead(given):
+            return Ahead(source, lambda number, values: function.at(given + number, values), threads, threads, ordered)
+
+        return WhenSlow(MapStream(source, function), ahead) if automatic else ahead(0)
 
 
 class MapStream(Stream):
@@ -137,8 +142,7 @@ class FilterDataset(UnaryDataset):
         return table, kept_rows(table, numbers, self._predicate)
 
     def _elements(self, run):
-        self._predicate.start()
-        return FilterStream(self._source._stream(run), self._predicate, self._until)
+        return FilterStream(self._source._stream(run), self._predicate.started(run), self._until)
 
     def _size(self):
         return UNKNOWN_CARDINALITY
@@ -237,8 +241,7 @@ class ScanDataset(UnaryDataset):
         self._spec = self._function.spec[1]
 
     def _elements(self, run):
-        self._function.start()
-        return ScanStream(self._source._stream(run), flat_values(self._initial), self._function)
+        return ScanStream(self._source._stream(run), flat_values(self._initial), self._function.started(run))
 
 
 def _scanned_state(spec):
@@ -338,7 +341,7 @@ Primitive(
 
 
 class PrefetchDataset(UnaryDataset):
-    """The same elements, computed by a thread before they are asked for."""
+    """The same elements, computed by a thread before they are asked for; where the size is automatic, only slow ones."""
 
     def __init__(self, source, size):
         super().__init__(source)
@@ -346,8 +349,9 @@ class PrefetchDataset(UnaryDataset):
 
     def _elements(self, run):
         source = self._source._stream(run)
-        size = AUTOTUNED_BUFFER if self._buffer_size == AUTOTUNE else self._buffer_size
-        return Ahead(source, None, 1, size) if size else source
+        if self._buffer_size == AUTOTUNE:
+            return WhenSlow(source, lambda given: Ahead(source, None, 1, AUTOTUNED_BUFFER))
+        return Ahead(source, None, 1, self._buffer_size) if self._buffer_size else source
 
 
 @method("prefetch")
@@ -355,7 +359,7 @@ def prefetch(self, buffer_size, name=None):
     """The same elements, computed by a thread while the consumer is at work.
 
     Args:
-        buffer_size: how many are ready at most; `tf.data.AUTOTUNE` for a few.
+        buffer_size: how many are ready at most; `tf.data.AUTOTUNE` for a few, and only where an element takes long enough.
 
     Raises:
         InvalidArgumentError: the size is negative.

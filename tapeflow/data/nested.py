@@ -47,9 +47,8 @@ class DatasetStreams(Stream):
     __slots__ = ("_function", "_position", "_run", "_source")
 
     def __init__(self, source, function, run):
-        self._source, self._function, self._run = source, function, run
+        self._source, self._function, self._run = source, function.started(run), run
         self._position = -1
-        function.start()
 
     def __next__(self):
         values = next(self._source)
@@ -367,7 +366,7 @@ class DirectedInterleaveDataset(Dataset):
         self._spec = spec
 
     def _elements(self, run):
-        streams = [dataset._stream(run) for dataset in self._datasets]
+        streams = [dataset._stream(run.within(i)) for i, dataset in enumerate(self._datasets)]
         return DirectedStream(self._choices._stream(run), streams, self._stop)
 
     def _size(self):

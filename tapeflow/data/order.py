@@ -1,16 +1,14 @@
 """Datasets that choose among the elements of others: the first, every n-th, several times over, one dataset after the other."""
 
 import itertools
-import logging
 
 from tapeflow.base import nest
 from tapeflow.base.errors import FailedPreconditionError, invalid
+from tapeflow.base.log import log
 from tapeflow.data.dataset import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, UnaryDataset, as_int, method
 from tapeflow.data.shuffle import ShuffleDataset
 from tapeflow.data.stream import Stream
 from tapeflow.data.structure import hashable
-
-log = logging.getLogger("tapeflow")
 
 
 class _Sliced(UnaryDataset):
@@ -34,8 +32,6 @@ class _Sliced(UnaryDataset):
         start, stop, step = self._bounds()
         if size == INFINITE_CARDINALITY and stop is not None:
             return len(range(start, stop, step))
-        if stop is not None and start >= stop:
-            return 0
         return size if size < 0 else len(range(size)[start:stop:step])
 
 
@@ -107,6 +103,10 @@ class SkipDataset(_Sliced):
 
     def _bounds(self):
         return (0, 0, 1) if self._count < 0 else (self._count, None, 1)
+
+    def _size(self):
+        size = self._source._size()
+        return size if size == INFINITE_CARDINALITY else super()._size()  # also where all is left out, as in TensorFlow
 
 
 @method("skip")
@@ -251,7 +251,9 @@ class ConcatenateDataset(UnaryDataset):
         self._spec = common_spec(source.element_spec, other.element_spec)
 
     def _elements(self, run):
-        return ChainedStream([lambda dataset=dataset: dataset._stream(run) for dataset in self._inputs])
+        return ChainedStream(
+            [lambda i=i, dataset=dataset: dataset._stream(run.within(i)) for i, dataset in enumerate(self._inputs)]
+        )
 
     def _size(self):
         sizes = [dataset._size() for dataset in self._inputs]

@@ -1,5 +1,6 @@
 """Datasets that begin a pipeline: tensors, their slices, ranges, random numbers; and several datasets side by side."""
 
+import contextlib
 import itertools
 
 from tapeflow.base import nest
@@ -211,11 +212,11 @@ class ZipDataset(Dataset):
         return all(dataset._in_rows() for dataset in self._inputs)
 
     def _rows(self, run):
-        tables, numbers = zip(*[dataset._rows(run) for dataset in self._inputs], strict=True)
+        tables, numbers = zip(*[dataset._rows(run.within(i)) for i, dataset in enumerate(self._inputs)], strict=True)
         return ZippedTable(tables), zip(*numbers, strict=False)
 
     def _elements(self, run):
-        return ZipStream([dataset._stream(run) for dataset in self._inputs])
+        return ZipStream([dataset._stream(run.within(i)) for i, dataset in enumerate(self._inputs)])
 
     def _size(self):
         sizes = [dataset._size() for dataset in self._inputs]
@@ -234,7 +235,16 @@ class ZipStream(Stream):
         self._streams = streams
 
     def __next__(self):
-        return list(itertools.chain.from_iterable([next(stream) for stream in self._streams]))
+        streams = iter(self._streams)
+        try:
+            return list(itertools.chain.from_iterable([next(stream) for stream in streams]))
+        except StopIteration:
+            raise
+        except Exception:
+            for stream in streams:  # the others go on with it, so that elements stay beside those that they belong to
+                with contextlib.suppress(Exception):
+                    next(stream, None)
+            raise
 
     def skip(self, count):
         """Pass over `count` elements, or as many as there are."""

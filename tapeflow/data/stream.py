@@ -1,6 +1,7 @@
 """`Stream`: one pass over a dataset, element by element; `Run`: what the streams of one pass share."""
 
 import collections
+import copy
 
 from tapeflow.data.options import Options
 
@@ -20,6 +21,17 @@ class Run:
         self.options = Options() if options is None else options
         self.drawn = []
         self._again = collections.deque(tuple(entry) for entry in seeds)
+        self._place, self._random = (), {}
+
+    def within(self, branch):
+        """The same run for one of several inputs: a dataset that stands in two places has two states of its random ops."""
+        other = copy.copy(self)
+        other._place = (*self._place, branch)
+        return other
+
+    def streams(self, graph):
+        """The streams of the random ops of a function's graph here: however often the function begins anew, they go on."""
+        return self._random.setdefault((self._place, id(graph)), {})
 
     def seeds(self, generator):
         """The two seeds for one pass of a shuffle, from its `SeedGenerator`."""

@@ -1,8 +1,9 @@
-"""CRC32C (Castagnoli) as TFRecord files mask it, so that the checksum of data that holds checksums is no trap."""
+"""CRC32C (Castagnoli) as TensorFlow's files mask it, so that the checksum of data that holds checksums is no trap."""
 
 import functools
 
 _MASK = 0xA282EAD8
+_BITS = 0xFFFFFFFF
 
 
 @functools.cache
@@ -18,12 +19,39 @@ def crc32c():
     return google_crc32c.value
 
 
+def extended(crc, data):
+    """The checksum of what has the checksum `crc` and then `data`.
+
+    Example:
+        >>> extended(crc32c()(b"12345"), b"6789") == crc32c()(b"123456789")
+        True
+    """
+    import google_crc32c
+
+    return google_crc32c.extend(crc, data)
+
+
+def mask(crc):
+    """A checksum as it stands in a file: rotated by 15 bits, plus a constant."""
+    return ((crc >> 15 | crc << 17) + _MASK) & _BITS
+
+
+def unmask(stored):
+    """The checksum that stands masked in a file.
+
+    Example:
+        >>> unmask(mask(0xE3069283)) == 0xE3069283
+        True
+    """
+    rotated = (stored - _MASK) & _BITS
+    return (rotated >> 17 | rotated << 15) & _BITS
+
+
 def masked(data):
-    """The checksum of some bytes as it stands in a file: rotated by 15 bits, plus a constant.
+    """The checksum of some bytes as it stands in a file.
 
     Example:
         >>> masked(b"") == _MASK
         True
     """
-    crc = crc32c()(data)
-    return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
+    return mask(crc32c()(data))

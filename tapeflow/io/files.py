@@ -89,6 +89,11 @@ def read_bytes(path):
         return file.read()
 
 
+def temporary_name(path):
+    """A name that nobody uses, beside that of a file: under it the file is written, to be renamed when it is whole."""
+    return f"{path}.{os.urandom(4).hex()}.tmp"
+
+
 def write_bytes(path, content):
     """Write a whole file, or none: under another name, which is then renamed. Missing folders are made.
 
@@ -100,7 +105,7 @@ def write_bytes(path, content):
         folder = os.path.dirname(path)
         if folder:
             os.makedirs(folder, exist_ok=True)
-        temporary = f"{path}.{os.urandom(4).hex()}.tmp"
+        temporary = temporary_name(path)
         try:
             with open(temporary, "xb") as file:
                 file.write(content)

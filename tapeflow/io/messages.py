@@ -1,4 +1,4 @@
-"""TensorFlow's protocol buffers that stand in files: examples and tensors, by the published field numbers.
+"""TensorFlow's protocol buffers that stand in files: examples, tensors and checkpoints, by the published field numbers.
 
 The messages have TensorFlow's full names (`tensorflow.Example`), so bytes, text and JSON are the same. They live in a pool
 of their own: the real TensorFlow may be imported beside them.
@@ -45,6 +45,60 @@ TENSOR = {
         "float8_val": (18, ONE, "bytes"),
     },
 }
+# What stands in a checkpoint: the index of its tensors, and the graph of the objects that they belong to.
+CHECKPOINT = {
+    "VersionDef": {
+        "producer": (1, ONE, "int32"),
+        "min_consumer": (2, ONE, "int32"),
+        "bad_consumers": (3, PACKED, "int32"),
+    },
+    "TensorSliceProto": {"extent": (1, MANY, "TensorSliceProto.Extent")},
+    "TensorSliceProto.Extent": {"start": (1, ONE, "int64"), "length": (2, "has_length", "int64")},
+    "BundleHeaderProto": {
+        "num_shards": (1, ONE, "int32"),
+        "endianness": (2, ONE, "int32"),  # an enum: 0 is little, 1 is big
+        "version": (3, ONE, "VersionDef"),
+    },
+    "BundleEntryProto": {
+        "dtype": (1, ONE, "DataType"),
+        "shape": (2, ONE, "TensorShapeProto"),
+        "shard_id": (3, ONE, "int32"),
+        "offset": (4, ONE, "int64"),
+        "size": (5, ONE, "int64"),
+        "crc32c": (6, ONE, "fixed32"),
+        "slices": (7, MANY, "TensorSliceProto"),
+    },
+    "BoolValue": {"value": (1, ONE, "bool")},  # google.protobuf.BoolValue
+    "RegisteredSaver": {"name": (1, ONE, "string"), "object_name": (2, ONE, "string")},
+    "TrackableObjectGraph": {"nodes": (1, MANY, "TrackableObjectGraph.TrackableObject")},
+    "TrackableObjectGraph.TrackableObject": {
+        "children": (1, MANY, "TrackableObjectGraph.TrackableObject.ObjectReference"),
+        "attributes": (2, MANY, "TrackableObjectGraph.TrackableObject.SerializedTensor"),
+        "slot_variables": (3, MANY, "TrackableObjectGraph.TrackableObject.SlotVariableReference"),
+        "registered_saver": (4, ONE, "RegisteredSaver"),
+        "has_checkpoint_values": (5, ONE, "BoolValue"),
+    },
+    "TrackableObjectGraph.TrackableObject.ObjectReference": {
+        "node_id": (1, ONE, "int32"),
+        "local_name": (2, ONE, "string"),
+    },
+    "TrackableObjectGraph.TrackableObject.SerializedTensor": {
+        "name": (1, ONE, "string"),
+        "full_name": (2, ONE, "string"),
+        "checkpoint_key": (3, ONE, "string"),
+    },
+    "TrackableObjectGraph.TrackableObject.SlotVariableReference": {
+        "original_variable_node_id": (1, ONE, "int32"),
+        "slot_name": (2, ONE, "string"),
+        "slot_variable_node_id": (3, ONE, "int32"),
+    },
+    "CheckpointState": {
+        "model_checkpoint_path": (1, ONE, "string"),
+        "all_model_checkpoint_paths": (2, MANY, "string"),
+        "all_model_checkpoint_timestamps": (3, PACKED, "double"),
+        "last_preserved_timestamp": (4, ONE, "double"),
+    },
+}
 DATA_TYPES = {
     **dict(
         enumerate(("INVALID", "FLOAT", "DOUBLE", "INT32", "UINT8", "INT16", "INT8", "STRING", "COMPLEX64", "INT64", "BOOL"))
@@ -74,8 +128,11 @@ def _classes():
     for path, messages in (
         ("tensorflow/core/example/example.proto", EXAMPLE),
         ("tensorflow/core/framework/tensor.proto", TENSOR),
+        ("tensorflow/core/protobuf/checkpoint.proto", CHECKPOINT),
     ):
         file = descriptor_pb2.FileDescriptorProto(name=path, package="tensorflow", syntax="proto3")
+        if messages is CHECKPOINT:
+            file.dependency.append("tensorflow/core/framework/tensor.proto")
         if messages is TENSOR:
             values = file.enum_type.add(name="DataType").value
             for number, name in DATA_TYPES.items():
@@ -86,7 +143,7 @@ def _classes():
             made[name] = (made[outer].nested_type if outer else file.message_type).add(name=inner)
             _add_fields(made[name], name, fields)
         pool.Add(file)
-    names = [f"tensorflow.{name}" for name in (*EXAMPLE, *TENSOR)]
+    names = [f"tensorflow.{name}" for name in (*EXAMPLE, *TENSOR, *CHECKPOINT)]
     return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(name)) for name in names}
 
 

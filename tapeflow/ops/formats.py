@@ -205,18 +205,16 @@ decode_base64 = mapped("decode_base64", _decode_base64, samples=lambda: [((np.ar
 # Compressed bytes
 
 
+WINDOW = {"ZLIB": zlib.MAX_WBITS, "GZIP": zlib.MAX_WBITS + 16}  # zlib's numbers for its own form, and for gzip's
+
+
 def _decode_compressed(s, *, kind):
+    if not kind:
+        return s
     try:
-        match kind:
-            case "ZLIB":
-                return zlib.decompress(s)
-            case "GZIP":
-                return zlib.decompress(s, zlib.MAX_WBITS + 16)
-            case "":
-                return s
+        return zlib.decompress(s, WINDOW[kind])
     except zlib.error as error:
         raise DataLossError(None, None, f"inflate() failed with error: {error} [Op:DecodeCompressed]") from error
-    raise invalid("DecodeCompressed", "Only ZLIB, GZIP or NONE are supported compressions")
 
 
 decode_compressed = mapped(

@@ -6,6 +6,7 @@ A stream is an int64 vector as `tf.random.Generator` keeps it: the two halves of
 move on what they read from; samplers are pure functions of a stream.
 """
 
+import contextlib
 import math
 import os
 import threading
@@ -33,6 +34,25 @@ _graph_seeds: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _node_streams: weakref.WeakSet = weakref.WeakSet()
 
 
+class _Running(threading.local):
+    """What runs in a thread: the streams that its random ops have for themselves, by the op's `NodeStream`; or None."""
+
+    streams = None
+
+
+_running = _Running()
+
+
+@contextlib.contextmanager
+def own_streams(streams):
+    """Within the context the random ops of graphs read, and move on, the streams of a dict, where they begin anew."""
+    before, _running.streams = _running.streams, streams
+    try:
+        yield
+    finally:
+        _running.streams = before
+
+
 class NodeStream:
     """The state of one random op of a graph: a stream that `tf.random.set_seed` starts again. Threads may share it.
 
@@ -57,6 +77,9 @@ class NodeStream:
 
     def reserve(self, blocks):
         """The stream's uint64 arrays `key` [1] and `counter` [2]; it moves on by `blocks`."""
+        streams = _running.streams
+        if streams is not None:
+            return (streams.get(self) or streams.setdefault(self, PhiloxStream(*self._seeds))).reserve(blocks)
         with self._lock:
             before = self.variable._tensor._value
             self.variable._store("assign", random_generator.moved(before, blocks))

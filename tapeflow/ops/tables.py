@@ -48,6 +48,17 @@ class Table:
                 raise FailedPreconditionError(None, None, text)
             self.items[key] = value
 
+    def restore(self, keys, values):
+        """Hold these keys with their values, and no others.
+
+        TensorFlow saves its dense tables with all that they have room for, so keys that stand for nothing are passed over, and a
+        value that is a scalar has a dimension of its own.
+        """
+        values = values.reshape((keys.size, *self.value_shape))
+        used = np.array([key not in self.refused for key in keys.tolist()], bool)
+        self.items = {}
+        self.insert(keys[used], values[used], replace=True)
+
     def remove(self, keys):
         """Drop some keys, those that are there."""
         for key in keys.ravel().tolist():

@@ -3,11 +3,11 @@
 import collections
 import functools
 import itertools
-import logging
 import threading
 import weakref
 
 from tapeflow.base import nest
+from tapeflow.base.log import log
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.graph import Graph, SymbolicTensor
@@ -23,7 +23,6 @@ from tapeflow.trace.signature import Call, Signature
 from tapeflow.trace.structure import flatten
 from tapeflow.trace.tracing import close, outside, trace_into
 
-log = logging.getLogger("tapeflow")
 MOST_TRACES = 256  # kept for each function; the one that was not used for the longest time goes first
 TOLD_AFTER = 3  # retraces
 _number = itertools.count(1).__next__

@@ -27,8 +27,6 @@ LATER = {
     "tf.function": "tracing",
     "tf.saved_model.load": "saving",
     "tf.saved_model.save": "saving",
-    "tf.train.Checkpoint": "saving",
-    "tf.train.latest_checkpoint": "saving",
 }
 
 

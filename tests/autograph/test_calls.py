@@ -5,6 +5,7 @@ import functools
 import gc
 import logging
 import sys
+import types
 import weakref
 
 import numpy as np
@@ -265,6 +266,20 @@ def test_library_code_is_called_as_it_is(caplog):
 
     assert traced(run, 1) == 19
     assert not caplog.records
+
+
+def test_a_function_of_a_library_is_converted_where_it_is_asked_for_itself():
+    def larger(x, y):
+        if x > y:
+            return x
+        return y
+
+    library = types.FunctionType(larger.__code__, {**globals(), "__name__": "keras.src.some"})
+    assert traced(library, 1, 2) == 2
+    numbers = tf.data.Dataset.range(3).map(lambda x: (x, 3 - x)).map(library)
+    assert [int(x) for x in numbers] == [3, 2, 2]
+    with pytest.raises(tf.errors.OperatorNotAllowedInGraphError, match="AutoGraph leaves the library keras as it is"):
+        traced(lambda x: library(x, 2), 1)
 
 
 def test_do_not_convert():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tapeflow as tf
+from tapeflow.core.plan import plan_of
 
 Dataset = tf.data.Dataset
 Pair = collections.namedtuple("Pair", "x y")
@@ -402,3 +403,97 @@ def test_options():
 def test_refused(make, error):
     with pytest.raises((ValueError, TypeError, tf.errors.InvalidArgumentError), match=error):
         make()
+
+
+def test_a_function_that_is_much_work_runs_as_native_code_with_the_same_bits_everywhere():
+    images = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), np.uint8)
+
+    def standardised(image):
+        x = tf.cast(image, tf.float32) / 255.0
+        return (x - tf.reduce_mean(x, (0, 1))) * tf.math.rsqrt(tf.math.reduce_variance(x, (0, 1)) + 1e-5)
+
+    dataset = Dataset.from_tensor_slices(images)
+    assert dataset.map(standardised)._function._run is not plan_of(dataset.map(standardised)._function._graph)
+    wanted = [np.asarray(x) for x in dataset.map(standardised)]
+    for x, image in zip(wanted, images, strict=True):
+        np.testing.assert_allclose(x, standardised(image), rtol=1e-5, atol=1e-5)
+    for again in (
+        dataset.map(standardised),
+        dataset.map(standardised, num_parallel_calls=3),
+        dataset.map(standardised).batch(3).unbatch(),
+        dataset.skip(0).map(standardised).prefetch(2),
+    ):
+        for _ in range(2):
+            assert [x.numpy().tobytes() for x in again] == [x.tobytes() for x in wanted]
+
+
+def test_small_functions_and_those_of_unknown_shapes_are_not_compiled():
+    def function(x):
+        return tf.exp(x) - tf.reduce_sum(x) * tf.sin(x) + tf.reduce_max(x) * 2.0 - 1.0
+
+    for spec in (tf.TensorSpec([10], tf.float32), tf.TensorSpec([None], tf.float32), tf.TensorSpec(None, tf.float32)):
+        dataset = Dataset.from_generator(lambda: iter([np.ones(10, "f")]), output_signature=spec)
+        mapped = dataset.map(function)._function
+        assert mapped._run is plan_of(mapped._graph)
+
+
+def test_errors_of_native_code_name_the_element():
+    rows = np.zeros((3, 4000), np.int32)
+    rows[1, 7] = 4000
+
+    def function(x):
+        y = tf.gather(x, x) + tf.reduce_sum(x) * 2
+        return y * y + tf.reduce_max(y) - 3
+
+    iterator = iter(Dataset.from_tensor_slices(rows).map(function))
+    next(iterator)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="(?s)4000.*element 1 of Dataset.map"):
+        next(iterator)
+    assert next(iterator).shape == [4000]
+
+
+def test_errors_leave_zipped_elements_beside_each_other():
+    failing = Dataset.range(4).map(lambda x: x + 60 // (x - 1) * 0)
+
+    def given(*datasets):
+        found, iterator = [], iter(Dataset.zip(datasets))
+        while len(found) < 9:
+            try:
+                found.append(tuple(map(int, next(iterator))))
+            except StopIteration:
+                return found
+            except tf.errors.InvalidArgumentError:
+                found.append(None)
+        return found
+
+    assert given(failing, Dataset.range(9)) == given(Dataset.range(9), failing) == [(0, 0), None, (2, 2), (3, 3)]
+    assert given(failing, failing.skip(1)) == [None, None, (2, 3)]
+    assert given(failing, Dataset.range(1)) == [(0, 0), None]
+    assert given(Dataset.range(1), failing) == [(0, 0)]
+
+
+def test_a_dropped_batch_may_fail():
+    dataset = Dataset.range(3).map(lambda x: 60 // (x - 2)).batch(2, drop_remainder=True)
+    iterator = iter(dataset)
+    assert next(iterator).numpy().tolist() == [-30, -60]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="element 2 of"):
+        next(iterator)
+    assert next(iterator, None) is None
+
+
+def test_random_ops_go_on_within_an_iteration_and_are_apart_in_two_places():
+    """The numbers are TensorFlow's."""
+    dataset = Dataset.range(2).map(lambda x: tf.random.uniform([], maxval=100, dtype=tf.int64, seed=5))
+
+    def given(made):
+        return [tf.nest.map_structure(int, element) for element in made]
+
+    six = [35, 76, 78, 64, 73, 74]
+    assert given(dataset) == given(dataset) == six[:2]
+    assert given(dataset.repeat(3)) == given(Dataset.range(3).flat_map(lambda x: dataset)) == six
+    assert given(Dataset.range(2).interleave(lambda x: dataset, cycle_length=2)) == six[:4]
+    assert given(dataset.concatenate(dataset)) == six[:2] * 2
+    assert given(Dataset.zip((dataset, dataset.take(2)))) == [(35, 35), (76, 76)]
+    first, second = iter(dataset), iter(dataset)
+    assert [int(next(x)) for x in (first, second, first, second)] == [35, 35, 76, 76]
+    assert sorted(given(dataset.repeat(3).map(lambda x: x, num_parallel_calls=3))) == sorted(six)

@@ -246,3 +246,15 @@ def test_memory_maps(tmp_path):
     dataset = Dataset.from_tensor_slices({"x": rows, "i": [0, 1, 2, 3]})
     assert [x["x"].numpy().tolist() for x in dataset.batch(3)][1] == [[9.0, 10.0, 11.0]]
     assert any(np.shares_memory(leaf._value, rows) for leaf in dataset._leaves)  # nothing was read into memory
+
+
+def test_a_dataset_is_written_as_records(tmp_path):
+    path = str(tmp_path / "records")
+    for compression in (None, "GZIP"):
+        writer = tf.data.experimental.TFRecordWriter(path, compression)
+        writer.write(tf.data.Dataset.from_tensor_slices(["a", "", "ccc"]))
+        assert [x.numpy() for x in tf.data.TFRecordDataset(path, compression)] == [b"a", b"", b"ccc"]
+    with pytest.raises(TypeError, match="scalar `tf.string` elements"):
+        writer.write(tf.data.Dataset.range(3))
+    with pytest.raises(TypeError, match="Expected a `tf.data.Dataset` object"):
+        writer.write([b"a"])

@@ -29,6 +29,8 @@ GROUPS = [
     "random",
     "regularizers",
     "trainers",
+    "utils/audio_dataset_utils_test.py",
+    "utils/image_dataset_utils_test.py",
 ]
 
 

@@ -20,6 +20,7 @@ LIBRARIES = frozenset(
     {"PIL", "_pytest", "absl", "hypothesis", "jax", "keras", "malt", "matplotlib", "numpy", "pandas", "pytest", "scipy",
      "sklearn", "tapeflow", "tensorflow", "tensorflow_datasets", "tensorflow_probability", "tf_keras", "torch"}
 )  # fmt: skip
+OURSELVES = frozenset({"malt", "tapeflow", "tensorflow"})
 GENERATORS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 ARTIFACT = "autograph_info__"
 
@@ -60,13 +61,17 @@ def target_of(function):
     return (call, (function, *first)) if isinstance(call, types.FunctionType) else (None, ())
 
 
-def why_not(function, first=()):
-    """Why a Python function is called as it is, in a few words; None where it is converted."""
+def why_not(function, first=(), requested=False):
+    """Why a Python function is called as it is, in a few words; None where it is converted.
+
+    A function that was itself decorated, or handed to `tf.function` or a dataset (`requested`), is converted in whatever library it
+    stands; the functions that it calls there are not.
+    """
     if hasattr(function, ARTIFACT):
         return "it is decorated with tf.autograph.experimental.do_not_convert"
     code = function.__code__
     library = left_alone(function.__globals__.get("__name__") or "")
-    if library is not None:
+    if library is not None and not (requested and library not in OURSELVES):
         return f"AutoGraph leaves the library {library} as it is"
     if code.co_flags & GENERATORS:
         return "AutoGraph does not convert generators and coroutines"
@@ -98,7 +103,7 @@ def converted_call(function, args, kwargs, scope=None, options=None):
     if status.enabled is False or not (options.internal_convert_user_code or options.user_requested):
         return function(*args, **kwargs)
     target, first = target_of(function)
-    if target is None or why_not(target, first) is not None:
+    if target is None or why_not(target, first, options.user_requested) is not None:
         return function(*args, **kwargs)
     converted = converted_function(target, options)
     return function(*args, **kwargs) if converted is None else converted(*first, *args, **kwargs)
