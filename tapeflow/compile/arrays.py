@@ -137,9 +137,7 @@ def array_library(op):
     def step(group, reader, targets):
         return ArrayStep(group, reader, targets, op)
 
-    library = Library(operands_of, lambda node: False, step)
-    library.in_place = op.in_place
-    return library
+    return Library(operands_of, lambda node: False, step, op.in_place)
 
 
 def fits(node, ops):

@@ -5,7 +5,7 @@ import math
 from tapeflow.compile.asserts import Assert
 from tapeflow.compile.control import Nested
 from tapeflow.compile.librarystep import LibraryStep
-from tapeflow.compile.plan import Copy, Host, Loops
+from tapeflow.compile.steps import Copy, Host, Loops
 from tapeflow.core.tensor import Tensor
 
 

@@ -27,12 +27,11 @@ class Library:
         in_place: whether its result may be where the first operand is.
     """
 
-    in_place = False
-
-    def __init__(self, operands, takes_epilogue, step):
+    def __init__(self, operands, takes_epilogue, step, in_place=False):
         self.operands = operands
         self.takes_epilogue = takes_epilogue
         self.step = step
+        self.in_place = in_place
 
 
 class Operand:

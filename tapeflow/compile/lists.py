@@ -6,7 +6,7 @@ as does `x[i]` of an array by the loop's counter. Native loops then write and re
 
 from tapeflow.compile.internal import ROW, ROW_SET
 from tapeflow.compile.rebuild import Builder, operands, rebuilt
-from tapeflow.compile.specialise import folded_node
+from tapeflow.compile.specialise import folded_node, specialised_node
 from tapeflow.compile.trips import counters_of, turns_of
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor, wrap
@@ -56,6 +56,8 @@ class _Pass:
                 count = attrs["count"]
                 if count is None or (isinstance(count, int) and count == array.dims[0]):
                     return (array,)
+        if any(x.spec != old.spec for x, old in zip(inputs, node.inputs, strict=True)):
+            return specialised_node(builder, node, inputs, attrs)  # an array's length is known where a list's was not
         return None
 
     def _remember(self, x, array):

@@ -9,92 +9,11 @@ from tapeflow.compile.library import library
 from tapeflow.compile.memory import Arena, bytes_of
 from tapeflow.compile.merge import merge
 from tapeflow.compile.pipeline import run_passes
+from tapeflow.compile.places import ARENA, WORKSPACE, Borrowed, Held, Output, Place, RowPlace
 from tapeflow.compile.rebuild import operands
 from tapeflow.compile.scalars import MACHINE
+from tapeflow.compile.steps import Copy, Host, Loops, Unfit
 from tapeflow.core.tensor import Tensor
-
-# Slots of the pointer table: the arena, and memory that library calls work in, one after another.
-ARENA, WORKSPACE = range(2)
-
-
-class Loops:
-    """A step that is a loop kernel."""
-
-    native = True
-
-    def __init__(self, group, kernel, keys):
-        self.group = group
-        self.kernel = kernel
-        self.keys = keys
-        self.failures = None  # the offset of the cells for the number of an error and a value
-
-
-class Copy:
-    """A step that copies a value to another place."""
-
-    native = True
-
-    def __init__(self, source, target, value):
-        self.keys = [source, target]
-        self.value = value
-        self.count = bytes_of(value)
-
-
-class Host:
-    """A step that is Python: a node run on its NumPy kernel.
-
-    Attributes:
-        why: for a branch or a loop: what in it needs Python.
-    """
-
-    native = False
-
-    def __init__(self, node, why=None):
-        self.node = node
-        self.why = why
-
-
-class Place:
-    """Where a value is: in a slot of the table (`slot`, offset 0), or at an offset in the arena."""
-
-    __slots__ = ("offset", "slot")
-
-    def __init__(self, slot, offset=0):
-        self.slot = slot
-        self.offset = offset
-
-
-class Borrowed:
-    """A place that the plan around a nested plan has."""
-
-    __slots__ = ("key", "plan")
-
-    def __init__(self, plan, key):
-        self.plan = plan
-        self.key = key
-
-
-class RowPlace:
-    """A row of an array, at a key of a plan, by a counter at another one."""
-
-    def __init__(self, plan, array, counter, dtype, size):
-        self.plan = plan
-        self.array = array
-        self.counter = counter
-        self.dtype = dtype  # of the counter
-        self.size = size  # bytes of a row
-
-
-class Unfit(Exception):
-    """A nested graph needs Python, so whatever runs it does.
-
-    Args:
-        why: what in it does, for people.
-    """
-
-    def __init__(self, why):
-        super().__init__(why)
-        self.why = why
 
 
 class Plan:
@@ -106,7 +25,7 @@ class Plan:
         borrowed: for a nested graph: a key of `around` for the id of each of its inputs and states.
 
     Attributes:
-        steps: `Loops`, `Copy`, `Nested`, `Host`, in the order in which they run.
+        steps: `Loops`, `LibraryStep`, `Copy`, `Nested`, `Assert`, `Host`, in the order in which they run.
         places: key -> `Place`. Keys are ("value", id), ("output", number), ("variable", id).
         slots: how many slots the table has.
         arena: the bytes of the arena.
@@ -438,35 +357,4 @@ def _is_plain(x):
     return x._dtype in MACHINE and x.dims is not None and None not in x.dims
 
 
-class Output:
-    """A stored value that the graph returns; `place` is None where it is not native code that makes it."""
-
-    def __init__(self, value, number):
-        self.value = value
-        self.number = number
-        self.place = None
-
-    def is_plain(self, dims):
-        """Whether native code makes it, in the shape in which it is returned."""
-        return self.place is not None and self.value.dims == dims
-
-
-class Held:
-    """A variable that native code reads or writes.
-
-    Attributes:
-        variable: the variable.
-        place: a slot for an array, a cell for a scalar.
-        value: a graph value of its shape and dtype.
-        written: whether it is assigned; then its buffer must be the variable's alone.
-    """
-
-    def __init__(self, variable, place, value):
-        self.variable = variable
-        self.place = place
-        self.value = value
-        self.written = False
-        self.line = None
-
-
-__all__ = ["ARENA", "WORKSPACE", "Copy", "Held", "Host", "Loops", "Output", "Place", "Plan", "RowPlace", "Borrowed"]
+__all__ = ["Plan"]

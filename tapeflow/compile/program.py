@@ -17,7 +17,8 @@ from tapeflow.compile.explain import describe, explain, fallbacks
 from tapeflow.compile.internal import CHECK_NUMERICS, Internal
 from tapeflow.compile.jit import compile_text
 from tapeflow.compile.memory import bytes_of
-from tapeflow.compile.plan import ARENA, WORKSPACE, Plan
+from tapeflow.compile.places import ARENA, WORKSPACE
+from tapeflow.compile.plan import Plan
 from tapeflow.compile.rebuild import has_tensors
 from tapeflow.compile.specialise import naming_line
 from tapeflow.compile.write import Stretch, write

@@ -25,10 +25,11 @@ def specialise(graph, specs):
     Raises:
         InvalidArgumentError: the shapes do not fit together; the message names the op and the line.
     """
-    return rebuilt(graph, _specialised, specs)
+    return rebuilt(graph, specialised_node, specs)
 
 
-def _specialised(builder, node, inputs, attrs):
+def specialised_node(builder, node, inputs, attrs):
+    """The results of a node for inputs of other specs than it was traced with."""
     folded = folded_node(node.op, inputs, attrs, node.line)
     if folded is not None:
         return folded
@@ -99,4 +100,4 @@ def naming_line(node):
         raise
 
 
-__all__ = ["fold", "folded_node", "naming_line", "specialise"]
+__all__ = ["fold", "folded_node", "naming_line", "specialise", "specialised_node"]

@@ -8,8 +8,9 @@ from tapeflow.compile.evaluate import Register
 from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.loops import write_kernel, write_scalars
 from tapeflow.compile.memory import bytes_of
-from tapeflow.compile.plan import ARENA, WORKSPACE, Borrowed, Copy, Loops, RowPlace
+from tapeflow.compile.places import ARENA, WORKSPACE, Borrowed, RowPlace
 from tapeflow.compile.scalars import MACHINE, MEMORY
+from tapeflow.compile.steps import Copy, Loops
 from tapeflow.compile.text import INDEX, PTR, Module
 
 

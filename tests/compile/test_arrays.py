@@ -16,7 +16,7 @@ from tapeflow.compile.arrays import Array, Call, fits
 from tapeflow.compile.executable import compile_graph
 from tapeflow.compile.internal import SKIP_STREAM
 from tapeflow.compile.library import ARRAY_OPS
-from tapeflow.compile.plan import Host
+from tapeflow.compile.steps import Host
 from tapeflow.core.primitive import PRIMITIVES, P
 
 FLOATS = [np.float32, np.float64]

@@ -10,7 +10,7 @@ from compiled import close, configured
 from tapeflow.base import flags
 from tapeflow.compile.control import Nested
 from tapeflow.compile.librarystep import LibraryStep
-from tapeflow.compile.plan import Copy, Host, Loops
+from tapeflow.compile.steps import Copy, Host, Loops
 
 SHAPE = (3, 5)
 EXPRESSIONS = [

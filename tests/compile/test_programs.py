@@ -15,8 +15,8 @@ from tapeflow.compile import pool
 from tapeflow.compile.control import Nested
 from tapeflow.compile.executable import MOST_PROGRAMS, Staged, compile_graph
 from tapeflow.compile.librarystep import LibraryStep
-from tapeflow.compile.plan import Host, Loops
 from tapeflow.compile.program import Frame
+from tapeflow.compile.steps import Host, Loops
 
 pytestmark = pytest.mark.usefixtures("isa")
 rng = np.random.default_rng(7)
@@ -425,6 +425,34 @@ def test_explain_says_what_became_of_each_node():
     program_of(function, tf.constant(floats(3, 3)), tf.constant(floats(3, 3)))
     text = function.explain()
     assert "matmul [3, 3] by [3, 3]" in text and "expm on its NumPy kernel" in text and "relu" in text
+
+
+@pytest.mark.parametrize("most", [0, 3, 5, 9])
+def test_a_loop_over_arrays_with_two_limits_is_native(most):
+    """As Keras writes its recurrent layers; of the array's length nothing is known while it is traced."""
+
+    def function(x):
+        length = tf.shape(x)[0]
+        given = tf.TensorArray(tf.float32, size=length).unstack(x)
+
+        def step(i, taken, state):
+            state = tf.tanh(given.read(i) + 0.5 * state)
+            return i + 1, taken.write(i, state), state
+
+        start = (tf.constant(0), tf.TensorArray(tf.float32, size=length), tf.zeros([3]))
+        limit = tf.minimum(length, most)
+        _, taken, state = tf.while_loop(lambda i, *_: i < length, step, start, maximum_iterations=limit)
+        return tf.reduce_sum(taken.stack(), 0) + state if most >= 5 else state
+
+    function = tf.function(function, input_signature=[tf.TensorSpec([None, 3])])
+    x = tf.constant(floats(5, 3))
+    program = program_of(function, x)
+    assert not [step for step in program.plan.steps if isinstance(step, Host)]
+    state, total = np.zeros(3, np.float32), np.zeros(3, np.float32)
+    for row in x.numpy()[:most]:
+        state = np.tanh(row + np.float32(0.5) * state)
+        total += state
+    np.testing.assert_allclose(function(x), total + state if most >= 5 else state, rtol=1e-5, atol=1e-6)
 
 
 def test_what_keeps_a_loop_in_python_is_named_once(capsys, monkeypatch):
