@@ -17,6 +17,7 @@ from tapeflow.api.tensor_text import (
 from tapeflow.base.dtypes import bool_, float32, float64, int16, int32, int64
 from tapeflow.base.errors import InvalidArgumentError, OperatorNotAllowedInGraphError, invalid
 from tapeflow.base.shape import TensorShape
+from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor, operand
 from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.operators import on_two
@@ -38,9 +39,28 @@ def _addend(value, like):
         return convert_to_tensor(value)
 
 
+def _factor(value, like):
+    """The right side of *: beside bools a number of any kind will do."""
+    if like._dtype is bool_ and not isinstance(value, Composite):
+        return convert_to_tensor(value)
+    return operand(value, like)
+
+
+def _product(op, inputs, attrs):
+    """The product where a factor is of bools: bools, of the factors as integers, as in TensorFlow."""
+    x, y = inputs
+    if x._dtype is bool_ or y._dtype is bool_:
+        return P.cast(P.mul(P.cast(x, dtype=int32), P.cast(y, dtype=int32)), dtype=bool_)
+    return bind(op, inputs, attrs)
+
+
+CONVERT = {"add": _addend, "mul": _factor}
+OTHERWISE = {"mul": _product}
+
+
 def _binary(name):
     op = getattr(P, name)
-    method = on_two(op, _addend if name == "add" else operand)
+    method = on_two(op, CONVERT.get(name, operand), OTHERWISE.get(name, bind))
 
     def reflected(self, other):
         other = operand(other, self)

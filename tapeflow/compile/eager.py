@@ -72,7 +72,7 @@ class Hot:
 
     def _compiled(self, inputs, attrs):
         try:
-            return Native(self.op, inputs, attrs)
+            return compiled(self.op, inputs, attrs)
         except Exception as error:
             log.warning(
                 "%s cannot be compiled and stays on NumPy: %s: %s. Please report it.",
@@ -92,18 +92,10 @@ def work_of(op, inputs):
 class Native:
     """One op on inputs of some shapes as native code."""
 
-    def __init__(self, op, inputs, attrs):
-        from tapeflow.compile.executable import Executable  # it loads LLVM
-
-        graph = Graph(op.name)
-        with paused(), tracing(graph):
-            results = bind(op, tuple([graph.placeholder(*x.spec) for x in inputs]), attrs)
+    def __init__(self, op, program):
         self.multiple = op.multiple
-        graph.outputs = results if op.multiple else (results,)
-        self.graph = graph
-        self.executable = Executable(graph, closed=True)
-        self.executable.run([x._value for x in inputs])
-        self.entry = self.executable.entry()
+        self.program = program
+        self.entry = None if flags.DEBUG else program.entry()
 
     def run(self, inputs):
         """The result, or None where the native code fails: the kernel has the words for it."""
@@ -112,10 +104,23 @@ class Native:
             if result is not NotImplemented:
                 return result
         try:
-            results = self.executable.run([x._value for x in inputs])
+            results = self.program.run([x._value for x in inputs])
         except Exception:
             return None
         return tuple([wrap(value) for value in results]) if self.multiple else wrap(results[0])
+
+
+def compiled(op, inputs, attrs):
+    """The `Native` of an op on inputs like these; None where it would not be native code throughout."""
+    from tapeflow.compile.executable import Executable  # it loads LLVM
+    from tapeflow.compile.program import Program
+
+    graph = Graph(op.name)
+    with paused(), tracing(graph):
+        results = bind(op, tuple([graph.placeholder(*x.spec) for x in inputs]), attrs)
+    graph.outputs = results if op.multiple else (results,)
+    program = Executable(graph, closed=True).program(tuple([x._value.shape for x in inputs]))
+    return Native(op, program) if isinstance(program, Program) and program.native else None
 
 
 def set_steady(value):

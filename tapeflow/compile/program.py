@@ -101,10 +101,15 @@ class Program:
         finally:
             self._frames.append(frame)
 
+    @property
+    def native(self):
+        """Whether the program is one native stretch, without Python steps."""
+        return len(self.parts) == 1 and isinstance(self.parts[0], Stretch)
+
     def entry(self):
         """A builtin function from tensors to tensors, for a program that is one native stretch; or None."""
         plan = self.plan
-        if len(self.parts) != 1 or not isinstance(self.parts[0], Stretch):
+        if not self.native:
             return None
         if any(place is None for place in plan.inputs) or any(not output.is_plain(dims) for output, dims in plan.outputs):
             return None

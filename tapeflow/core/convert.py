@@ -181,10 +181,10 @@ def _holds_tensor(value):
 
 
 def _stack(value, dtype):
-    wished = dtype
-    if dtype is None:
-        dtype = next((x.dtype for x in _leaves(value) if isinstance(x, Tensor) or hasattr(x, "__tf_tensor__")), None)
-        dtype = None if dtype is None else as_dtype(dtype)
+    found = next((x.dtype for x in _leaves(value) if isinstance(x, Tensor) or hasattr(x, "__tf_tensor__")), None)
+    found = None if found is None else as_dtype(found)
+    wished = None if found is dtype else dtype  # where the first tensor has it, the others must have it too
+    dtype = dtype or found
     return P.stack(*[_item(item, dtype, wished) for item in value], axis=0)
 
 

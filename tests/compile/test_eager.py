@@ -113,10 +113,17 @@ def test_a_shape_that_cannot_be_compiled_stays_on_its_kernel(monkeypatch, caplog
     def broken(*_):
         raise RuntimeError("no code today")
 
-    monkeypatch.setattr(eager, "Native", type("Native", (), {"__init__": broken}))
+    monkeypatch.setattr(eager, "compiled", broken)
     x = tf.constant(normal(4, 4))
     assert len({(x @ x).numpy().tobytes() for _ in range(5)}) == 1
     assert caplog.text.count("no code today") == 1
+
+
+def test_an_op_without_native_code_stays_on_its_kernel():
+    x = tf.constant(normal(0, 4))
+    for _ in range(5):
+        assert (x @ tf.ones([4, 2])).shape == (0, 2)
+    assert None in P.matmul.hot.known.values() and not natives("matmul")
 
 
 def test_determinism_keeps_every_op_on_its_kernel():

@@ -444,3 +444,47 @@ def test_no_integers_have_any_power():
     assert tf.pow(tf.zeros([0, 1], tf.int32), [[-1, -2]]).dtype is tf.int32
     with pytest.raises(tf.errors.InvalidArgumentError, match="negative integer powers"):
         tf.pow(tf.constant([2]), -3)
+
+
+BOOL_PRODUCTS = [  # the factor beside [True, False], and TensorFlow's answer
+    (lambda b: b * True, [True, False]),
+    (lambda b: True * b, [True, False]),
+    (lambda b: b * tf.constant([True, True]), [True, False]),
+    (lambda b: b * 2, [True, False]),
+    (lambda b: b * 0, [False, False]),
+    (lambda b: b * 2.5, [True, False]),
+    (lambda b: b * 0.5, [False, False]),  # as an integer it is 0
+    (lambda b: tf.constant(2) * b, [True, False]),
+    (lambda b: tf.constant(2.0) * b, [True, False]),
+    (lambda b: tf.constant(2j) * b, [False, False]),
+    (lambda b: tf.Variable(2.0) * b, [True, False]),
+    (lambda b: b * np.array([True, True]), [True, False]),
+    (lambda b: b * [False, True], [False, False]),
+]
+
+
+@pytest.mark.parametrize("product, expected", BOOL_PRODUCTS)
+def test_the_operator_multiplies_bools(product, expected):
+    b = tf.constant([True, False])
+    factor = tf.Variable(b)  # read by the product
+    for result in (product(b), product(factor)):
+        assert result.dtype is tf.bool and result.numpy().tolist() == expected
+
+
+def test_what_multiplies_no_bools():
+    b = tf.constant([True, False])
+    with pytest.raises(TypeError, match="Cannot convert 2 to EagerTensor of dtype bool"):
+        2 * b
+    with pytest.raises(Invalid, match="bool is not in the list of allowed values"):
+        tf.multiply(b, b)
+    with pytest.raises(tf.errors.UnimplementedError, match="Cast string to int32"):
+        b * "a"
+
+
+def test_tensors_in_a_list_are_cast_only_where_the_first_is():
+    i, x = tf.constant(1), tf.constant(2.0)
+    assert tf.convert_to_tensor([x, i], tf.int32).numpy().tolist() == [2, 1]
+    assert tf.convert_to_tensor([i, x], tf.float32).numpy().tolist() == [1.0, 2.0]
+    for value, dtype in (([i, x], tf.int32), ([x, i], tf.float32)):
+        with pytest.raises(Invalid, match="was expected to be a"):
+            tf.convert_to_tensor(value, dtype)
