@@ -497,3 +497,11 @@ def test_random_ops_go_on_within_an_iteration_and_are_apart_in_two_places():
     first, second = iter(dataset), iter(dataset)
     assert [int(next(x)) for x in (first, second, first, second)] == [35, 35, 76, 76]
     assert sorted(given(dataset.repeat(3).map(lambda x: x, num_parallel_calls=3))) == sorted(six)
+
+
+def test_a_dropped_batch_of_mapped_elements_of_different_shapes_fails():
+    rows = Dataset.range(2).map(lambda x: tf.range(x + 1))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[2\].*\[1\]"):
+        list(rows.batch(3, drop_remainder=True))
+    assert list(rows.filter(lambda x: True).batch(3, drop_remainder=True)) == []
+    assert int(Dataset.from_tensors(tf.zeros([0, 2])).unbatch().cardinality()) == tf.data.UNKNOWN_CARDINALITY
