@@ -1,175 +1,191 @@
-"""Compiled functions beside TensorFlow (plain and XLA) and JAX, side by side in one run: `python benchmarks/compiled.py --help`.
+"""Compiled functions beside TensorFlow, PyTorch and JAX, compiled and not: `python benchmarks/compiled.py --help`.
 
-Every library runs in a process of its own; by turns, so that what disturbs one disturbs its neighbour. Times are minima.
+Every library runs a program in a process of its own, on the same weights and data; that all compute the same is checked before
+anything is measured. The processes measure by turns, so that what disturbs one disturbs its neighbour. Times are minima.
 """
 
 import argparse
+import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
 
-from compiled_programs import PROGRAMS, normal, rng
+import numpy as np
 
-HERE = Path(__file__).resolve().parent
-PEERS = HERE.parent / ".venv-peers"
-LIBRARIES = {"tapeflow": sys.executable, "TF": PEERS / "tensorflow", "TF XLA": PEERS / "tensorflow", "JAX": PEERS / "jax"}
-WINDOW = 1.5  # seconds of measuring in a round
+import peers
+from compiled_programs import PACKAGES, PROGRAMS
+from table import print_machine, print_table, say, shorten
+
+CHILD = Path(__file__).resolve().parent / "compiled_child.py"
+FIRST_CALLS = "first_calls"  # the two rows about these
+WINDOW = 0.4  # seconds of measuring in a round
+PATIENCE = 240  # seconds that an answer may take
+UNITS = {"µs": 1.0, "ms": 1e3, "s": 1e6}
+
+
+class Failed(Exception):
+    """Why a library has no figure."""
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("only", nargs="*", help=f"some of {', '.join(PROGRAMS)}")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    names = (*PROGRAMS, FIRST_CALLS)
+    parser.add_argument("only", nargs="*", metavar="ROW", choices=[*names, []], help=f"some of {', '.join(names)}")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each library measures each row")
+    peers.add_argument(parser)
     options = parser.parse_args()
-    if options.child:
-        print(json.dumps(measure(*options.child)))
-        return
-    print(f"| work | {' | '.join(LIBRARIES)} | ratio | to reach | GFLOP/s | first two calls, ms |\n|{' --- |' * 9}")
-    for name in options.only or PROGRAMS:
-        print(row(name, options.rounds), flush=True)
+    runner = Runner(peers.find_interpreters(options.peer), options.rounds)
+    rows = []
+    for name in options.only or names:
+        rows += first_calls(runner) if name == FIRST_CALLS else [steps(runner, name)]
+    say("")
+    print_table([("", *PACKAGES, "ratio", "to reach", "reached", "GFLOP/s"), *[row.cells() for row in rows]])
+    print_machine(runner.versions)
+    print(__doc__.split("\n\n")[1].strip())
+    print("Ratio: the best peer's time over tapeflow's. GFLOP/s: tapeflow's, with the share of all cores' peak.")
+    for failure in dict.fromkeys(failure for row in rows for failure in row.failures):
+        print(f"- {failure}")
+    return int(any("tapeflow" not in row.times for row in rows))
 
 
-def row(name, rounds):
-    """One line of the table."""
-    best, first = {}, 0.0
-    for _ in range(rounds):
-        for library, python in LIBRARIES.items():
-            found = run_child(name, library, python)
-            if found is not None:
-                best[library] = min(found["us"], best.get(library, found["us"]))
-                first = found["first"] if library == "tapeflow" else first
-    title, _, work, target = PROGRAMS[name]
-    ours = best.get("tapeflow")
-    peers = [value for library, value in best.items() if library != "tapeflow"]
-    ratio = f"{min(peers) / ours:.2f}" if ours and peers else "-"
-    cells = [f"{best[x]:.4g}" if x in best else "-" for x in LIBRARIES]
-    speed = f"{work / ours * 1e3:.0f}" if work and ours else "-"
-    return f"| {title} | {' | '.join(cells)} | {ratio} | {target} | {speed} | {first:.0f} |"
+class Row:
+    """The least times of a row in microseconds, by library."""
+
+    def __init__(self, title, unit, target=None, flops=0):
+        self.title, self.unit, self.target, self.flops = title, unit, target, flops
+        self.times, self.failures = {}, []
+        self.peak = None  # operations in a microsecond, of all cores
+
+    def add(self, library, time):
+        self.times[library] = min(time, self.times.get(library, time))
+
+    def cells(self):
+        ours, others = self.times.get("tapeflow"), {k: v for k, v in self.times.items() if k != "tapeflow"}
+        ratio = reached = speed = "-"
+        if ours and others:
+            best = min(others, key=others.get)
+            ratio = f"{shorten(others[best] / ours)} x {best}"
+            if self.target:
+                reached = "yes" if others[best] / ours >= self.target else "no"
+        if ours and self.peak:
+            speed = f"{self.flops / ours / 1e3:.0f} ({self.flops / ours / self.peak:.0%})"
+        times = [shorten(self.times[x] / UNITS[self.unit]) if x in self.times else "-" for x in PACKAGES]
+        return f"{self.title}, {self.unit}", *times, ratio, f"{self.target} x" if self.target else "-", reached, speed
 
 
-def run_child(name, library, python):
-    """What one process measured; None where the library is not there, or has no such program."""
-    python = Path(python) / "bin" / "python" if library != "tapeflow" else Path(python)
-    if not python.exists():
-        return None
-    environment = {
-        **os.environ,
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "PYTHONPATH": str(HERE.parent) if library == "tapeflow" else "",
-    }
-    command = [str(python), str(HERE / "compiled.py"), "--child", library, name]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode:
-        return None
-    return json.loads(done.stdout.splitlines()[-1])
+def steps(runner, name):
+    """The row of a program."""
+    program = PROGRAMS[name]
+    row = Row(program.title, program.unit, program.target, program.flops)
+    with contextlib.ExitStack() as stack:
+        children = runner.start_all(stack, row, program.libraries, name)
+        for library, child in list(children.items()):
+            ours = children["tapeflow"].answer["values"] if "tapeflow" in children else child.answer["values"]
+            if not np.allclose(child.answer["values"], ours, rtol=program.tolerance, atol=0):
+                row.failures.append(f"{name}, {library}: gives {child.answer['values']}, tapeflow {ours}")
+                children.pop(library).close()
+        peak = runner.start(stack, "peak", "tapeflow") if program.flops else None
+        fastest = float("inf")
+        for turn in range(runner.rounds):
+            for library, child in list(children.items()):
+                say(f"{program.title}: {library}, round {turn + 1}")
+                try:
+                    row.add(library, child.ask(WINDOW))
+                except Failed as failure:
+                    row.failures.append(f"{name}, {library}: {failure}")
+                    children.pop(library).close()
+            if peak:
+                fastest = min(fastest, peak.ask(WINDOW / 2))
+                row.peak = os.cpu_count() * peak.answer["flops"] / fastest
+    return row
 
 
-def measure(library, name):
-    """The shortest time of a call, and that of the first two, which trace and compile."""
-    if library == "JAX":
-        function, arguments = JAX[name]()
-    else:
-        if library == "tapeflow":
-            import tapeflow as tf
-        else:
-            import tensorflow as tf
-        function, arguments = PROGRAMS[name][1](tf)
-        function = tf.function(function, jit_compile=True if library == "TF XLA" else None)
-    start = time.perf_counter()
-    for _ in range(2):
-        wait(function(*arguments))
-    first = time.perf_counter() - start
-    for _ in range(4):
-        wait(function(*arguments))
-    best, end = float("inf"), time.perf_counter() + WINDOW
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        wait(function(*arguments))
-        best = min(best, time.perf_counter() - start)
-    return {"us": best * 1e6, "first": first * 1e3}
+def first_calls(runner, name="mlp32"):
+    """The rows of a step's first call: nothing is kept on disk, and in a second process, where what the first kept is there."""
+    program = PROGRAMS[name]
+    cold = Row(f"first call of {program.title}: nothing kept", "ms")
+    kept = Row(f"first call of {program.title}: a second process", "ms")
+    for _ in range(min(runner.rounds, 2)):
+        with tempfile.TemporaryDirectory() as folder:
+            for row in cold, kept:
+                with contextlib.ExitStack() as stack:
+                    for library, child in runner.start_all(stack, row, program.libraries, name, folder).items():
+                        row.add(library, child.answer["first"] * 1e3)
+    return cold, kept
 
 
-def wait(result):
-    """JAX returns before it has computed."""
-    if hasattr(result, "block_until_ready"):
-        result.block_until_ready()
+class Runner:
+    """Starts processes of the libraries that are here; what they compile is kept for the time of the run."""
+
+    def __init__(self, interpreters, rounds):
+        self.interpreters, self.rounds, self.versions = interpreters, rounds, {}
+        self.folder = tempfile.TemporaryDirectory()
+
+    def start_all(self, stack, row, libraries, name, folder=None):
+        """The children of all libraries, by name; the row is told why one is absent."""
+        children = {}
+        for library in libraries:
+            say(f"{row.title}: {library}, first call")
+            try:
+                children[library] = self.start(stack, name, library, folder)
+                self.versions[PACKAGES[library]] = children[library].answer["version"]
+            except Failed as failure:
+                row.failures.append(str(failure))
+        return children
+
+    def start(self, stack, name, library, folder=None):
+        """A `Child` that ends with the stack."""
+        package = PACKAGES[library]
+        if package not in self.interpreters:
+            raise Failed(f"{library}: {package} is not here; `make bench-peers` installs it")
+        folder = folder or self.folder.name
+        caches = {"TAPEFLOW_CACHE": f"{folder}/tapeflow", "TORCHINDUCTOR_CACHE_DIR": f"{folder}/torch"}
+        command = [self.interpreters[package], str(CHILD), name, library]
+        child = Child(command, peers.environment(package) | caches)
+        stack.callback(child.close)
+        try:
+            child.answer = child.read()
+        except Failed as failure:
+            raise Failed(f"{name}, {library}: {failure}") from None
+        return child
 
 
-# The same programs in JAX's words
+class Child:
+    """A process of `compiled_child.py`, with its first answer."""
 
+    answer = None
 
-def jax_scalar():
-    import jax
+    def __init__(self, command, environment):
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (`close` closes it)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
+        self.process = subprocess.Popen(command, env=environment, text=True, **pipes)
 
-    return jax.jit(lambda x: x**2 + jax.numpy.sin(x)), [jax.numpy.float32(0.7)]
+    def ask(self, seconds):
+        """The least time of a call in a window of so many seconds."""
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        return self.read()
 
+    def read(self):
+        if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
+            raise Failed(f"no answer within {PATIENCE} s")
+        line = self.process.stdout.readline()
+        if not line:
+            status = self.process.wait()
+            self.errors.seek(0)
+            raise Failed(peers.last_words(self.errors.read(), status))
+        return json.loads(line)
 
-def jax_gelu():
-    import jax
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        for file in self.process.stdin, self.process.stdout, self.errors:
+            file.close()
 
-    def function(x):
-        y = jax.nn.gelu(x, approximate=False) * jax.numpy.tanh(x) + jax.numpy.exp(-x * x)
-        return y.sum()
-
-    return jax.jit(jax.grad(function)), [jax.numpy.asarray(normal(4_000_000))]
-
-
-def jax_collatz():
-    import jax
-
-    def body(state):
-        n, steps = state
-        return jax.numpy.where(n % 2 == 0, n // 2, 3 * n + 1), steps + 1
-
-    def function(n):
-        return jax.lax.while_loop(lambda state: state[0] != 1, body, (n, 0))[1]
-
-    jax.config.update("jax_enable_x64", True)
-    return jax.jit(function), [jax.numpy.int64(77031)]
-
-
-def jax_mlp(batch):
-    import jax
-
-    np = jax.numpy
-    parameters = [np.asarray(normal(*shape) * 0.05) for shape in ((784, 128), (128,), (128, 10), (10,))]
-    x, y = np.asarray(normal(batch, 784)), np.asarray(rng.integers(0, 10, batch))
-
-    def loss_of(parameters):
-        w1, b1, w2, b2 = parameters
-        scores = jax.nn.log_softmax(jax.nn.relu(x @ w1 + b1) @ w2 + b2)
-        return -np.mean(np.take_along_axis(scores, y[:, None], 1))
-
-    def step(parameters, means, squares, count):
-        loss, gradients = jax.value_and_grad(loss_of)(parameters)
-        count = count + 1
-        rate = 0.001 * np.sqrt(1 - 0.999**count) / (1 - 0.9**count)
-        means = [m + (g - m) * 0.1 for m, g in zip(means, gradients, strict=True)]
-        squares = [s + (g * g - s) * 0.001 for s, g in zip(squares, gradients, strict=True)]
-        moved = [p - rate * m / (np.sqrt(s) + 1e-7) for p, m, s in zip(parameters, means, squares, strict=True)]
-        return moved, means, squares, count, loss
-
-    jitted = jax.jit(step, donate_argnums=(0, 1, 2))
-    state = [parameters, *[[np.zeros_like(p) for p in parameters] for _ in range(2)], np.float32(0)]
-
-    def run():
-        *state[:], loss = jitted(*state)
-        return loss
-
-    return run, []
-
-
-JAX = {
-    "scalar": jax_scalar,
-    "gelu": jax_gelu,
-    "collatz": jax_collatz,
-    "mlp32": lambda: jax_mlp(32),
-    "mlp256": lambda: jax_mlp(256),
-}
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

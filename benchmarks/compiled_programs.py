@@ -1,142 +1,144 @@
-"""Programs to compile, as functions of the library: `tf` is tapeflow or TensorFlow, which run the same code."""
+"""The programs of `compiled.py`: what each computes on which arrays, how much work that is, and the ratio to reach.
+
+`compiled_tensorflow.py` (tapeflow and TensorFlow run the same code), `compiled_jax.py` and `compiled_torch.py` each have a
+function for the `code` of a program, on the same weights and data. A train step returns its loss and updates by Adam.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-rng = np.random.default_rng(5)
+PACKAGES = {  # what is measured, and the package that it is of
+    "tapeflow": "tapeflow",
+    "TF": "tensorflow",
+    "TF XLA": "tensorflow",
+    "torch": "torch",
+    "torch.compile": "torch",
+    "JAX": "jax",
+}
+KERAS = ("tapeflow", "TF", "TF XLA")
+RATE, MEAN_DECAY, SQUARE_DECAY, EPSILON = 0.001, 0.9, 0.999, 1e-7  # Adam's
+
+BATCH, LENGTH, WIDTH, HEADS = 8, 128, 256, 4  # the transformer's
+STEPS, SEQUENCES, UNITS = 64, 32, 128  # the LSTM's
+IMAGES = 64  # the CNN's
 
 
-def normal(*shape):
+@dataclass(frozen=True)
+class Program:
+    """A row of the table.
+
+    Attributes:
+      title: the first cell.
+      code: the name of the function in each library's file.
+      data: a function of a random generator that gives the arguments.
+      weights: the shapes of what is trained.
+      flops: multiplications and additions of the matrix products and convolutions in one run, gradients included; 0 where
+        others are most of the work.
+      target: how many times faster than the best peer tapeflow is to be.
+      libraries: those that have it.
+      unit: of the times in the table.
+      calls: how many times the first results are compared with tapeflow's: the losses of steps that have trained.
+      tolerance: of that comparison, relative.
+    """
+
+    title: str
+    code: str
+    data: Callable[[np.random.Generator], list[np.ndarray]]
+    weights: tuple[tuple[int, ...], ...] = ()
+    flops: float = 0
+    target: float | None = None
+    libraries: tuple[str, ...] = tuple(PACKAGES)
+    unit: str = "µs"
+    calls: int = 3
+    tolerance: float = 1e-4
+
+    def inputs(self):
+        """The weights and the arguments, the same in every process."""
+        rng = np.random.default_rng(5)
+        return [normal(rng, *shape) * np.float32(0.05) for shape in self.weights], self.data(rng)
+
+
+def normal(rng, *shape):
     return rng.standard_normal(shape, np.float32)
 
 
-def weights(tf, *shapes):
-    return [tf.Variable(normal(*shape) * 0.05) for shape in shapes]
+def labelled(*shape):
+    """Random inputs and a label of ten for each."""
+    return lambda rng: [normal(rng, *shape), rng.integers(0, 10, shape[0])]
 
 
-def adam(tf, variables):
-    """A function that takes gradients and updates the variables, as one would write Adam by hand."""
-    means = [tf.Variable(np.zeros(v.shape, np.float32)) for v in variables]
-    squares = [tf.Variable(np.zeros(v.shape, np.float32)) for v in variables]
-    count = tf.Variable(0.0)
+def mnist(rng):
+    """The images and labels that tapeflow carries, prepared as the listing does."""
+    from pathlib import Path
 
-    def update(gradients):
-        count.assign_add(1.0)
-        rate = 0.001 * tf.sqrt(1 - 0.999**count) / (1 - 0.9**count)
-        for v, m, s, g in zip(variables, means, squares, gradients, strict=True):
-            m.assign_add((g - m) * 0.1)
-            s.assign_add((g * g - s) * 0.001)
-            v.assign_sub(rate * m / (tf.sqrt(s) + 1e-7))
-
-    return update
+    with np.load(Path(__file__).parents[1] / "tapeflow" / "assets" / "mnist.npz") as files:
+        return [files["x_train"] / 255.0, files["y_train"]]
 
 
-def scalar(tf):
-    return lambda x: x**2 + tf.sin(x), [tf.constant(0.7)]
+def dense(batch, *widths):
+    """The work of a step of dense layers: forward and for two gradients, of which the first layer has no use for one."""
+    products = [2 * batch * left * right for left, right in pairwise(widths)]
+    return 3 * sum(products) - products[0]
 
 
-def collatz(tf):
-    def function(n):
-        def body(n, steps):
-            return tf.where(n % 2 == 0, n // 2, 3 * n + 1), steps + 1
-
-        return tf.while_loop(lambda n, steps: n != 1, body, [n, tf.constant(0, tf.int64)])[1]
-
-    return function, [tf.constant(77031, tf.int64)]
+def convolution(positions, inputs, outputs):
+    """The work of a convolution of 3 x 3."""
+    return 2 * positions * 9 * inputs * outputs
 
 
-def gelu(tf):
-    def function(x):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = tf.nn.gelu(x) * tf.tanh(x) + tf.exp(-x * x)
-        return tape.gradient(y, x)
+MLP = (784, 128), (128,), (128, 10), (10,)
+CNN = (3, 3, 1, 32), (32,), (3, 3, 32, 64), (64,), (7 * 7 * 64, 10), (10,)
+ATTENTION = (WIDTH, 3 * WIDTH), (3 * WIDTH,), (WIDTH, WIDTH), (WIDTH,)
+FEED_FORWARD = (WIDTH, 4 * WIDTH), (4 * WIDTH,), (4 * WIDTH, WIDTH), (WIDTH,)
+NORMALISATIONS = ((WIDTH,),) * 4
+LSTM = (UNITS, 4 * UNITS), (UNITS, 4 * UNITS), (4 * UNITS,)
 
-    return function, [tf.constant(normal(4_000_000))]
+CNN_FLOPS = 2 * convolution(IMAGES * 28 * 28, 1, 32) + 3 * convolution(IMAGES * 14 * 14, 32, 64)
+CNN_FLOPS += 3 * 2 * IMAGES * 7 * 7 * 64 * 10
+TRANSFORMER_FLOPS = 3 * 2 * BATCH * LENGTH * (12 * WIDTH * WIDTH + 2 * LENGTH * WIDTH)
+LSTM_FLOPS = 5 * 2 * STEPS * SEQUENCES * UNITS * 4 * UNITS  # the input has no gradient
 
-
-def train(tf, variables, loss_of):
-    update = adam(tf, variables)
-
-    def step(*data):
-        with tf.GradientTape() as tape:
-            loss = loss_of(*data)
-        update(tape.gradient(loss, variables))
-        return loss
-
-    return step
-
-
-def cross_entropy(tf, logits, labels):
-    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits))
-
-
-def mlp(tf, batch):
-    variables = w1, b1, w2, b2 = weights(tf, (784, 128), (128,), (128, 10), (10,))
-
-    def loss_of(x, y):
-        return cross_entropy(tf, tf.nn.relu(x @ w1 + b1) @ w2 + b2, y)
-
-    return train(tf, variables, loss_of), [tf.constant(normal(batch, 784)), tf.constant(rng.integers(0, 10, batch))]
-
-
-def cnn(tf):
-    shapes = (3, 3, 1, 32), (32,), (3, 3, 32, 64), (64,), (7 * 7 * 64, 10), (10,)
-    variables = k1, b1, k2, b2, w, b = weights(tf, *shapes)
-
-    def loss_of(x, y):
-        h = tf.nn.max_pool2d(tf.nn.relu(tf.nn.conv2d(x, k1, 1, "SAME") + b1), 2, 2, "VALID")
-        h = tf.nn.max_pool2d(tf.nn.relu(tf.nn.conv2d(h, k2, 1, "SAME") + b2), 2, 2, "VALID")
-        return cross_entropy(tf, tf.reshape(h, [-1, 7 * 7 * 64]) @ w + b, y)
-
-    return train(tf, variables, loss_of), [tf.constant(normal(64, 28, 28, 1)), tf.constant(rng.integers(0, 10, 64))]
-
-
-def transformer(tf):
-    batch, length, width, heads = 8, 128, 256, 4
-    shapes = (width, 3 * width), (3 * width,), (width, width), (width,), (width, 4 * width), (4 * width,)
-    shapes += (4 * width, width), (width,), (width,), (width,), (width,), (width,)
-    variables = wq, bq, wo, bo, w1, b1, w2, b2, g1, o1, g2, o2 = weights(tf, *shapes)
-
-    def normalised(x, gain, offset):
-        mean = tf.reduce_mean(x, -1, keepdims=True)
-        variance = tf.reduce_mean(tf.square(x - mean), -1, keepdims=True)
-        return (x - mean) * tf.math.rsqrt(variance + 1e-5) * gain + offset
-
-    def loss_of(x):
-        parts = tf.reshape(normalised(x, g1, o1) @ wq + bq, [batch, length, 3, heads, width // heads])
-        q, k, v = tf.unstack(tf.transpose(parts, [2, 0, 3, 1, 4]))
-        seen = tf.nn.softmax(tf.matmul(q, k, transpose_b=True) * (width // heads) ** -0.5) @ v
-        x = x + tf.reshape(tf.transpose(seen, [0, 2, 1, 3]), [batch, length, width]) @ wo + bo
-        x = x + tf.nn.gelu(normalised(x, g2, o2) @ w1 + b1) @ w2 + b2
-        return tf.reduce_mean(tf.square(x))
-
-    return train(tf, variables, loss_of), [tf.constant(normal(batch, length, width))]
-
-
-def lstm(tf):
-    steps, batch, units = 64, 32, 128
-    variables = wx, wh, b = weights(tf, (units, 4 * units), (units, 4 * units), (4 * units,))
-
-    def loss_of(x):
-        def body(i, h, c):
-            new, enter, forget, leave = tf.split(x[i] @ wx + h @ wh + b, 4, axis=1)
-            c = tf.sigmoid(forget) * c + tf.sigmoid(enter) * tf.tanh(new)
-            return i + 1, tf.sigmoid(leave) * tf.tanh(c), c
-
-        zeros = tf.zeros([batch, units])
-        return tf.reduce_mean(tf.square(tf.while_loop(lambda i, h, c: i < steps, body, [0, zeros, zeros])[1]))
-
-    return train(tf, variables, loss_of), [tf.constant(normal(steps, batch, units))]
-
-
-# name: (title, program, multiplications and additions of one run in MFLOP, how many times faster than the best peer it is to be)
 PROGRAMS = {
-    "scalar": ("scalar x**2 + sin(x)", scalar, 0, 5),
-    "mlp32": ("MLP 784-128-10 Adam step, batch 32", lambda tf: mlp(tf, 32), 13.1, 2.2),
-    "mlp256": ("MLP 784-128-10 Adam step, batch 256", lambda tf: mlp(tf, 256), 104.7, 1.8),
-    "cnn": ("CNN Adam step, batch 64", cnn, 1448, 1.3),
-    "transformer": ("transformer block Adam step, 8x128x256", transformer, 5234, 1.1),
-    "lstm": ("LSTM Adam step by while_loop, 64 steps", lstm, 1611, 2.0),
-    "gelu": ("gradient of gelu(x) tanh(y) + exp(-x x), 4 M", gelu, 0, 2.0),
-    "collatz": ("collatz(77031) by while", collatz, 0, 2.0),
+    "scalar": Program("scalar x**2 + sin(x)", "scalar", lambda rng: [np.float32(0.7)], target=5),
+    "mlp32": Program(
+        "MLP 784-128-10 Adam step, batch 32", "mlp", labelled(32, 784), MLP, dense(32, 784, 128, 10), target=2.2
+    ),
+    "mlp256": Program(
+        "MLP 784-128-10 Adam step, batch 256", "mlp", labelled(256, 784), MLP, dense(256, 784, 128, 10), target=1.8
+    ),
+    "cnn": Program("CNN Adam step, batch 64", "cnn", labelled(IMAGES, 28, 28, 1), CNN, CNN_FLOPS, target=1.3),
+    "transformer": Program(
+        f"transformer block Adam step, {BATCH}x{LENGTH}x{WIDTH}",
+        "transformer",
+        lambda rng: [normal(rng, BATCH, LENGTH, WIDTH)],
+        ATTENTION + FEED_FORWARD + NORMALISATIONS,
+        TRANSFORMER_FLOPS,
+        target=1.1,
+    ),
+    "lstm": Program(
+        f"LSTM Adam step by a loop of {STEPS} steps",
+        "lstm",
+        lambda rng: [normal(rng, STEPS, SEQUENCES, UNITS)],
+        LSTM,
+        LSTM_FLOPS,
+        target=2.0,
+    ),
+    "gelu": Program(
+        "gradient of gelu(x) tanh(x) + exp(-x x), 4 M", "gelu", lambda rng: [normal(rng, 4_000_000)], target=2.0
+    ),
+    "collatz": Program("collatz(77031) by while", "collatz", lambda rng: [np.int64(77031)], target=2.0),
+    "keras": Program(
+        "listing 7's step in Keras, batch 32",
+        "keras_step",
+        lambda rng: [rng.random((32, 28, 28)), rng.integers(0, 10, 32).astype(np.uint8)],
+        MLP,
+        dense(32, 784, 128, 10),
+        libraries=KERAS,
+    ),
+    "fit": Program(
+        "Keras fit, MNIST, an epoch, batch 32", "keras_fit", mnist, MLP, libraries=KERAS, unit="s", calls=1, tolerance=0.02
+    ),
 }

@@ -3,17 +3,17 @@
 import argparse
 import importlib
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
+import peers
+from peers import NAMES
 from row import LIBRARIES
+from table import machine, print_machine, print_table, say, shorten
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
 WORKLOADS = (
     "scalar_add",
     "tape",
@@ -31,15 +31,13 @@ WORKLOADS = (
     "dropped_tapes",
     "kept_losses",
 )
-NAMES = {"tapeflow": "tapeflow", "tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 
 
 def main():
     options = parse_arguments()
-    interpreters = find_interpreters(options.peer)
+    interpreters = peers.find_interpreters(options.peer)
     results = [measure(name, interpreters, options.rounds) for name in options.only or WORKLOADS]
-    print_table(results)
+    print_results(results)
     if options.json:
         report = {"machine": machine(), "rows": [as_record(result) for result in results]}
         Path(options.json).write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
@@ -48,26 +46,11 @@ def main():
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON", type=parse_peer,
-                        help=f"the interpreter that has one of {', '.join(LIBRARIES)}; may be repeated")
+    peers.add_argument(parser)
     parser.add_argument("--rounds", type=int, help="how many processes of each library measure each row")
     parser.add_argument("--only", nargs="+", choices=WORKLOADS, metavar="ROW", help=f"some of {', '.join(WORKLOADS)}")
     parser.add_argument("--json", metavar="FILE", help="also write every measured figure to FILE")
     return parser.parse_args()
-
-
-def parse_peer(text):
-    name, separator, python = text.partition("=")
-    if not separator or name not in LIBRARIES:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PYTHON with a NAME of {', '.join(LIBRARIES)}")
-    return name, python
-
-
-def find_interpreters(given):
-    """The interpreter of every library that is here: the one given, or the one that `make bench-peers` made."""
-    places = {name: ROOT / ".venv-peers" / name / "bin" / "python" for name in LIBRARIES}
-    places |= {"tapeflow": sys.executable, **dict(given)}
-    return {name: str(python) for name, python in places.items() if Path(python).exists()}
 
 
 class Result:
@@ -115,37 +98,22 @@ def measure(workload, interpreters, rounds):
     return result
 
 
-def say(text):
-    """Shows what is being measured in one line that the next one replaces."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-
 def run_child(workload, library, python):
     """The answer of one process, and what went wrong where it gave none."""
-    environment = os.environ | QUIET
-    if library == "tapeflow":  # this checkout, installed or not
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     command = [python, str(HERE / "child.py"), workload, library]
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, env=peers.environment(library), capture_output=True, text=True, timeout=600)
     except subprocess.TimeoutExpired:
         return None, "no answer within 600 s"
     if done.returncode:
-        return None, (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        return None, peers.last_words(done.stderr, done.returncode)
     return json.loads(done.stdout.splitlines()[-1]), None
 
 
-def print_table(results):
-    """Prints the table in Markdown, so that it can be pasted where it is quoted."""
-    cells = [("", *NAMES.values(), "ratio", "target", "reached")]
-    cells += [row_cells(result) for result in results]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    cells.insert(1, tuple("-" * width for width in widths))
-    for row in cells:
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+def print_results(results):
+    print_table([("", *NAMES.values(), "ratio", "target", "reached"), *map(row_cells, results)])
     versions = {name: version for result in results for name, version in result.versions.items()}
-    print(f"\n{machine()}; " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".")
+    print_machine(versions)
     print("Times: the best of all rounds; import and memory: the median. Ratio: the peer's value over tapeflow's.")
     for result in results:
         for library, failure in result.failures.items():
@@ -171,21 +139,6 @@ def describe_target(row):
     if row.faster is not None:
         return f"{row.faster} x {NAMES[row.peer]}" if row.faster > 1 else f"faster than {NAMES[row.peer]}"
     return "-" if row.limit is None else f"< {row.limit} {row.unit}"
-
-
-def shorten(value):
-    """Three significant digits, without an exponent."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def machine():
-    """The processor and the Python that all figures belong to."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        name = models[0] if models else name
-    return f"{name}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 def as_record(result):

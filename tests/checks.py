@@ -9,8 +9,10 @@ import numpy as np
 import tapeflow as tf
 from tapeflow.autodiff.forward import ForwardAccumulator
 from tapeflow.base import dtypes, flags
+from tapeflow.core.backward import on_arrays
 from tapeflow.core.graph import Graph
 from tapeflow.core.primitive import bind
+from tapeflow.core.rules import on_values
 from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.state import tracing
 from tapeflow.core.tensor import Spec, wrap
@@ -236,6 +238,25 @@ def check_function(op, inputs, attrs):
                 )
 
 
+def check_rules_on_values(op, inputs, attrs):
+    """A derivative rule that is computed on values alone gives the bits of the rule itself, in every dtype of floats."""
+    if op.lower != "scalar" or op.plans.__class__ is not tuple:
+        return
+    for dtype in (tf.float64, tf.float32, tf.bfloat16, tf.float16):
+        if not op.accepts & dtype.bit or attrs:
+            continue
+        xs = [wrap(np.array(x, dtype.numpy_dtype) if np.asarray(x).dtype.kind == "f" else np.array(x)) for x in inputs]
+        (out,) = outputs_of(op, xs, attrs)
+        g = tf.cast(tf.reshape(tf.range(1.0, 1.0 + tf.size(out).numpy()), out.shape) / 3.0, out.dtype)
+        for rule in op.plans:
+            written = rule and on_values(op, rule)
+            if written:
+                residuals = rule.take(xs, out)
+                slow, quick = rule.call(g, *residuals), on_arrays(written, g, residuals)
+                assert quick is None or (quick.dtype is slow.dtype and quick.dims == slow.dims)
+                assert quick is None or quick.numpy().tobytes() == slow.numpy().tobytes(), f"{op.name} in {dtype.name}"
+
+
 CHECKS = {
     "infer": check_inference,
     "trace": check_trace,
@@ -244,4 +265,5 @@ CHECKS = {
     "second order": lambda op, inputs, attrs: check_vjp(op, inputs, attrs, order=2),
     "jvp": check_jvp,
     "batch": check_batch,
+    "rules on values": check_rules_on_values,
 }

@@ -1,10 +1,27 @@
 """What the compiler's tests share: graphs of functions, and the comparison of compiled runs with the NumPy kernels."""
 
+import os
+
 import ml_dtypes
 import numpy as np
+from hypothesis import HealthCheck, Phase, settings
 
 import tapeflow as tf
 from tapeflow.compile.executable import compile_graph
+
+FUZZ = int(os.environ.get("FUZZ", "0"))  # how many programs `make fuzz` runs, of another seed each time
+
+
+def configured(examples):
+    """The settings of a test: few programs, always the same, or many random ones, the failing one with its seed."""
+    return settings(
+        max_examples=FUZZ or examples,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=not FUZZ,
+        print_blob=True,
+        phases=[Phase.generate],
+    )
 
 
 def graph_of(function, specs):
@@ -82,3 +99,10 @@ def compare(got, expected, within=4, rtol=None):
         else:
             scale = np.max(np.abs(np.where(np.isfinite(e), e, 0)), initial=0)
             np.testing.assert_allclose(g, e, rtol=rtol, atol=rtol * scale)
+
+
+def close(got, expected, tolerance):
+    """Raise AssertionError where results differ by more than a part of their greatest magnitude, or of 1."""
+    for g, e in zip(got, expected, strict=True):
+        scale = np.max(np.abs(e), initial=1.0)
+        np.testing.assert_allclose(g, e, rtol=tolerance, atol=tolerance * scale)

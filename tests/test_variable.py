@@ -149,3 +149,40 @@ def test_a_graph_that_fails_says_what_eager_code_says():
         picked = tf.gather(tf.constant([1, 2, 3]), index)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"7 is not in \[0, 3\)"):
         graph.run([np.int32(7)], [picked])
+
+
+@pytest.mark.parametrize("sign", ["+", "-", "*", "/", "**"])
+def test_operators_in_place_are_refused(sign):
+    v = tf.Variable([1.0, 2.0])
+    with pytest.raises(RuntimeError, match="is not supported. Use `variable.assign"):
+        exec(f"v {sign}= 2.0", {}, {"v": v})
+    assert v.numpy().tolist() == [1.0, 2.0]
+
+
+def test_a_shallow_copy_is_the_same_state():
+    v = tf.Variable(1.0)
+    assert copy.copy(v) is v
+    deep = copy.deepcopy(v)
+    v.assign(2.0)
+    assert deep.numpy() == 1.0
+
+
+def test_set_shape_narrows_what_may_be_assigned():
+    v = tf.Variable([1.0, 2.0], shape=[None])
+    v.set_shape([2])
+    assert v.shape == [2]
+    with pytest.raises(ValueError, match="Shape mismatch"):
+        v.assign([1.0])
+    with pytest.raises(ValueError, match="not compatible"):
+        v.set_shape([3])
+
+
+def test_methods_of_old():
+    v = tf.Variable([1.0])
+    v.load([5.0])
+    assert v.read_value_no_copy().numpy().tolist() == [5.0]
+    for function in (lambda: v.initial_value, v.to_proto):
+        with pytest.raises(RuntimeError, match="not supported when eager execution is enabled"):
+            function()
+    with pytest.raises(NotImplementedError):
+        tf.Variable.from_proto(None)

@@ -1,7 +1,6 @@
 """`tf.autograph`: what programs say to the conversion of Python control flow into graphs."""
 
 import enum
-import logging
 import sys
 
 from tapeflow.api.array_index import tensor_scatter_nd_update
@@ -107,6 +106,8 @@ def set_verbosity(level, alsologtostdout=False):
         level: an int from 0 to 10.
         alsologtostdout: whether to print it too.
     """
+    import logging  # not needed to import the package
+
     log.setLevel(logging.WARNING if level == 0 else logging.INFO if level < 3 else logging.DEBUG)
     if alsologtostdout and not log.handlers:
         log.addHandler(logging.StreamHandler(sys.stdout))

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from tapeflow.api.export import export, export_value
 from tapeflow.base.errors import UnimplementedError
+from tapeflow.compile.eager import set_steady
 from tapeflow.compile.threads import set_thread_count
 
 
@@ -272,8 +273,12 @@ def enable_tensor_float_32_execution(enabled):
 
 @export("config.experimental.enable_op_determinism")
 def enable_op_determinism():
-    """Nothing: every op gives the same bits whenever it is given the same values."""
+    """From now on an eager op gives the same bits whenever it is given the same values.
+
+    Without it, products, convolutions and softmaxes that do much work become native code, whose sums are in another order.
+    """
     settings.deterministic = True
+    set_steady(True)
 
 
 @export("config.experimental.get_device_policy")

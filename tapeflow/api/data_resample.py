@@ -1,18 +1,16 @@
 """Elements drawn at random from several datasets, or so that classes come as often as wished."""
 
-import logging
-
 import numpy as np
 
 from tapeflow.api.export import public
 from tapeflow.base.dtypes import float32, float64, int64
+from tapeflow.base.log import log
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
 from tapeflow.data.dataset import Dataset, constructor, method
 from tapeflow.data.nested import DirectedInterleaveDataset
 
-log = logging.getLogger("tapeflow")
 _ESTIMATED_AT_ONCE = 32  # elements after which the estimate of a distribution is brought up to date
 _SEEN_BEFORE = 10  # of each class: so many are taken to have been seen at the beginning
 

@@ -5,11 +5,14 @@ import functools
 import ml_dtypes
 import numpy as np
 
+from tapeflow.api.config import settings
 from tapeflow.api.export import export
 from tapeflow.base.dtypes import BY_NUMPY
 from tapeflow.base.errors import InvalidArgumentError
+from tapeflow.compile.eager import set_steady
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import PRIMITIVES, P
+from tapeflow.core.state import ongoing
 from tapeflow.core.tensor import Tensor
 
 # Assertions on values. Eagerly they are told at once; while tracing they become a node that tells at run time.
@@ -271,6 +274,7 @@ def _not_finite(op, number, out, values):
 
 
 _unchecked: dict = {}
+_CHECKING = object()
 
 
 @export("debugging.enable_check_numerics")
@@ -288,6 +292,8 @@ def enable_check_numerics(stack_height_limit=30, path_length_limit=50):
         ...     tf.debugging.disable_check_numerics()
         True
     """
+    ongoing.add(_CHECKING)  # so that nothing takes a way that is only for when nothing goes on
+    set_steady(True)
     for op in PRIMITIVES.values():
         if op not in _unchecked and op.lower != "movement" and not op.stateful and op.name != "identity":
             _unchecked[op] = op.kernel
@@ -300,6 +306,10 @@ def disable_check_numerics():
     while _unchecked:
         op, kernel = _unchecked.popitem()
         op.kernel = kernel
+    for op in PRIMITIVES.values():
+        op.forget_written()
+    ongoing.discard(_CHECKING)
+    set_steady(settings.deterministic)
 
 
 # Traceback filtering: whether errors while a function is traced lose the frames of tracing.

@@ -1,7 +1,6 @@
 """The mode that ops run in (eager or traced), and the scopes around them: names, devices, dependencies, creators."""
 
 import contextlib
-import logging
 import threading
 
 from tapeflow.api.device import DeviceSpec
@@ -205,6 +204,8 @@ def variable_creator_scope(variable_creator):
 @export("get_logger")
 def get_logger():
     """The logger of the package: `tf.get_logger().setLevel("ERROR")` silences its warnings."""
+    import logging  # not needed to import the package
+
     return logging.getLogger("tapeflow")
 
 

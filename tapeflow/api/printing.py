@@ -1,7 +1,5 @@
 """`tf.print`, and tensors as text the way it shows them: `[[1 2 3]\\n [4 5 6]]`, without the middle of long axes."""
 
-import logging
-import pprint
 import sys
 
 import numpy as np
@@ -13,7 +11,7 @@ from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 
-LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LOGGING = ("info", "warning", "error")  # the functions of `logging` that may be a stream
 HOLE = "'\0\0'"  # as wide as the mark that TensorFlow lays nested structures out with
 
 
@@ -69,6 +67,8 @@ def print_(*inputs, **kwargs):
 
 def _layout(value, tensors):
     """The text of one input with a hole for each tensor in it, which is added to `tensors`."""
+    import pprint  # not needed to import the package
+
     if isinstance(value, str):
         return value
     if not nest.is_nested(value):
@@ -118,8 +118,7 @@ def _writer(stream, end):
         chosen = "stdout" if stream is sys.stdout else "stderr" if stream is sys.stderr else None
         # The standard streams are looked up when printing, as a notebook or a test may have replaced them.
         return lambda text: print(text, end=end, file=getattr(sys, chosen) if chosen else stream, flush=True)
-    level = LEVELS.get(getattr(stream, "__name__", None)) if callable(stream) else None
-    if level is not None:
+    if callable(stream) and getattr(stream, "__name__", None) in LOGGING:
         return lambda text: stream(text)
     raise ValueError(
         f"Unsupported output stream, logging level, or file. {stream!r}: supported streams are sys.stdout, sys.stderr, "

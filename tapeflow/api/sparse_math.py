@@ -22,7 +22,7 @@ from tapeflow.base.dtypes import float32, int64
 from tapeflow.base.errors import InvalidArgumentError, invalid
 from tapeflow.core.convert import convert_to_tensor, static_dims
 from tapeflow.core.primitive import P
-from tapeflow.core.record import shape_of
+from tapeflow.core.rules import shape_of
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.ops.movement import listed

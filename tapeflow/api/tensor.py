@@ -61,9 +61,7 @@ def true_division(x, y):
     return bind(P.truediv, (x, y), NO_ATTRS)
 
 
-def _truediv(self, other):
-    other = operand(other, self)
-    return other if other is NotImplemented else true_division(self, other)
+_truediv = on_two(P.truediv, otherwise=lambda op, inputs, attrs: true_division(*inputs))
 
 
 def _rtruediv(self, other):
@@ -74,7 +72,9 @@ def _rtruediv(self, other):
 def _matmul(self, other):
     if other.__class__ is Variable:
         other = other._read()
-    return bind(P.matmul, (self, convert_to_tensor(other, dtype_hint=self._dtype)), NO_ATTRS)
+    elif other.__class__ is not Tensor:
+        other = convert_to_tensor(other, dtype_hint=self._dtype)
+    return bind(P.matmul, (self, other), NO_ATTRS)
 
 
 def _rmatmul(self, other):

@@ -141,8 +141,66 @@ def _count_up_to(self, limit):
     return bind(P.count_up_to, (), {"variable": self, "limit": limit})
 
 
+def _set_shape(self, shape):
+    """Narrow the declared shape to what it and `shape` have in common.
+
+    Raises:
+        ValueError: the shapes are not compatible.
+    """
+    self._shape = self._shape.merge_with(shape)
+
+
+def _read_value_no_copy(self):
+    """The value, as by `read_value`."""
+    return self._read()
+
+
+def _load(self, value, session=None):
+    """Replace the value, as by `assign`; nothing is returned."""
+    self.assign(value)
+
+
+def _initial_value(self):
+    """Raises RuntimeError: eager variables do not remember what they began with."""
+    raise RuntimeError("This property is not supported when eager execution is enabled: a variable keeps its value alone.")
+
+
+def _to_proto(self, export_scope=None):
+    """Raises RuntimeError: it is for TensorFlow 1's graphs."""
+    raise RuntimeError("This operation is not supported when eager execution is enabled.")
+
+
+def _from_proto(variable_def, import_scope=None):
+    """Raises NotImplementedError: it is for TensorFlow 1's graphs."""
+    raise NotImplementedError("Variables are not made of protocol buffers when eager execution is enabled.")
+
+
+def _refused_in_place(sign, mend):
+    """An operator such as `+=`, which would make the name stand for a tensor, unlike the user means."""
+
+    def operator(self, other):
+        raise RuntimeError(
+            f"`variable {sign}= value` with `tf.Variable`s is not supported. Use `{mend}` to modify the variable, or "
+            f"`out = variable {sign} value` if you need to get a new output Tensor."
+        )
+
+    return operator
+
+
 _METHODS = {
     "__hash__": _hash,
+    "__copy__": lambda self: self,  # as in TensorFlow, where a shallow copy is the same state
+    "__iadd__": _refused_in_place("+", "variable.assign_add(value)"),
+    "__isub__": _refused_in_place("-", "variable.assign_sub(value)"),
+    "__imul__": _refused_in_place("*", "variable.assign(variable * value)"),
+    "__itruediv__": _refused_in_place("/", "variable.assign(variable / value)"),
+    "__ipow__": _refused_in_place("**", "variable.assign(variable ** value)"),
+    "set_shape": _set_shape,
+    "read_value_no_copy": _read_value_no_copy,
+    "load": _load,
+    "initial_value": property(_initial_value),
+    "to_proto": _to_proto,
+    "from_proto": staticmethod(_from_proto),
     "__getitem__": _index,
     "ref": lambda self: Reference(self),
     "experimental_ref": lambda self: Reference(self),

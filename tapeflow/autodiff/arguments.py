@@ -1,12 +1,13 @@
 """What `gradient` and its kin are given: sources, targets and the cotangents to start from."""
 
-import logging
+import math
 import operator
 
 import numpy as np
 
 from tapeflow.base import dtypes, nest
 from tapeflow.base.errors import InvalidArgumentError
+from tapeflow.base.log import log
 from tapeflow.core.backward import add_cotangents
 from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor
@@ -14,10 +15,10 @@ from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor, wrap
 from tapeflow.core.variable import Variable
 
+FEW = 4096  # elements of a constant in a graph
 # The ones among NumPy's scalars: to make one takes longer than to find it.
 ONES = {dtype.type: dtype.type(1) for dtype in dtypes.ALL if dtype.is_trainable}
 first = operator.itemgetter(0)
-log = logging.getLogger("tapeflow")
 
 
 def handle_of(x):
@@ -92,8 +93,8 @@ def checked_source(x):
 
 
 def targets_of(target):
-    """The tensors of a nest of targets; raises where something is none."""
-    targets = []
+    """What was given, as tensors and variables, and the tensors of these; raises where something is neither."""
+    handles, targets = [], []
     for x in nest.flatten(target, expand_composites=True):
         handle = handle_of(x)
         if not isinstance(handle, (Tensor, Variable)):
@@ -107,8 +108,9 @@ def targets_of(target):
                 "The dtype of the target tensor must be floating (e.g. tf.float32), got %r: it has no gradient.",
                 tensor.dtype,
             )
+        handles.append(handle)
         targets.append(tensor)
-    return targets
+    return handles, targets
 
 
 def seeds_of(target, output_gradients):
@@ -125,26 +127,43 @@ def seeds_of(target, output_gradients):
         ones._dtype = target._dtype
         ones._mark = None
         return {mark: ones}
-    targets = targets_of(target)
-    flat = [None] * len(targets)
-    if output_gradients is not None and targets:
-        flat = nest.flatten(output_gradients, expand_composites=True)
-    if len(flat) != len(targets):
-        raise ValueError(f"output_gradients has {len(flat)} tensors, target has {len(targets)}.")
     seeds = {}
-    for x, g in zip(targets, flat, strict=True):
+    for _, x, g in seeded(target, output_gradients):
         if x._mark is not None and x._mark.watchers:
-            g = _ones(x) if g is None else _seed(x, convert_to_tensor(g))
+            g = _ones(x) if g is None else _seed(x, g)
             before = seeds.get(x._mark)
             seeds[x._mark] = g if before is None else add_cotangents(g, before)
     return seeds
 
 
+def seeded(target, output_gradients):
+    """For each target what was given, its tensor, and the output gradient or None."""
+    handles, targets = targets_of(target)
+    flat = [None] * len(targets)
+    if output_gradients is not None and targets:
+        flat = [g if g is None else convert_to_tensor(g) for g in nest.flatten(output_gradients, expand_composites=True)]
+    if len(flat) != len(targets):
+        raise ValueError(f"output_gradients has {len(flat)} tensors, target has {len(targets)}.")
+    return list(zip(handles, targets, flat, strict=True))
+
+
+def own_seeds(target, output_gradients, sources, counted):
+    """(number of a source, cotangent) for each target that is that source itself, unless `counted(source, its tensor)`."""
+    ids = [id(x) for x in sources]
+    if not any(id(handle_of(x)) in ids for x in nest.flatten(target, expand_composites=True)):
+        return
+    for handle, x, g in seeded(target, output_gradients):
+        if id(handle) in ids and not counted(handle, x):
+            for number, source in enumerate(ids):
+                if source == id(handle):
+                    yield number, _ones(x) if g is None else _seed(x, g)
+
+
 def _ones(target):
-    """Ones like the target, but not computed from it: no tape has to record them."""
+    """Ones like the target; few ones are not computed from it, so no tape has to record them."""
     dims = target.dims
-    known = dims is not None and None not in dims
-    return wrap(np.ones(dims, target._dtype.numpy_dtype)) if known else P.ones_like(target)
+    few = dims is not None and None not in dims and math.prod(dims) <= FEW
+    return wrap(np.ones(dims, target._dtype.numpy_dtype)) if few else P.ones_like(target)
 
 
 def _seed(target, g):
@@ -168,4 +187,4 @@ def _seed(target, g):
         ) from None
 
 
-__all__ = ["checked_source", "gradient_parts", "handle_of", "seeds_of", "sources_of"]
+__all__ = ["checked_source", "gradient_parts", "handle_of", "own_seeds", "seeds_of", "sources_of"]

@@ -70,6 +70,8 @@ class _Explanation:
             return [
                 "The gradient is None: the tape never recorded. Compute the target within `with tf.GradientTape() as tape:`."
             ]
+        if self.target is self.source:
+            return ["The gradient is not None: the target is the source itself, so each of its elements has slope 1."]
         for find in (self.wrong_dtype, self.unwatched_source, self.used_up, self.connected, self.broken, self.apart):
             text = find()
             if text:

@@ -10,7 +10,8 @@ from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.core.backward import pull_back
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
-from tapeflow.core.record import add_watchers, make_record, own_mark, shape_of
+from tapeflow.core.record import add_watchers, make_record, own_mark
+from tapeflow.core.rules import shape_of
 from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.state import new_mark, recording, start, state, stop
 from tapeflow.core.tensor import Tensor

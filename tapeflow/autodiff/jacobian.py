@@ -20,13 +20,14 @@ def jacobian(tape, target, sources, unconnected_gradients, parallel_iterations, 
     """See `GradientTape.jacobian`."""
     unconnected_gradients = UnconnectedGradients(unconnected_gradients)
     tape._check_use(sources)
-    target = _target(target)
+    given, target = handle_of(target), _target(target)
     handles = [checked_source(x) for x in nest.flatten(sources)]
     dims = _known_dims(target, "jacobian")
     size = math.prod(dims)
     _check_loop(tape, "jacobian", use_pfor, parallel_iterations)
     seeds = one_hot(size, dims, target._dtype)
     rows = _walk(tape, target, handles, seeds, use_pfor, parallel_iterations)
+    rows = [seeds if row is None and handle is given else row for row, handle in zip(rows, handles, strict=True)]
     if not tape._persistent:
         tape._finish(rows, handles)
     results = []

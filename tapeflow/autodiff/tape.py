@@ -3,11 +3,11 @@
 import contextlib
 import enum
 import itertools
-import logging
 
-from tapeflow.autodiff.arguments import gradient_parts, handle_of, seeds_of, sources_of
+from tapeflow.autodiff.arguments import gradient_parts, handle_of, own_seeds, seeds_of, sources_of
 from tapeflow.autodiff.history import History, steps_of
 from tapeflow.base import nest
+from tapeflow.base.log import log
 from tapeflow.core.backward import add_cotangents, reachable, walk
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P
@@ -16,7 +16,6 @@ from tapeflow.core.state import next_serial, start, state, stop
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
 
-log = logging.getLogger("tapeflow")
 next_id = itertools.count(1).__next__
 _warned: set[tuple] = set()
 
@@ -259,6 +258,9 @@ class GradientTape:
         else:
             handles, pack = sources_of(sources)
             gradients = self._pull_back(cotangents, handles)
+            # A target that is a source has its own cotangent, whatever the tape knows of it.
+            for number, g in own_seeds(target, output_gradients, handles, self._counts):
+                gradients[number] = total_of([g, gradients[number]])
         if not self._persistent:
             self._finish(gradients, handles)
         if zeros:
@@ -438,6 +440,13 @@ class GradientTape:
         if isinstance(handle, Variable):
             return variables.get(id(handle), (handle, ()))[1]
         return () if handle._mark is None else (handle._mark,)
+
+    def _counts(self, handle, tensor):
+        """Whether the cotangent of a target reaches it as a source by the mark of its tensor."""
+        mark = tensor._mark
+        if mark is None or not mark.watchers or not self._knows(mark):
+            return False
+        return not isinstance(handle, Variable) or mark in self._marks_of(handle, self._variables())
 
     def _knows(self, mark):
         """Whether the tape watched the tensor of `mark`, or recorded the op that made it."""

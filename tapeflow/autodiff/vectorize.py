@@ -1,13 +1,13 @@
 """`vectorized_map`: a function written for one example runs once, on tensors that hold all examples of a batch."""
 
 import contextlib
-import logging
 
 import numpy as np
 
 from tapeflow.base import flags, nest
 from tapeflow.base.dtypes import int32
 from tapeflow.base.errors import InvalidArgumentError, OperatorNotAllowedInGraphError, invalid
+from tapeflow.base.log import log
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.primitive import P, bind, infer_specs, symbols_in
@@ -17,7 +17,6 @@ from tapeflow.core.state import batching, next_level, recording, settle, state
 from tapeflow.core.tensor import Spec, Tensor, wrap
 from tapeflow.core.variable import Variable
 
-log = logging.getLogger("tapeflow")
 _told: set[str] = set()  # the ops that were named for having no batch rule
 
 

@@ -7,6 +7,7 @@ from tapeflow.api.config import settings
 from tapeflow.api.export import EXPORTS
 from tapeflow.api.ragged_tensor import RaggedTensor
 from tapeflow.api.sparse_tensor import SparseTensor
+from tapeflow.compile.eager import set_steady
 from tapeflow.core.tensor import Tensor
 from tapeflow.data.dataset import Dataset
 
@@ -64,6 +65,7 @@ def _dynamic_update_slice(operand, update, start_indices):
 def _determinism(value):
     def switch():
         settings.deterministic = value
+        set_steady(value)
 
     return switch
 

@@ -2,12 +2,14 @@
 
 import importlib
 
+from tapeflow.compile import eager
 from tapeflow.core import plan
 
 
 def install():
-    """Let traced functions run as native code. The compiler is loaded when the first of them runs."""
+    """Let traced functions run as native code, and eager ops that do much work. LLVM is loaded when the first of them does."""
     plan.compiler = _runner
+    eager.set_steady(False)
 
 
 def _runner(graph, closed):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tapeflow.base.dtypes import DType
+from tapeflow.compile.effects import Changes, asserts, is_barrier, is_static_update
 from tapeflow.compile.internal import CHECK_NUMERICS, COPY
 from tapeflow.compile.rebuild import Builder, operands, rebuilt, shallow
 from tapeflow.compile.views import RESHAPES
@@ -79,15 +80,10 @@ def attr_key(value):
     return ("id", id(value))
 
 
-# Effects between which a variable's value may not be kept back: other code sees them, or they see other code's.
-PURELY_OWN = {"read_variable", "update_variable"}
-
-
 def lift_variables(graph):
     """`graph` where each variable is read once, passed on as a value, and written once at the end.
 
-    A node whose effect we do not know (Python code, other changes of variables) ends the stretch: values are written before it
-    and read again after it.
+    A barrier (Python code, other changes of variables) ends the stretch: values are written before it and read again after it.
     """
     known = {}  # id(variable) -> its value at this point
     dirty = {}  # id(variable) -> the variable, where the value is not written yet
@@ -105,7 +101,7 @@ def lift_variables(graph):
     def visit(builder, node, inputs, attrs):
         if node.op.name == "read_variable":
             return (read(builder, attrs["variable"], node.line),)
-        if node.op.name == "update_variable" and _is_static(attrs["variable"], inputs[0]):
+        if is_static_update(node):
             variable, value = attrs["variable"], inputs[0]
             if attrs["how"] != "assign":
                 change = P.add if attrs["how"] == "add" else P.sub
@@ -116,21 +112,18 @@ def lift_variables(graph):
             dirty.pop(id(variable), None)  # the last write's line is the one to show
             dirty[id(variable)] = (variable, node.line)
             return (value,)
-        if node.stateful:
+        if is_barrier(node) or node.op.name == "update_variable":
             flush(builder)
             outputs = builder.copy(node, inputs, attrs)
             known.clear()
             return outputs
+        if asserts(node):
+            flush(builder)
         return None
 
     lifted = rebuilt(graph, visit)
     _finish(lifted, known, dirty)
     return lifted
-
-
-def _is_static(variable, value):
-    dims = variable._shape._dims
-    return dims is not None and None not in dims and value.dims == dims
 
 
 def _finish(graph, known, dirty):
@@ -141,20 +134,14 @@ def _finish(graph, known, dirty):
 
 
 def keep_old_values(graph):
-    """`graph` where whoever reads a variable's old value after the variable was written reads a copy of it."""
-    written = {}  # id(variable) -> where it is written first
-    for position, node in enumerate(graph.nodes):
-        if node.op.name == "update_variable":
-            written.setdefault(id(node.attrs["variable"]), position)
-    if not written:
+    """`graph` where whoever reads a variable's old value after the variable was changed reads a copy of it."""
+    until = dict(Changes(graph).change)  # id of an old value, or of a reshape of it -> until where it is there
+    if not until:
         return graph
-    until = {}  # id of an old value, or of a reshape of it -> until where it is there
     late = set()
     for position, node in enumerate(graph.nodes):
         late.update(id(x) for x in operands(node) if until.get(id(x), position) < position)
-        if node.op.name == "read_variable" and id(node.attrs["variable"]) in written:
-            until[id(node.outputs[0])] = written[id(node.attrs["variable"])]
-        elif node.op.name in RESHAPES and id(node.inputs[0]) in until:
+        if node.op.name in RESHAPES and id(node.inputs[0]) in until:
             until[id(node.outputs[0])] = until[id(node.inputs[0])]
     late.update(id(x) for x in graph.outputs if id(x) in until)
     return _with_copies(graph, until, late) if late else graph

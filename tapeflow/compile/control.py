@@ -4,12 +4,32 @@ What a loop carries, and what branches give, are states: places that the nested 
 that a value is computed right into its state where nothing reads the old one later.
 """
 
+from tapeflow.compile.effects import is_blind
 from tapeflow.compile.internal import COPY, ROW, ROW_SET
 from tapeflow.compile.memory import ALIGN
 from tapeflow.compile.rebuild import Builder
 from tapeflow.compile.views import RESHAPES
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
+
+
+def works_in_place(node, value, before, reader, native):
+    """Whether a node can have a result where a variable's old value is, `before` (None where nobody read it).
+
+    It is a branch, a loop, or `native` code whose result may be where its first operand is.
+
+    Then the operands that are the old value and the result are one state, so nothing else may be a view of it.
+    """
+    if not native and (node.op.name not in ("switch", "while_loop") or not is_blind(node)):
+        return False
+    if before is None:
+        return True
+    same = [x is before for x in node.inputs]
+    if any(reader.base(x) is before and not one for x, one in zip(node.inputs, same, strict=True)):
+        return False
+    if native:
+        return not any(same[1:])
+    return node.op.name == "switch" or not any(same) or (same[value.index] and not any(same[node.attrs["count"] :]))
 
 
 class State:
@@ -46,7 +66,7 @@ def with_states(graph, reads, writes):
 
     Args:
         graph: a specialised graph.
-        reads: a `State` for each of the first inputs; the other inputs stay.
+        reads: input number -> its `State`; the other inputs stay.
         writes: a `State` for each of the first results, or None; then the results stay.
 
     Returns:
@@ -55,7 +75,7 @@ def with_states(graph, reads, writes):
     builder = Builder(graph.name)
     rows = {}
     for i, x in enumerate(graph.inputs):
-        if i < len(reads):
+        if i in reads:
             (new,) = builder.add(P.read_variable, (), {"variable": reads[i]}, None, [x._spec])
         else:
             new = builder.placeholder(x._spec, x.name)
@@ -64,7 +84,7 @@ def with_states(graph, reads, writes):
     def row(node, spec):
         """The row that a node reads or writes, where its array and its index are the loop's."""
         array, index = node.inputs[:2]
-        if any(x.__class__ is Tensor or x.position is not None for x in (array, index)) or index.index >= len(reads):
+        if any(x.__class__ is Tensor or x.position is not None for x in (array, index)) or index.index not in reads:
             return None
         key = (array.index, index.index)
         return rows.setdefault(key, RowState(spec, *key))
@@ -80,10 +100,10 @@ def with_states(graph, reads, writes):
         builder.graph.outputs = tuple([builder.value(x) for x in graph.outputs])
         return builder.graph, list(rows.values())
     for i, (state, x) in enumerate(zip(writes, graph.outputs, strict=False)):
-        if reads and x is graph.inputs[i]:
+        if x.__class__ is not Tensor and x.position is None and reads.get(x.index) is state:
             continue  # it stays as it is
         node = None if x.__class__ is Tensor or x.position is None else graph.nodes[x.position]
-        if node is not None and node.op is ROW_SET and node.inputs[0] is graph.inputs[i]:
+        if node is not None and node.op is ROW_SET and i in reads and node.inputs[0] is graph.inputs[i]:
             target = row(node, node.inputs[2]._spec)
             if target is not None:
                 state, x = target, node.inputs[2]

@@ -10,12 +10,14 @@ import numpy as np
 
 from tapeflow.base.dtypes import INTEGERS, bfloat16, float16, float32, float64, int64
 from tapeflow.base.shape import normalize_axes
+from tapeflow.compile.decompose_images import IMAGES
 from tapeflow.compile.internal import CHECK_NUMERICS, check_range
 from tapeflow.compile.rebuild import rebuilt
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import wrap
 
 WIDE = {float32, float64}
+MAY_BE_EMPTY = {"bincount"}  # which has no weights, then
 SHORT = {float16, bfloat16}
 # Ops whose kernels compute short floats in float32 throughout.
 WIDENED = {"mean", "softmax", "log_softmax", "logsumexp", "sparse_xent", "dense_xent", "matmul"}
@@ -30,7 +32,9 @@ def decompose(graph):
 def _decomposed(builder, node, inputs, attrs):
     rule = DECOMPOSED.get(node.op.name)
     short = node.op.name in WIDENED and node.outputs[0]._dtype in SHORT
-    if (rule is None and not short) or any(x.dims is None or None in x.dims or 0 in x.dims for x in inputs):
+    if (rule is None and not short) or any(x.dims is None or None in x.dims for x in inputs):
+        return None
+    if node.op.name not in MAY_BE_EMPTY and any(0 in x.dims for x in inputs):
         return None
     with builder.tracing(node.line):
         if short:
@@ -130,15 +134,104 @@ def _arg_extreme(reduce, worst):
     return rule
 
 
+# Parts of matrices, by comparing the numbers of rows and columns
+
+
+def _numbers(n, column=False):
+    """0, 1, ..., n - 1, as a column or as a row."""
+    found = P.range(*[wrap(np.int32(i)) for i in (0, n, 1)])
+    return P.reshape(found, shape=(n, 1)) if column else found
+
+
+def _band_part(builder, x, *, lower, upper):
+    rows, columns = x.dims[-2:]
+    if lower > rows or upper > columns:
+        return None  # the kernel's error
+    above = _numbers(columns) - _numbers(rows, column=True)
+    for bound, distance in ((lower, -above), (upper, above)):
+        if bound >= 0:
+            x = P.where(P.less_equal(distance, wrap(np.int32(bound))), x, P.zeros_like(x))
+    return x
+
+
+def _diag_part(builder, x, *, k, align):
+    """One diagonal, as every columns + 1 th element."""
+    if k[0] != k[1]:
+        return None
+    *batch, rows, columns = x.dims
+    length = min(rows + min(k[0], 0), columns - max(k[0], 0))
+    if length <= 0:
+        return None
+    start = max(k[0], 0) - min(k[0], 0) * columns
+    stop = start + (length - 1) * (columns + 1) + 1
+    return P.strided_slice(P.reshape(x, shape=(*batch, rows * columns)), key=(Ellipsis, (start, stop, columns + 1)))
+
+
+def _set_diag(builder, x, diagonal, *, k, align):
+    if k[0] != k[1] or x._dtype is not diagonal._dtype:
+        return None
+    rows, columns = x.dims[-2:]
+    before = max(-k[0], 0)
+    after = rows - before - diagonal.dims[-1]
+    padded = P.pad(diagonal, paddings=(*((0, 0),) * (len(diagonal.dims) - 1), (before, after)), value=0)
+    hit = P.equal(_numbers(columns) - _numbers(rows, column=True), wrap(np.int32(k[0])))
+    return P.where(hit, P.expand_dims(padded, axis=(-1,)), x)
+
+
+def _roll(builder, x, *, shift, axis):
+    for by, i in zip(shift, axis, strict=True):
+        n = x.dims[i]
+        before = ((None, None, None),) * (i % len(x.dims))
+        if by % n:
+            cut = n - by % n
+            x = P.concat(*[P.strided_slice(x, key=(*before, (a, b, None))) for a, b in ((cut, n), (0, cut))], axis=i)
+    return x
+
+
+# Counting
+
+
+def _in_range(builder, x, *, low, high, message):
+    most = x._dtype.max
+    if low or x._dtype.is_unsigned or (high is not None and (high.__class__ is not int or high > most)):
+        return None
+    text = f"{message}: {{value}} is not in [0, {'inf' if high is None else high})"
+    return check_range(builder, x, most + 1 if high is None else high, "in_range", text)
+
+
+def _bincount(builder, values, weights, *, size, binary):
+    """Segments of ones, or of weights; each row of a matrix has segments of its own."""
+    if size.__class__ is not int or not size or 0 in values.dims or len(values.dims) > 2:
+        return None
+    ids = P.cast(values, dtype=int64)
+    ids = P.where(P.less(ids, wrap(np.int64(size))), ids, wrap(np.int64(-1)))
+    rows = values.dims[0] if len(values.dims) == 2 else 1
+    if rows > 1:
+        first = P.cast(_numbers(rows, column=True), dtype=int64) * wrap(np.int64(size))
+        ids = P.where(P.less(ids, P.zeros_like(ids)), ids, ids + first)
+    data = P.fill(shape=values.dims, value=1, dtype=weights._dtype) if weights.dims == (0,) or binary else weights
+    found = P.unsorted_segment_sum(data, ids, num=rows * size)
+    if binary:
+        found = P.minimum(found, P.ones_like(found))
+    return P.reshape(found, shape=(*values.dims[:-1], size)) if len(values.dims) == 2 else found
+
+
 def _check_numerics(builder, x, *, message):
     return builder.add(CHECK_NUMERICS, (x,), {"message": message}, None)[0] if x._dtype in WIDE else None
 
 
 DECOMPOSED = {
+    **IMAGES,
     "check_numerics": _check_numerics,
     "argmax": _arg_extreme("max", -math.inf),
     "argmin": _arg_extreme("min", math.inf),
+    "band_part": _band_part,
+    "bincount": _bincount,
+    "diag_part": _diag_part,
+    "in_range": _in_range,
     "mean": _mean,
+    "roll": _roll,
+    "set_diag": _set_diag,
     "softmax": _softmax,
     "log_softmax": _log_softmax,
     "logsumexp": _logsumexp,

@@ -41,6 +41,17 @@ def combine(f, name, a, b, dtype):
     raise ValueError(name)
 
 
+class Register:
+    """A scalar that is kept in a register where others are in memory: `value` as memory would have it. It stands for an address."""
+
+    def __init__(self, value=None):
+        self.value = value
+
+    def __add__(self, offset):
+        assert offset == 0
+        return self
+
+
 class Evaluator:
     """Writes the values of expressions at the places where they are asked for.
 
@@ -318,6 +329,8 @@ class Evaluator:
         return self._in_register(found, expr.dtype)
 
     def _one(self, pointer, memory, mask):
+        if pointer.__class__ is Register:
+            return pointer.value
         if mask is None:
             return self.f.load(pointer, memory)
         return self.f.choose(mask, lambda: [self.f.load(pointer, memory)], lambda: [0])[0]
@@ -365,7 +378,9 @@ class Evaluator:
         memory = MEMORY.get(self.dtypes[operand])
         if memory is not None:
             value = f.convert(value, memory)
-        if not step:
+        if pointer.__class__ is Register:
+            pointer.value = value
+        elif not step:
             f.store(value, pointer)
         elif step == 1:
             f.store(self.spread(value), pointer, self.active)
@@ -380,4 +395,4 @@ class Evaluator:
         f.line(f"call void @{name}({value!r}, {places!r}, i32 {type.bytes}, {self._whole_mask(None)!r})")
 
 
-__all__ = ["Evaluator", "combine", "identity"]
+__all__ = ["Evaluator", "Register", "combine", "identity"]

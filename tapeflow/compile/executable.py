@@ -1,7 +1,6 @@
 """`compile_graph`: what a traced function runs. A program for each set of input shapes, in a bounded cache."""
 
 import collections
-import logging
 import sys
 import threading
 import weakref
@@ -10,6 +9,7 @@ import numpy as np
 
 from tapeflow.base import flags
 from tapeflow.base.errors import OpError
+from tapeflow.base.log import log
 from tapeflow.compile.pipeline import FIRST, run_passes
 from tapeflow.compile.program import Program
 from tapeflow.compile.specialise import specialise
@@ -17,8 +17,6 @@ from tapeflow.compile.stages import cut, is_worth
 from tapeflow.core.graph import graphs_in
 from tapeflow.core.plan import plan_of
 from tapeflow.core.tensor import Spec
-
-log = logging.getLogger("tapeflow")
 
 # Programs kept for a graph with unknown dimensions; the one used longest ago goes first.
 MOST_PROGRAMS = 16
@@ -209,35 +207,9 @@ def compile_graph(graph, closed=False):
     return Executable(graph, closed)
 
 
-def _hides_assignments(graph):
-    """Whether a node that stays one assigns variables: a branch, a loop, Python code, a change of a part.
-
-    Kernels are not kept in order with these; the plan of the NumPy kernels runs node after node.
-    """
-    for node in graph.nodes:
-        if node.op.name == "call":
-            if _hides_assignments(node.attrs["graph"]):
-                return True
-        elif node.op.name not in ("read_variable", "update_variable") and _assigns(node):
-            return True
-    return False
-
-
-def _assigns(node):
-    if node.op.name == "read_variable":
-        return False
-    return (
-        "variable" in node.attrs
-        or node.op.name == "py_call"
-        or any(_assigns(inner) for graph in graphs_in(node.attrs) for inner in graph.nodes)
-    )
-
-
 def runner(graph, closed):
     """What runs a traced function's graph, `run(values)`; None where native code would not be worth it."""
     if not flags.COMPILE or not any(is_worth(node) or node.op.name == "call" for node in graph.nodes):
-        return None
-    if _hides_assignments(graph):
         return None
     if closed and len(graph.nodes) < FEW_NODES:
         return None  # the condition of a loop, and the like: a call of native code costs more

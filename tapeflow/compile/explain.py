@@ -2,6 +2,7 @@
 
 import math
 
+from tapeflow.compile.asserts import Assert
 from tapeflow.compile.control import Nested
 from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.plan import Copy, Host, Loops
@@ -46,11 +47,17 @@ def describe(plan, step):
             return f"{step.node.op.name} {shapes}{rest}; {_work(step.flops, _bytes(plan, step))}{_line(step.node)}"
         case Nested():
             return f"{step.node.op.name} in native code{_line(step.node)}"
+        case Assert():
+            return f"assertion{_line(step.node)}"
         case Copy():
             return f"copy of {step.count} bytes"
         case Host():
-            return f"{step.node.op.name} on its NumPy kernel{_line(step.node)}"
+            return f"{step.node.op.name} on its NumPy kernel{_reason(step)}{_line(step.node)}"
     raise TypeError(type(step))
+
+
+def _reason(step):
+    return "" if step.why is None else f", for what is in it: {step.why}"
 
 
 def _line(node):
@@ -100,8 +107,9 @@ def _short(number):
 
 
 def fallbacks(plan):
-    """The names of the ops that run on their NumPy kernels, though they are no work of Python by nature."""
-    return sorted({step.node.op.name for step in plan.steps if isinstance(step, Host) and not step.node.stateful})
+    """The ops that run on their NumPy kernels though they are no work of Python by nature, as text, each with its line."""
+    found = [step for step in plan.steps if isinstance(step, Host) and not step.node.stateful]
+    return list(dict.fromkeys([f"{step.node.op.name}{_reason(step)}{_line(step.node)}" for step in found]))
 
 
 __all__ = ["describe", "explain", "fallbacks"]

@@ -1,5 +1,7 @@
 """Expressions of one element: what stands inside a loop. Equal expressions are one object."""
 
+import numpy as np
+
 from tapeflow.base.dtypes import bool_
 from tapeflow.compile.affine import ZERO, NotAffine, rename, strides_of, total
 from tapeflow.compile.scalars import FAILING, is_scalar
@@ -244,8 +246,9 @@ class Reader:
         end = axis + len(indices.dims) - batch
         place = self._at(indices, (*index[:batch], *index[axis:end]), mask)
         limit = params.dims[axis]
-        attrs = (("limit", limit), ("message", OUT_OF_RANGE), ("position", self.positions[id(node)]))
-        place = self.pool.make("check_range", (place,), attrs, indices._dtype)
+        if not (indices.__class__ is Tensor and np.all((indices._value >= 0) & (indices._value < limit))):
+            attrs = (("limit", limit), ("message", OUT_OF_RANGE), ("position", self.positions[id(node)]))
+            place = self.pool.make("check_range", (place,), attrs, indices._dtype)
         strides = strides_of(params.dims)
         form = total((*index[:axis], ZERO, *index[end:]), strides)
         args = (place,) if mask is None else (place, mask)

@@ -27,8 +27,11 @@ from tapeflow.compile.text import INDEX, PTR, Type
 PAGE = 4096  # bytes: rows that are multiples of it apart meet in the same sets of the first cache
 TILE_FLOPS = 1 << 20  # a tile of about 10 us: claiming it costs under 0.1 us
 FEW_TILES = 8  # so many at least where the work is enough, that threads finish together
-LONG_K = 512  # from more steps of k on, sums rest in memory after each block: A and B of a block stay in the first cache
-BLOCK_K = 256
+# From more steps of k than the first number on, sums rest in memory after each block of about the second: A and B of a block
+# stay in the first cache. Where the columns of A stand together each k has lines of its own, of which few are used up.
+LONG_K, BLOCK_K = 512, 256
+LONG_COLUMNS, BLOCK_COLUMNS = 192, 128
+FEW_ROWS = 64  # so few that each core rather reads all of B than what another one computes
 UNPACKED = 100 << 10  # bytes of a panel's rows that are read well where they stand
 PACK_TILE = 128 << 10  # bytes of panels that one tile packs
 # What the cut into units of work is reckoned by: flops a ns for each byte of a vector, bytes a ns from the third cache, and
@@ -47,6 +50,7 @@ class Matmul:
         b: the same of B.
         c: bytes between rows of C; its columns stand together.
         batch: for each batch axis its length and the bytes between matrices of A, B and C; 0 where an operand has one for all.
+        updated: B is updated between the products, by threads that have some of its rows each.
     """
 
     m: int
@@ -57,15 +61,16 @@ class Matmul:
     b: tuple
     c: int
     batch: tuple = ()
+    updated: bool = False
 
     @classmethod
-    def dense(cls, m, n, k, element, transpose_a=False, transpose_b=False, batch=0):
+    def dense(cls, m, n, k, element, transpose_a=False, transpose_b=False, batch=0, updated=False):
         """The product of contiguous operands; `batch` many if it is not 0."""
         size = element.bytes
         a = (size, m * size) if transpose_a else (k * size, size)
         b = (size, k * size) if transpose_b else (n * size, size)
         axes = ((batch, m * k * size, k * n * size, m * n * size),) if batch else ()
-        return cls(m, n, k, element, a, b, n * size, axes)
+        return cls(m, n, k, element, a, b, n * size, axes, updated)
 
     @property
     def matrices(self):
@@ -108,22 +113,26 @@ def make_plan(spec, target):
     panels = -(-spec.n // panel)
     row_tiles = -(-spec.m // shape.rows)
 
-    reused = row_tiles >= 4
-    crowded = spec.b[0] % PAGE == 0 or spec.k * panel * size > UNPACKED
-    costly_mask = target.vector_bytes < 64 and spec.n % lanes != 0
-    pack_b = spec.b[1] != size or (reused and (crowded or costly_mask))
-
-    blocks_k = 1 if spec.k <= LONG_K else -(-spec.k // BLOCK_K)
+    k_major = spec.a[0] == size and spec.a[1] != size
+    long, block = (LONG_COLUMNS, BLOCK_COLUMNS) if k_major else (LONG_K, BLOCK_K)
+    blocks_k = 1 if spec.k <= long else -(-spec.k // block)
     block_k = -(-spec.k // blocks_k)
-    if spec.a[1] == size:  # rows a multiple of a page apart have one set of the first cache for all; it has l1 / page ways
-        pack_a = panels > 1 and spec.a[0] % PAGE == 0 and 4 * min(spec.m, shape.rows) > 5 * (target.l1 // PAGE)
-    else:  # each k is in a line of its own
-        pack_a = panels > 3 and spec.a[0] == size and spec.k > 64
+
+    crowded = spec.b[0] % PAGE == 0 or block_k * panel * size > UNPACKED
+    costly_mask = target.vector_bytes < 64 and spec.n % lanes != 0
+    pack_b = spec.b[1] != size or (row_tiles >= 4 and (crowded or costly_mask))
+    ways = target.l1 // PAGE  # lines of the first cache whose addresses are equal up to pages
+    if k_major:
+        lines = PAGE // math.gcd(PAGE, spec.a[1]) * ways  # that a column's k-th elements can be in
+        pack_a = panels > 1 and 2 * lines < block_k
+    else:
+        pack_a = panels > 1 and spec.a[1] == size and spec.a[0] % PAGE == 0 and 4 * min(spec.m, shape.rows) > 5 * ways
 
     def cost(cut):
         down, across = cut
         rows, columns = -(-row_tiles // down), -(-panels // across)
-        read = (rows * spec.n + columns * spec.m) * spec.k
+        stays = not spec.updated and spec.m <= FEW_ROWS and spec.k * spec.n * size <= target.l2 // 2
+        read = ((1 if stays else rows) * spec.n + columns * spec.m * (3 if pack_a else 1)) * spec.k
         if block_k * across * panel * size > target.l2 // 2:
             read += (row_tiles - rows) * spec.n * spec.k  # B's block is gone when the next rows want it
         if blocks_k > 1 and down * shape.rows * across * panel * size > target.l2 // 4:
@@ -172,6 +181,15 @@ def emit_matmul(module, spec, *, a, b, c, workspace=None, epilogue=store_tile, n
     Returns:
         a `Kernel`.
     """
+    from tapeflow.compile.gemm_split import emit_split, parts_of  # which calls `emit_whole`
+
+    operands = {"a": a, "b": b, "c": c, "workspace": workspace, "epilogue": epilogue, "name": name}
+    parts = parts_of(spec, module.target)
+    return emit_split(module, spec, parts, **operands) if parts > 1 else emit_whole(module, spec, **operands)
+
+
+def emit_whole(module, spec, *, a, b, c, workspace, epilogue, name):
+    """The functions of a product whose sums over k are not cut: arguments and result as of `emit_matmul`."""
     plan = make_plan(spec, module.target)
     writer = _Writer(module, spec, plan, epilogue, name)
     kernel = Kernel(flops=spec.flops, note=f"{spec.m}x{spec.k}x{spec.n}: {plan}", scratch=writer.scratch)

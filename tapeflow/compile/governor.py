@@ -2,8 +2,9 @@
 
 Where other programs keep the cores busy, a thread that holds a tile may wait for a slice of the scheduler and the whole
 step with it: 1000 us instead of 105, when one thread alone takes 376. A step keeps its times in windows of a few calls.
-When a window on all threads is slow beside the best one so far, the next runs alone, and the quicker way is kept for a
-while. On a quiet machine one window is ever tried alone. The results are the same bits either way.
+When a window on all threads is slow beside the best one so far, the next runs alone, and where that was quicker so do the
+following ones: one, and twice as many each time that all threads have lost again, for one late thread may spoil a window. On
+a quiet machine one window is ever tried alone. The results are the same bits either way.
 """
 
 import sys
@@ -11,12 +12,12 @@ import sys
 from tapeflow.compile.text import I32, I64, PTR
 
 # A governor's words, 64 bits each
-ALONE, SUM, CALLS, MEAN_TOGETHER, MEAN_ALONE, BEST, HOLD = range(0, 56, 8)
+ALONE, SUM, CALLS, MEAN_TOGETHER, MEAN_ALONE, BEST, HOLD, BACKOFF = range(0, 64, 8)
 SIZE = 64
 
 WINDOW_CALLS, WINDOW_TIME = 16, 2_000_000  # a window ends after so many calls or nanoseconds
 LONG = 5_000_000  # ns of a step that is surely worth sharing: it is not tried alone without a reason
-PATIENCE = 32  # windows before the way that lost is tried again
+PATIENCE = 32  # most windows before the way that lost is tried again
 MONOTONIC = 6 if sys.platform == "darwin" else 1
 
 
@@ -57,14 +58,17 @@ def _after_together(f, governor, word, mean):
     try_alone = (slow | untried) & (hold <= 0)
     f.store(mean, governor + MEAN_TOGETHER)
     f.store(best, governor + BEST)
-    f.store(hold - 1, governor + HOLD)
+    f.store(f.where(try_alone, f.constant(I64, 0), hold - 1), governor + HOLD)
+    f.store(f.where(slow, word(BACKOFF), 1), governor + BACKOFF)
     f.store(f.where(try_alone, f.constant(I64, 1), 0), governor + ALONE)
 
 
 def _after_alone(f, governor, word, mean):
     f.store(mean, governor + MEAN_ALONE)
-    hold = word(HOLD)
+    hold, backoff = word(HOLD) + 1, f.maximum(word(BACKOFF), f.constant(I64, 1))
     won = mean < word(MEAN_TOGETHER)
-    stay = won & (hold < PATIENCE)
+    stay = won & (hold < backoff)
     f.store(f.where(stay, f.constant(I64, 1), 0), governor + ALONE)
-    f.store(f.where(won, f.where(stay, hold + 1, 0), f.constant(I64, PATIENCE)), governor + HOLD)
+    f.store(f.where(won, f.where(stay, hold, 0), f.constant(I64, PATIENCE)), governor + HOLD)
+    longer = f.minimum(backoff * 2, f.constant(I64, PATIENCE))
+    f.store(f.where(won, f.where(stay, backoff, longer), f.constant(I64, 1)), governor + BACKOFF)

@@ -6,6 +6,7 @@ axes, so a group may take several passes over them for each of its rows (softmax
 """
 
 from tapeflow.compile.affine import ZERO, add, constant, strides_of, total, variable
+from tapeflow.compile.effects import Changes
 from tapeflow.compile.expr import MustStore, Reader
 from tapeflow.compile.internal import CHECK_NUMERICS
 from tapeflow.compile.rebuild import has_tensors, operands
@@ -122,6 +123,8 @@ class Grouping:
         self.positions = {id(node): i for i, node in enumerate(graph.nodes)}
         self.stored = {id(x) for x in graph.inputs}
         self.reader = Reader(self.producers, self.stored, self.positions)
+        self.changes = Changes(graph)
+        self._store_old()
         self._choose_stored()
         self.items = self._make_items()
 
@@ -155,6 +158,23 @@ class Grouping:
                     mine = {id(out)}
                 for x in node.inputs:
                     users.setdefault(id(x), set()).update(mine)
+
+    def _store_old(self):
+        """Store what is computed of a variable's old value before a barrier, where the variable changes, and read after it."""
+        until = dict(self.changes.barrier)
+        if not until:
+            return
+        for position, node in enumerate(self.graph.nodes):
+            for x in operands(node):
+                if until.get(id(x), position) < position:
+                    self._need(x)
+            if kind_of(node) in ("point", "view"):
+                places = [until[id(x)] for x in node.inputs if id(x) in until and id(x) not in self.stored]
+                if places:
+                    until.update((id(out), min(places)) for out in node.outputs)
+        for x in self.graph.outputs:
+            if id(x) in until:
+                self._need(x)
 
     def _need(self, x):
         """`x` is read whole: it, or what it is a reshape of, is stored."""

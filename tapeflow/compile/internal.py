@@ -3,6 +3,7 @@
 from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Spec
+from tapeflow.ops import random_generator
 
 
 class Internal:
@@ -60,6 +61,12 @@ CHECK_NUMERICS = Internal(
 )
 
 
+# The stream of a random op, so many blocks on.
+SKIP_STREAM = Internal(
+    "skip_stream", lambda state, *, blocks: random_generator.moved(state, blocks), lambda state, **attrs: state
+)
+
+
 def check_range(builder, x, limit, op, message, line=None):
     """`x` by way of a check that its elements are in [0, limit).
 
@@ -72,4 +79,4 @@ def check_range(builder, x, limit, op, message, line=None):
     return builder.add(CHECK_RANGE, (x,), {"limit": limit, "op": op, "message": message}, line)[0]
 
 
-__all__ = ["CHECK_NUMERICS", "CHECK_RANGE", "COPY", "ROW", "ROW_SET", "Internal", "check_range"]
+__all__ = ["CHECK_NUMERICS", "CHECK_RANGE", "COPY", "ROW", "ROW_SET", "SKIP_STREAM", "Internal", "check_range"]

@@ -24,7 +24,10 @@ class Library:
         operands: `operands(node, reader)`: an `Operand` for each input.
         takes_epilogue: `takes_epilogue(node)`: whether elementwise work on its result can be done in it.
         step: `step(group, reader, targets)`: the step of a group that it anchors.
+        in_place: whether its result may be where the first operand is.
     """
+
+    in_place = False
 
     def __init__(self, operands, takes_epilogue, step):
         self.operands = operands
@@ -54,6 +57,9 @@ class LibraryStep:
     """
 
     native = True
+    may_fail = False  # whether it may find an error while it runs
+    failures = None  # then the offset of the cells for the number of an error and a value
+    copies = ()  # what is to be copied after it: (key, key, value)
 
     def __init__(self, group, reader, targets, emit, key):
         node = group.anchor.node

@@ -125,6 +125,7 @@ class Kernel:
         n = self.dims[self.rows[0]]
         time = self.operations * OPERATION + self.turns * BYTE * sum(d.size for d in self.dtypes)
         tiles = max(1, min(MOST_TILES, n, int(time / TILE)))
+        tiles = 1 << (tiles - 1).bit_length()  # two or four threads have equal shares
         turns = -(-n // tiles)
         if self.rows[0] == self.vector:
             turns = -(-turns // (8 * lanes)) * 8 * lanes if not self.axes else -(-turns // lanes) * lanes

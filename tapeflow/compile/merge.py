@@ -6,6 +6,8 @@ First what follows a library call joins it, then producers and consumers join, t
 import heapq
 
 from tapeflow.compile.affine import rename, size
+from tapeflow.compile.control import works_in_place
+from tapeflow.compile.effects import asserts, assigned_by, is_barrier
 from tapeflow.compile.expr import loads
 from tapeflow.compile.group import Group, Opaque, is_row, loops_of, place_in
 
@@ -132,27 +134,63 @@ class _Board:
         """
         self.in_place, self.olds = {}, {}
         old = {}  # id(variable) -> the value that was read
-        effect = None  # the last effect of other code, which must not see what is assigned after it
+        effect = None  # the last barrier or assertion, before which nothing may be assigned that is assigned after it
         for node in self.grouping.graph.nodes:
-            if node.stateful and node.op.name not in ("read_variable", "update_variable"):
+            if is_barrier(node) or asserts(node):
                 effect = next(g for g in self.by_number.values() if g.anchor is not None and g.anchor.node is node)
+                self._precede_readers(old, assigned_by(node), effect)
             elif node.op.name == "read_variable":
                 old[id(node.attrs["variable"])] = node.outputs[0]
             elif node.op.name == "update_variable":
                 value, before = node.inputs[0], old.get(id(node.attrs["variable"]))
-                if self._is_root(value, node) and self._reserve(value, before, effect):
+                fresh = before is None and effect is None
+                if (fresh and self._is_in_pieces(value, node)) or (
+                    self._is_whole(value, before, node) and self._reserve(value, before, effect)
+                ):
                     self.in_place[id(value)] = id(node.attrs["variable"])
                     self.olds[id(value)] = None if before is None else id(before)
                 elif before is not None:
                     for number in self.readers.get(id(before), ()):
                         self._precede(self.by_number[number], self.by_number[self.owner[id(node.outputs[0])][0]])
 
-    def _is_root(self, value, update):
+    def _precede_readers(self, old, assigned, effect):
+        """Let whatever reads the old values of variables come before a barrier that assigns them (None for any)."""
+        for variable, value in old.items():
+            if assigned is None or variable in assigned:
+                for number in self.readers.get(id(value), ()):
+                    self._precede(self.by_number[number], effect)
+
+    def _is_whole(self, value, before, update):
+        """Whether a value is made by one group, which could make it in the place of the variable's old value, `before`."""
         owners = self.owner.get(id(value), ())
         if len(owners) != 1 or id(value) in self.in_place or value.dims != update.outputs[0].dims:
             return False
-        members = self.by_number[owners[0]].members
-        return bool(members) and members[0][0].place is None
+        if id(update.outputs[0]) not in self.grouping.changes.final:
+            return False  # another change follows, and the value may be read after it
+        group = self.by_number[owners[0]]
+        if group.members:
+            return group.members[0][0].place is None and self._reads_in_place(group.members[0][0], before)
+        library = self.grouping.library(group.anchor.node)
+        if library is not None and not library.in_place:
+            return False
+        return works_in_place(group.anchor.node, value, before, self.grouping.reader, library is not None)
+
+    def _reads_in_place(self, root, before):
+        """Whether each element of a root needs only the old value's element at the same place."""
+        dense = place_in(root.dims, range(len(root.dims)))
+        return not any(
+            x.data[0] == id(before) and (x.op == "take" or x.data[1] != dense or root.axes is not None)
+            for x in loads(root.expr)
+        )
+
+    def _is_in_pieces(self, value, update):
+        """Whether kernels write parts of a value; they may write them into a variable that nobody has read."""
+        if id(value) in self.in_place or value.dims != update.outputs[0].dims:
+            return False
+        if id(update.outputs[0]) not in self.grouping.changes.final:
+            return False
+        members = [self.by_number[n].members for n in self.owner.get(id(value), ())]
+        return bool(members) and all(m and m[0][0].place is not None for m in members)
 
     def _reserve(self, value, before, effect):
         """Whether a value can take its variable's place; then whatever reads the old value comes before it."""
@@ -163,13 +201,6 @@ class _Board:
             self._precede(effect, writer)
         if before is None:
             return True
-        root = writer.members[0][0]
-        dense = place_in(root.dims, range(len(root.dims)))
-        if any(
-            x.data[0] == id(before) and (x.op == "take" or x.data[1] != dense or root.axes is not None)
-            for x in loads(root.expr)
-        ):
-            return False
         readers = [self.by_number[n] for n in self.readers.get(id(before), ()) if n != writer.number]
         if any(self._leads(writer, g) for g in readers):
             return False
@@ -290,6 +321,8 @@ class _Board:
                 level[old] = level[id(root.value)]
                 if anchor is not None and old in anchor.reads:
                     return False
+        if axes is not None and not self._keeps_old(members):
+            return False
         for root, names in members:
             computed_on_row = is_row(root, dims, axes) and root.axes is None
             for x in loads(root.expr):
@@ -299,6 +332,26 @@ class _Board:
                 if x.op == "take" or rename(x.data[1], names) != place or (computed_on_row and place != rows):
                     return False
         return True
+
+    def _keeps_old(self, members):
+        """Whether no pass over a row reads an old value in the place of which an earlier pass has written."""
+        turn, reach = {}, {}  # id of a value -> the pass that computes it, and all that this reads from memory
+        for root, _ in sorted(members, key=lambda member: member[0].position):
+            mine, reads = 0, set()
+            for key in {x.data[0] for x in loads(root.expr)}:
+                if key in turn:
+                    reduced, last = turn[key]
+                    mine = max(mine, last + reduced)
+                    reads |= set() if reduced else reach[key]  # an element of an earlier pass is computed again
+                else:
+                    reads.add(key)
+            turn[id(root.value)], reach[id(root.value)] = (root.axes is not None, mine), reads
+        return all(
+            turn[reader][1] <= last
+            for value, (_, last) in turn.items()
+            for reader, reads in reach.items()
+            if self.olds.get(value) in reads
+        )
 
     def ordered(self):
         """The groups in an order that the data allows, as near to the program's as may be."""

@@ -14,6 +14,10 @@ from typing import NamedTuple
 
 from tapeflow.compile.text import INDEX, PTR
 
+SMALL, SECOND = (
+    4 << 20,
+    0.06,
+)  # of small work tiles of two heights, which take twice as long to compile, must save such a part
 UNROLLED = 12  # levels with no more steps than this together are written out: nested loops of 3 would cost more than they do
 
 
@@ -62,6 +66,7 @@ class Kernel:
     scratch: int = 0  # bytes for each thread
     workspace: int = 0  # bytes in all
     flops: int = 0
+    messages: list = field(default_factory=list)  # of the errors that it may find, by their bits
     note: str = ""  # its tiles and packing, for people
 
 
@@ -152,12 +157,14 @@ def choose_shape(m, n, k, lanes, registers, most_rows=None):
         return step + (12 + rows * vectors) / k  # entering, and writing the tile
 
     def cost(shape):
-        total = 0
-        for _, height, count in split(m, shape.rows):
+        total, heights = 0, split(m, shape.rows)
+        for _, height, count in heights:
             full, rest = divmod(n, shape.vectors * lanes)
             total += count * full * cycles(height, shape.vectors)
             if rest:
                 total += count * cycles(height, -(-rest // lanes))
+        if m * n * k < SMALL:
+            total *= 1 + SECOND * (len(heights) - 1)
         return total, -shape.rows * shape.vectors
 
     most_vectors = min(4, -(-n // lanes))

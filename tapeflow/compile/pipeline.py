@@ -9,13 +9,17 @@ import time
 from typing import NamedTuple
 
 from tapeflow.base import flags
+from tapeflow.compile.changes import changes_as_updates
 from tapeflow.compile.clean import drop_dead, keep_old_values, lift_variables, share_common
 from tapeflow.compile.decompose import decompose
+from tapeflow.compile.hoist import hoist_products
 from tapeflow.compile.inline import inline, own_variables
 from tapeflow.compile.lists import lists_as_arrays
 from tapeflow.compile.merge_loops import merge_loops
+from tapeflow.compile.purify import variables_as_values
 from tapeflow.compile.rebuild import operands
 from tapeflow.compile.rewrite import rewrite
+from tapeflow.compile.unread import drop_unread
 from tapeflow.core.tensor import Tensor
 
 
@@ -35,11 +39,21 @@ FIRST = (
 # After: each of these may rely on every shape being known that does not depend on data.
 PASSES = (
     Pass("drop dead nodes", drop_dead, "tracing leaves much that nobody reads: less to look at for all that follow"),
+    Pass("drop unread results", drop_unread, "branches and loops also give what a gradient would have asked for"),
+    Pass("changes as updates", changes_as_updates, "what changes variables its own way is a reading, work and an update"),
+    Pass(
+        "variables as values",
+        variables_as_values,
+        "a branch or a loop that assigns variables is native only without effects",
+    ),
     Pass("lift variables", lift_variables, "a variable as one value read and one written is plain data to every other pass"),
     Pass("share common", share_common, "two loops on the same values are found to be one only then"),
     Pass("merge loops", merge_loops, "a gradient runs its function's loop again, to keep its states"),
     Pass("drop dead nodes", drop_dead, "the lists that a merged loop keeps for one reader alone are clear only then"),
     Pass("lists as arrays", lists_as_arrays, "a loop that keeps its states can then be native, and so can its gradient"),
+    Pass(
+        "hoist products", hoist_products, "one large product is quicker than many small ones, and loops wait for each turn"
+    ),
     Pass(
         "take apart", decompose, "softmax, means and losses as reductions and elementwise ops fuse with what is around them"
     ),

@@ -1,5 +1,6 @@
 """The plan of a graph: its steps in order, where every value lives, and which of them become one native function."""
 
+from tapeflow.compile.asserts import Assert, is_native_assert
 from tapeflow.compile.control import Nested, State, with_states
 from tapeflow.compile.group import Grouping
 from tapeflow.compile.halving import Part, in_two
@@ -33,18 +34,24 @@ class Copy:
 
     native = True
 
-    def __init__(self, source, target, count):
+    def __init__(self, source, target, value):
         self.keys = [source, target]
-        self.count = count
+        self.value = value
+        self.count = bytes_of(value)
 
 
 class Host:
-    """A step that is Python: a node run on its NumPy kernel."""
+    """A step that is Python: a node run on its NumPy kernel.
+
+    Attributes:
+        why: for a branch or a loop: what in it needs Python.
+    """
 
     native = False
 
-    def __init__(self, node):
+    def __init__(self, node, why=None):
         self.node = node
+        self.why = why
 
 
 class Place:
@@ -79,7 +86,15 @@ class RowPlace:
 
 
 class Unfit(Exception):
-    """A nested graph needs Python, so whatever runs it does."""
+    """A nested graph needs Python, so whatever runs it does.
+
+    Args:
+        why: what in it does, for people.
+    """
+
+    def __init__(self, why):
+        super().__init__(why)
+        self.why = why
 
 
 class Plan:
@@ -98,6 +113,7 @@ class Plan:
         constants: slot -> the array that a slot points to for ever.
         inputs: for each graph input its `Place`, None where no native code reads it.
         outputs: for each graph output how it is returned (`Output`).
+        depth: how many plans are around it.
         variables: `Held` variables that the graph reads or writes.
         chunk: where the arena of a nested plan begins in that of the plan around it.
     """
@@ -106,6 +122,7 @@ class Plan:
         self.graph = graph
         self.around = around
         self.root = self if around is None else around.root
+        self.depth = 0 if around is None else around.depth + 1
         self.borrowed = borrowed or {}
         self.chunk = 0
         self.rows = []  # the `RowPlace`s of a loop's body
@@ -192,7 +209,7 @@ class Plan:
         if self.around is None:
             return self._home(value)
         if id(variable) not in self.borrowed:
-            raise Unfit  # a real variable: Python looks after those
+            raise Unfit("a variable")  # a real one: Python looks after those
         found = self.borrowed[id(variable)]
         if found.__class__ is RowPlace:
             self.rows.append(found)
@@ -209,6 +226,14 @@ class Plan:
             if output is None:
                 output = self._output_of[id(base)] = Output(base, len(self.outputs))
             self.outputs.append((output, x.dims))
+
+    def _place_output(self, value):
+        """Have native code make a value that the graph returns: its `Output`, None for other values."""
+        output = self._output_of.get(id(value))
+        if output is not None and output.place is None:
+            output.place = self._home(value)
+            self.places["output", output.number] = output.place
+        return output
 
     # Steps
 
@@ -227,9 +252,12 @@ class Plan:
                     steps.append(step)
             elif group.anchor.operands is not None:
                 targets = lambda value, group=group: self._targets(value, group)  # noqa: E731
-                if not group.members and not targets(group.anchor.node.outputs[0]):
+                if not group.members and not any(map(targets, group.anchor.node.outputs)):
                     continue  # nobody reads it: what seemed to, needed its shape alone
-                steps.append(library(group.anchor.node).step(group, self.reader, targets))
+                step = library(group.anchor.node).step(group, self.reader, targets)
+                if step.may_fail:
+                    step.failures = self.root._arena.take(16)
+                steps += [step, *[Copy(*what) for what in step.copies]]
                 self.values.update((id(x.value), x.value) for x in group.anchor.operands)
             else:
                 steps += self._opaque_steps(group.anchor.node)
@@ -249,11 +277,8 @@ class Plan:
         variable = self._variable_of(value)
         if variable is not None:
             keys.append(("variable", variable))
-        output = self._output_of.get(id(value))
+        output = self._place_output(value)
         if output is not None:
-            if output.place is None:
-                output.place = self._home(value)
-                self.places["output", output.number] = output.place
             keys.append(("output", output.number))
         pieces = any(root.value is value and root.place is not None for root, _ in group.members)
         if not keys and (pieces or self._readers.get(id(value), set()) - {group.number}):
@@ -267,6 +292,7 @@ class Plan:
         return self._in_place.get(id(value))
 
     def _opaque_steps(self, node):
+        why = None
         match node.op.name:
             case "read_variable" if id(node.attrs["variable"]) in self.variables:
                 return []
@@ -275,40 +301,59 @@ class Plan:
                 if self._variable_of(value) == id(variable):
                     return []
                 target = ("variable", id(variable))
-                return [Copy(self.key_of(value), target, bytes_of(value))]
-            case "while_loop" | "switch" if all(map(_is_plain, (*node.inputs, *node.outputs))):
-                nested = self._nested(node)
-                if nested is not None:
-                    return [nested]
+                return [Copy(self.key_of(value), target, value)]
+            case "assert_that" if is_native_assert(node):
+                return [Assert(node, self)]
+            case "while_loop" | "switch":
+                found = self._nested(node)
+                if found.__class__ is Nested:
+                    for x in node.outputs:
+                        output = None if self._variable_of(x) is not None else self._place_output(x)
+                        if output is not None:
+                            self.places["value", id(x)] = output.place
+                    return [found]
+                why = found
         if self.around is not None:
-            raise Unfit
-        return [Host(node)]
+            raise Unfit(why or node.op.name)
+        for x in node.outputs:
+            self._in_place.pop(id(x), None)  # Python makes its results elsewhere
+        return [Host(node, why)]
 
     def _nested(self, node):
-        """The `Nested` step of a loop or a choice; None where a part of it needs Python."""
+        """The `Nested` step of a loop or a choice; where a part of it needs Python, what that is."""
+        for x in (*node.inputs, *node.outputs):
+            if not _is_plain(x):
+                return f"a {x._dtype.name}" if x._dtype not in MACHINE else "a shape that depends on data"
         operands = [self.key_of(x) for x in node.inputs]
         results = [("value", id(x)) for x in node.outputs]
         slots, constants, size = self.root.slots, dict(self.root.constants), self.root._arena.size
+        for x in node.outputs:
+            variable = self._variable_of(x)
+            if variable is not None:
+                self.places["value", id(x)] = self.places["variable", variable]
         try:
             plan_parts = self._plan_loop if node.op.name == "while_loop" else self._plan_switch
             return Nested(node, plan_parts(node.attrs, node, operands, results), operands, results)
-        except Unfit:
+        except Unfit as unfit:
             self.root.slots, self.root.constants = slots, constants
             self.root._arena.shrink(size)
-            return None
+            for x in node.outputs:
+                if self._variable_of(x) is not None:
+                    del self.places["value", id(x)]
+            return unfit.why
 
     def _plan_loop(self, attrs, node, operands, results):
         count = attrs["count"]
         states = [State(x._spec, f"state {k}") for k, x in enumerate(node.outputs)]
         plans = []
         for part, writes in ((attrs["cond"], None), (attrs["body"], states)):
-            graph, rows = with_states(part, states, writes)
+            graph, rows = with_states(part, dict(enumerate(states)), writes)
             graph = run_passes(graph)
             borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
             borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[count:], strict=True))
             keys = [*results, *operands[count:]]
             if len({row.array for row in rows}) < len(rows):
-                raise Unfit  # one array by two counters: the rows may be one
+                raise Unfit("an array by two counters")  # the rows may be one
             for row in rows:
                 counter = states[row.counter].spec.dtype
                 borrowed[id(row)] = RowPlace(self, keys[row.array], keys[row.counter], counter, bytes_of(Part(*row.spec)))
@@ -317,13 +362,19 @@ class Plan:
 
     def _plan_switch(self, attrs, node, operands, results):
         states = [State(x._spec, f"result {k}") for k, x in enumerate(node.outputs)]
+        updated = {id(self.places[key]): state for key, state in zip(results, states, strict=True) if key in self.places}
+        reads = {}  # the operands that are the old values of variables that results are computed right into
+        for i, key in enumerate(operands[1:]):
+            if key in self.places and id(self.places[key]) in updated:
+                reads[i] = updated[id(self.places[key])]
+        others = [key for i, key in enumerate(operands[1:]) if i not in reads]
         plans = []
         for branch in attrs["branches"]:
             if any(x.spec != state.spec for x, state in zip(branch.outputs, states, strict=True)):
-                raise Unfit
-            graph = run_passes(with_states(branch, (), states)[0])
+                raise Unfit("results of different shapes")
+            graph = run_passes(with_states(branch, reads, states)[0])
             borrowed = {id(state): key for state, key in zip(states, results, strict=True)}
-            borrowed.update((id(x), key) for x, key in zip(graph.inputs, operands[1:], strict=True))
+            borrowed.update((id(x), key) for x, key in zip(graph.inputs, others, strict=True))
             plans.append(Plan(graph, self, borrowed))
         return plans
 

@@ -1,7 +1,10 @@
 """Matrix products: which strides their operands have, and the elementwise work that their tiles take on as they are written."""
 
+from dataclasses import replace
+
 from tapeflow.base.dtypes import float32, float64
 from tapeflow.compile.affine import ZERO, coefficient, strides_of, total, variable
+from tapeflow.compile.control import State
 from tapeflow.compile.expr import MustStore
 from tapeflow.compile.gemm import Matmul, emit_matmul
 from tapeflow.compile.librarystep import Library, LibraryStep, Operand
@@ -81,10 +84,16 @@ def spec_of(node, a, b):
     return Matmul(m, n, k, element, (a_row * size, a_column * size), (b_row * size, b_column * size), n * size, batch)
 
 
+def _is_weight(x, reader):
+    """Whether a value is a variable, which is likely to be updated from run to run; what a loop carries is none."""
+    node = reader.producers.get(id(x))
+    return node is not None and node.op.name == "read_variable" and not isinstance(node.attrs["variable"], State)
+
+
 def step(group, reader, targets):
     """The step of a product."""
     a, b = group.anchor.operands
-    spec = spec_of(group.anchor.node, a, b)
+    spec = replace(spec_of(group.anchor.node, a, b), updated=_is_weight(b.value, reader))
 
     def emit(module, places, result, workspace, epilogue):
         return emit_matmul(module, spec, a=places[0], b=places[1], c=result, workspace=workspace, epilogue=epilogue)

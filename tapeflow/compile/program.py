@@ -10,6 +10,8 @@ from tapeflow.base import flags
 from tapeflow.base.errors import invalid
 from tapeflow.compile import entry as entries
 from tapeflow.compile import pool
+from tapeflow.compile.asserts import Assert
+from tapeflow.compile.effects import is_barrier
 from tapeflow.compile.entry import Argument, Result, make_entry
 from tapeflow.compile.explain import describe, explain, fallbacks
 from tapeflow.compile.internal import CHECK_NUMERICS, Internal
@@ -27,9 +29,8 @@ from tapeflow.core.variable import SOLE, _references
 
 DATA = 16  # where an ndarray object keeps the address of its elements; checked below
 ALIGN = 64
+_named: set[tuple] = set()  # what `DEBUG=1` has named
 LARGE = 1 << 16  # bytes from which an array of a result is kept to be used again
-# Effects that neither look at variables nor change them.
-BLIND = {"iterator_next", "iterator_next_optional", "op_stream", "seed_stream", "timestamp"}
 
 
 def address(array):
@@ -70,9 +71,10 @@ class Program:
         self._frames = []
         self.times = {}  # id of a step -> the shortest time that it took, with DEBUG=2
         if flags.DEBUG:
-            found = fallbacks(plan)
-            if found:
-                print(f"{graph.name}: on NumPy kernels: {', '.join(found)}", file=sys.stderr)
+            for text in fallbacks(plan):
+                if (graph.name, text) not in _named:
+                    _named.add((graph.name, text))
+                    print(f"{graph.name}: on its NumPy kernel: {text}", file=sys.stderr)
 
     def _split(self):
         """The steps as stretches of native ones and single Python ones."""
@@ -209,7 +211,7 @@ class Frame:
             part.call(self.pointer)
             if self.program.written.messages:
                 self._raise_failures()
-        elif part.node.stateful and self.held and part.node.op.name not in BLIND:
+        elif self.held and is_barrier(part.node):
             self._give_variables()  # Python code may look at variables, and assign them
             self._run_node(part.node)
             self._take_variables()
@@ -286,8 +288,10 @@ class Frame:
         return found
 
     def _is_ours(self, array):
+        """Whether native code may write to an array later: a part of the arena, or of a variable that it assigns."""
+        written = [held.variable._tensor._value for held, cell in self.held if held.written and cell is None]
         while array is not None and array.__class__ is np.ndarray:
-            if array is self.arena or array.base is self.arena.base:
+            if array is self.arena or array.base is self.arena.base or any(array is x for x in written):
                 return True
             array = array.base
         return False
@@ -370,7 +374,11 @@ class Frame:
     def _raise_failures(self):
         for offset, messages in self.program.written.messages.items():
             cells = self.arena[offset : offset + 16].view(np.int64)
-            if cells[0]:
+            if cells[0] and isinstance(messages, Assert):
+                cells[0] = 0
+                with naming_line(messages.node):
+                    messages.fail(self.arena)
+            elif cells[0]:
                 kinds = [message for i, message in enumerate(messages) if cells[0] >> i & 1]
                 cells[0] = 0
                 raise _failure(kinds, cells[1])

@@ -111,13 +111,20 @@ def _matches_value(pattern, x, builder, found):
     if isinstance(pattern, ast.Call):
         node = producer(builder, x)
         return node is not None and not node.attrs and _matches(pattern, node.op, node.inputs, builder, found)
-    return x.__class__ is Tensor and x._dtype.is_numeric and _is_all(x._value, ast.literal_eval(pattern))
+    number = ast.literal_eval(pattern)
+    if x.__class__ is not Tensor:
+        node = producer(builder, x)
+        return (
+            node is not None
+            and node.op is P.fill
+            and not has_tensors(node.attrs)
+            and _is_number(node.attrs["value"], number)
+        )
+    return x._dtype.is_numeric and x._value.size == 1 and _is_number(x._value.item(), number)
 
 
-def _is_all(value, number):
-    if value.size == 1:
-        return bool(value.item() == number) and not (number == 0 and math.copysign(1, value.item()) < 0)
-    return False
+def _is_number(value, number):
+    return bool(value == number) and (number != 0 or (not isinstance(value, complex) and math.copysign(1, value) > 0))
 
 
 def _built(builder, pattern, found, node):

@@ -12,6 +12,7 @@ hundred microseconds before they sleep, and only the first phase after a pause w
 
 from tapeflow.compile import governor
 from tapeflow.compile.atomics import exchange_if, fetch, load_atomic, relax, sleep_while, store_atomic, wake_all
+from tapeflow.compile.denormals import flush_denormals
 from tapeflow.compile.text import I32, I64, INDEX, PTR, Module
 
 LINE = 64  # bytes of a cache line: words that different threads write must not share one
@@ -208,6 +209,7 @@ def _write_worker(module):
         (own,) = f.arguments  # its line, where the pool's address and its number stand at first
         pool, thread = f.load(own, PTR), f.load(own + 8, INDEX)
         fetch(f, "add", pool + LIVE, f.constant(I32, 1))
+        flush_denormals(f)  # for good: nothing else runs on this thread
         with f.forever([f.constant(I32, 0)]) as phases:
             (seen,) = phases.values
             number = _wait(f, pool, seen)

@@ -181,7 +181,12 @@ def _floored(c, x, y):
         return f.intrinsic("floor", x / y)
     if not c.signed:
         return _guarded(c, x, y, f.udiv)
+    number = _literal(y) or 0
+    if number > 0 and number.bit_count() == 1:
+        return x >> number.bit_length() - 1
     quotient = _truncated(c, x, y)
+    if number > 0:
+        return f.where(x < quotient * y, quotient - 1, quotient)
     inexact = (quotient * y).differs(x) & ((x < 0) ^ (y < 0))
     return f.where(inexact, quotient - 1, quotient)
 
@@ -191,7 +196,12 @@ def _modulo(c, x, y):
     f = c.f
     if not c.signed:
         return _guarded(c, x, y, f.urem)
+    number = _literal(y) or 0
+    if number > 0 and number.bit_count() == 1:
+        return x & (number - 1)
     remainder, minus = _guarded(c, x, y, lambda a, b: a % b)
+    if number > 0:
+        return f.where(remainder < 0, remainder + y, remainder)
     remainder = f.where(minus, 0, remainder)
     return f.where(remainder.differs(0) & ((x < 0) ^ (y < 0)), remainder + y, remainder)
 

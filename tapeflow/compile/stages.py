@@ -1,6 +1,8 @@
 """Graphs whose shapes depend on data: cut where such a shape appears, and compiled on from there for the shape that it has."""
 
-from tapeflow.compile.clean import is_effect
+from tapeflow.compile.clean import is_effect, keep_old_values
+from tapeflow.compile.effects import Changes
+from tapeflow.compile.library import ARRAY_OPS
 from tapeflow.compile.rebuild import operands, rebuilt, shallow
 from tapeflow.compile.scalars import MACHINE
 from tapeflow.core.tensor import Tensor
@@ -36,14 +38,15 @@ def cut(graph):
     crossing = tuple(crossing.values())
     nodes = [node for node in graph.nodes if id(node) in first]
     return (
-        rebuilt(shallow(graph, graph.inputs, nodes, crossing), _same),
+        keep_old_values(rebuilt(shallow(graph, graph.inputs, nodes, crossing), _same)),
         rebuilt(shallow(graph, crossing, second, graph.outputs), _same),
     )
 
 
 def _needed(graph, place):
-    """The ids of the nodes up to `place` that it needs, and those with effects before it."""
+    """The ids of the nodes up to `place` that it needs, those with effects before it, and readings of what these change."""
     wanted = {id(x) for x in operands(graph.nodes[place])}
+    wanted.update(x for x, change in Changes(graph).change.items() if change <= place)
     found = {id(graph.nodes[place])}
     for node in reversed(graph.nodes[:place]):
         if is_effect(node) or any(id(out) in wanted for out in node.outputs):
@@ -54,7 +57,11 @@ def _needed(graph, place):
 
 def is_worth(node):
     """Whether a node is work that native code would do better."""
-    return node.op.lower in ("scalar", "reduce") or node.op.name in ("matmul", "conv", "while_loop", "switch")
+    return (
+        node.op.lower in ("scalar", "reduce")
+        or node.op.name in ("matmul", "conv", "while_loop", "switch")
+        or node.op.name in ARRAY_OPS
+    )
 
 
 def _same(builder, node, inputs, attrs):

@@ -303,6 +303,11 @@ class Function:
         numbers = ", ".join(f"{type.element} {literal(type.vector(1), lane)}" for lane in range(type.lanes))
         return Value(self, type, f"<{numbers}>") if type.lanes > 1 else self.constant(type, 0)
 
+    def vector(self, element, numbers):
+        """A vector of constants."""
+        written = ", ".join(f"{element.element} {literal(element, number)}" for number in numbers)
+        return Value(self, element.vector(len(numbers)), f"<{written}>")
+
     def any(self, mask):
         """Whether a comparison holds in any lane, as a scalar."""
         if mask.type.lanes == 1:
@@ -389,6 +394,11 @@ class Function:
         """A value by the block that control came from: (value, block) of each."""
         return self.emit(type, f"phi {type} {', '.join(f'[ {value}, %{block} ]' for value, block in sources)}")
 
+    def leave(self):
+        """Return at once, from a function without a result; whatever is written next in the block never runs."""
+        self.line("ret void")
+        self.label(self.name("never"))
+
     def ret(self, value):
         """Return a value."""
         self.line(f"ret {self.constant(self.result, value)!r}")
@@ -415,12 +425,12 @@ class Function:
             self.jump(names[2])
         self.label(names[2])
         (first, first_block), (second, second_block) = ends
-        return [
-            self.phi(
-                a.type if a.__class__ is Value else b.type, (self._text(a, b), first_block), (self._text(b, a), second_block)
-            )
-            for a, b in zip(first, second, strict=True)
-        ]
+        blocks = first_block, second_block
+        return [a if a is b else self._either(a, b, blocks) for a, b in zip(first, second, strict=True)]
+
+    def _either(self, a, b, blocks):
+        type = a.type if a.__class__ is Value else b.type
+        return self.phi(type, (self._text(a, b), blocks[0]), (self._text(b, a), blocks[1]))
 
     def _text(self, a, other):
         return a if a.__class__ is Value else literal(other.type, a)

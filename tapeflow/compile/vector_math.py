@@ -6,6 +6,7 @@ NumPy has them. Where a polynomial on an interval of reduced arguments carries t
 that its own error is far below an ulp: that, and not the polynomial, is where accuracy is lost.
 """
 
+from tapeflow.compile import piecewise
 from tapeflow.compile import polynomials as table
 from tapeflow.compile.polynomials import FORMATS, LOG2_E
 from tapeflow.compile.text import F32, F64, I32, type_of
@@ -118,6 +119,7 @@ def exp(f, x):
     x = f.maximum(k.exp_low, f.minimum(k.exp_high, x))
     n = _Whole(f, x, k)
     r = f.fma(n.value, -k.ln2_low, f.fma(n.value, -k.ln2_high, x))
+    # Summed up from the constant on it would be an operation less, but each would wait for the one before.
     return scaled(f, f.fma(r * r, horner(f, r, by_type(table.EXP, x)), r) + 1.0, n)
 
 
@@ -157,6 +159,8 @@ def sigmoid(f, x):
 
 def tanh(f, x):
     """(e**2x - 1) / (e**2x + 1)"""
+    if has_lookup(f, x):
+        return by_table(f, x, piecewise.TANH)
     k = format_of(x)
     t = _expm1(f, f.minimum(-k.expm1_low, f.abs(x) * 2.0))
     total = t + 2.0
@@ -301,6 +305,8 @@ def atanh(f, x):
 
 def erf(f, x):
     """2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x."""
+    if has_lookup(f, x):
+        return by_table(f, x, piecewise.ERF)
     a = f.abs(x)
     near = f.fma(x, horner(f, x * x, by_type(table.ERF, x)), x)
     if x.type.scalar is F32:
@@ -345,6 +351,40 @@ def erfc(f, x):
     far = f.where(x < 0.0, 2.0 - far, far)
     near = f.fma(-x, horner(f, x * x, table.ERF[F64]), 1.0 - x)
     return f.where(a > 0.5, far, near)
+
+
+# Odd functions that end at 1, where an instruction looks up 16 of 32 numbers: half the work of their formulas
+
+
+def has_lookup(f, x):
+    """Whether the host has such an instruction for a value's type."""
+    target = f.module.target
+    return x.type.scalar is F32 and target.vector_bytes == 64 and target.arch == "x86_64"
+
+
+def by_table(f, x, rows):
+    """The function of a `piecewise.Table`. Fewer lanes than 16 are computed as 16, so that all have the same bits."""
+    lanes = x.type.lanes
+    if lanes < 16:
+        wide = f.splat(x, 16) if lanes == 1 else f.shuffle(x, None, [i % lanes for i in range(16)])
+        found = by_table(f, wide, rows)
+        return f.lane(found, 0) if lanes == 1 else f.shuffle(found, None, range(lanes))
+    size = f.abs(x)
+    a = f.minimum(rows.end, size)
+    row = f.maximum(rows.least - 1, f.lshr(f.bits(a, I32), 21))  # the instruction looks at its last 5 bits alone
+    turned = -(rows.least - 1) % 32
+    constant, *rest = [_looked_up(f, row, numbers[turned:] + numbers[:turned]) for numbers in rows.coefficients]
+    y = a - _looked_up(f, row, rows.centres[turned:] + rows.centres[:turned])
+    value = f.fma(y, horner(f, y, rest), f.where(a < rows.first, a, constant))
+    return f.copysign(value, x)
+
+
+def _looked_up(f, row, numbers):
+    """The number of each lane's row among 32."""
+    name = "llvm.x86.avx512.vpermi2var.ps.512"
+    low, high = (f.vector(F32, numbers[i : i + 16]) for i in (0, 16))
+    f.module.declare(name, low.type, low.type, row.type, low.type)
+    return f.call(name, low.type, low, row, high)
 
 
 # What one instruction does

@@ -1,9 +1,10 @@
 """The one reverse walk: records in, cotangents out. Tapes and graphs share it."""
 
-from tapeflow.core.primitive import P
-from tapeflow.core.record import same
+from tapeflow.core.primitive import P, bind
+from tapeflow.core.rules import same
 from tapeflow.core.slices import IndexedSlices
-from tapeflow.core.tensor import Spec
+from tapeflow.core.state import ongoing
+from tapeflow.core.tensor import Spec, Tensor, ndarray
 
 
 def reachable(records, sources):
@@ -72,18 +73,19 @@ def walk(records, cotangents, kept=(), useful=None):
                 if edge is None:
                     continue
                 mark, rule, dims, residuals = edge
-                if not residuals:
-                    result = g if rule.call is same else rule.call(g)
-                elif rule.reads == 2:  # a call with a star is three times as slow
-                    x, y = residuals
-                    result = rule.call(g, x, y)
-                elif rule.reads == 1:
-                    (x,) = residuals
-                    result = rule.call(g, x)
-                else:
-                    result = rule.call(g, *residuals)
+                if rule.call is same:
+                    result = g
+                elif rule.on_values is None or ongoing or (result := on_arrays(rule.on_values, g, residuals)) is None:
+                    if rule.reads == 2:  # a call with a star is three times as slow
+                        x, y = residuals
+                        result = rule.call(g, x, y)
+                    elif rule.reads == 1:
+                        (x,) = residuals
+                        result = rule.call(g, x)
+                    else:
+                        result = rule.call(g, *residuals)
                 if dims is not None:
-                    result = P.sum_to(result, shape=dims)
+                    result = bind(P.sum_to, (result,), {"shape": dims})
                 if result is not None:
                     if mark in cotangents:
                         result = add_cotangents(result, cotangents[mark])
@@ -96,6 +98,26 @@ def walk(records, cotangents, kept=(), useful=None):
                 for mark, need, result in zip(marks, needs, results, strict=True):
                     if need and result is not None:
                         _accumulate(cotangents, mark, result)
+
+
+def on_arrays(rule, g, residuals):
+    """What a rule makes of the values themselves, without a tensor for each step; None where that fails, or gives another dtype."""
+    before = g._value
+    try:
+        if len(residuals) == 2:
+            x, y = residuals
+            value = rule(before, x._value, y._value)
+        else:
+            value = rule(before, *[x._value for x in residuals])
+    except Exception:  # the op that fails has the words for it
+        return None
+    if value.__class__ is not before.__class__ or (value.__class__ is ndarray and value.dtype is not before.dtype):
+        return None
+    result = Tensor()
+    result._value = value
+    result._dtype = g._dtype
+    result._mark = None
+    return result
 
 
 def _carry(saved, g, cotangents, useful, attrs):
@@ -152,4 +174,4 @@ def zeros(like):
     return P.zeros_like(like)
 
 
-__all__ = ["add_cotangents", "pull_back", "reachable", "walk", "zeros"]
+__all__ = ["add_cotangents", "on_arrays", "pull_back", "reachable", "walk", "zeros"]

@@ -301,7 +301,7 @@ class Graph:
     def _follow(self, node, variable):
         """Note what a stateful node does to variables."""
         if variable is None:
-            if node.op.name == "py_call":  # Python code may assign any of them
+            if calls_python(node):  # which may assign any of them
                 self._readings.clear()
             for graph in graphs_in(node.attrs):
                 for key, written in graph.writes.items():
@@ -410,6 +410,11 @@ def graphs_in(attrs):
     return found
 
 
+def calls_python(node):
+    """Whether a node runs Python code: itself, or by a node of a graph that it runs."""
+    return node.op.name == "py_call" or any(calls_python(inner) for graph in graphs_in(node.attrs) for inner in graph.nodes)
+
+
 def _shown(attr):
     if isinstance(attr, Graph):
         return attr.name
@@ -432,4 +437,4 @@ def _concrete(attr, value):
     return attr
 
 
-__all__ = ["Graph", "Node", "SymbolicTensor", "graphs_in", "locate"]
+__all__ = ["Graph", "Node", "SymbolicTensor", "calls_python", "graphs_in", "locate"]

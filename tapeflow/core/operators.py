@@ -1,13 +1,13 @@
 """What Python's operators on tensors call: the shortest way through an op of two inputs."""
 
 from tapeflow.base.dtypes import string
-from tapeflow.core.convert import operand
+from tapeflow.core.convert import CONSTANTS, operand
 from tapeflow.core.primitive import NO_ATTRS, bind
 from tapeflow.core.state import ongoing, scoped
 from tapeflow.core.tensor import Tensor
 
 
-def on_two(op, convert=operand):
+def on_two(op, convert=operand, otherwise=bind):
     """A function `(x, y)` that binds `op`, whose result has the dtype of its inputs, to a tensor and an operand.
 
     It is `bind`, unrolled for two eager tensors of one dtype; whatever else is, is left to `bind`.
@@ -15,20 +15,23 @@ def on_two(op, convert=operand):
     Args:
         op: a primitive without attrs.
         convert: `convert(y, x)` makes a tensor of what is none, or NotImplemented.
+        otherwise: what takes the place of `bind`.
     """
-    kernel, accepts = op.kernel, op.accepts & ~string.bit  # 0-d strings are no scalars: their result needs `wrap`
+    accepts = op.accepts & ~string.bit  # 0-d strings are no scalars: their result needs `wrap`
 
     def operator(x, y):
+        dtype = x._dtype
         if y.__class__ is not Tensor:
-            y = convert(y, x)
+            cls = y.__class__
+            known = CONSTANTS[dtype.type].get((cls, y)) if cls is int or cls is float else None
+            y = convert(y, x) if known is None else known
             if y is NotImplemented:
                 return y
-        dtype = x._dtype
         if y._dtype is dtype and accepts & dtype.bit and not scoped:
             try:
-                value = kernel(x._value, y._value)  # a tensor that has no value yet raises when it is asked for it
+                value = op.kernel(x._value, y._value)  # a tensor that has no value yet raises when it is asked for it
             except Exception:
-                return bind(op, (x, y), NO_ATTRS)
+                return otherwise(op, (x, y), NO_ATTRS)
             result = Tensor()
             result._value = value
             result._dtype = dtype
@@ -37,8 +40,9 @@ def on_two(op, convert=operand):
             else:
                 result._mark = None
             return result
-        return bind(op, (x, y), NO_ATTRS)
+        return otherwise(op, (x, y), NO_ATTRS)
 
+    operator.op = op  # type: ignore[attr-defined]  # see `on_values` in rules.py
     return operator
 
 

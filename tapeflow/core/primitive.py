@@ -9,7 +9,8 @@ import numpy as np
 from tapeflow.base import dtypes
 from tapeflow.base.errors import InternalError, InvalidArgumentError, OpError, ResourceExhaustedError
 from tapeflow.core.composite import Composite
-from tapeflow.core.record import plan_residuals, recorder_of
+from tapeflow.core.record import recorder_of
+from tapeflow.core.rules import plan_residuals
 from tapeflow.core.state import CONSTANT, ongoing, scoped, state, within_trace
 from tapeflow.core.tensor import BY_CLASS, Spec, Tensor, ndarray, wrap
 
@@ -53,6 +54,7 @@ class Primitive:
     """
 
     runs_graphs = False  # see `tapeflow.trace.call.Structured`
+    hot = None  # hot(inputs, attrs) gives the results where a compiler has made native code of the op, else None
 
     def __init__(
         self,
@@ -91,9 +93,15 @@ class Primitive:
         self.parameters = parameters or input_names(kernel)
         self.plans = plan_residuals(self.parameters, vjp, scales=scales)
         self.jvp_plans = plan_residuals(self.parameters, jvp) if isinstance(jvp, tuple) else None
-        # note(inputs, attrs, out) tells the recorders of a run of the op; it is written when it is first needed.
-        self.note = functools.partial(_first_note, self)
+        self.forget_written()
         PRIMITIVES[name] = self
+
+    def forget_written(self):
+        """Let what is written for the op be written when it is next needed: after some kernel was replaced.
+
+        That is `note(inputs, attrs, out)`, which tells the recorders of a run of the op, and its rules on values.
+        """
+        self.note = functools.partial(_first_note, self)
 
     def __call__(self, *inputs, **attrs):
         return bind(self, inputs, attrs)
@@ -142,6 +150,12 @@ def bind(op, inputs, attrs=NO_ATTRS):
     """
     if scoped and state.scope is not None and (op.stateful or has_symbols(attrs) or _joins_graph(op, inputs)):
         return _interpret(op, inputs, attrs)
+    if op.hot is not None:
+        outputs = op.hot(inputs, attrs)
+        if outputs is not None:
+            if ongoing:
+                _note(op, inputs, attrs, outputs)
+            return outputs
     if len(inputs) == 2:  # the usual cases, without the cost of loops and of unpacking
         x, y = inputs
         if x.__class__ is not Tensor or y.__class__ is not Tensor:
@@ -187,12 +201,17 @@ def bind(op, inputs, attrs=NO_ATTRS):
             outputs._dtype = dtype
             outputs._mark = None
     if ongoing:
-        if scoped and within_trace():  # computed from constants: one more of them
-            for out in outputs if op.multiple else (outputs,):
-                out._mark = CONSTANT
-        else:
-            op.note(inputs, attrs, outputs)
+        _note(op, inputs, attrs, outputs)
     return outputs
+
+
+def _note(op, inputs, attrs, outputs):
+    """Mark the results of an op, and tell the recorders of it."""
+    if scoped and within_trace():  # computed from constants: one more of them
+        for out in outputs if op.multiple else (outputs,):
+            out._mark = CONSTANT
+    else:
+        op.note(inputs, attrs, outputs)
 
 
 def _joins_graph(op, inputs):

@@ -6,131 +6,12 @@ import os
 import re
 import sys
 import threading
-from typing import Any
 
-from tapeflow.core.state import CONSTANT, Idle, Mark, ongoing, state
+from tapeflow.core.rules import RESIDUALS, broadcast_from, known, on_values, tuple_text
+from tapeflow.core.state import CONSTANT, Idle, Mark, next_serial, ongoing, state
 from tapeflow.core.tensor import Tensor, ndarray
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-
-def same(g):
-    """The derivative rule of an op whose slope is 1."""
-    return g
-
-
-def opposite(g):
-    """The derivative rule of an op whose slope is -1."""
-    return -g
-
-
-class Rule:
-    """A derivative rule with its plan: where each residual that its parameters name comes from.
-
-    A parameter may be named `out` (the result), `x` (an input, by the kernel's name for it), `x_shape`, `x_dtype`, or
-    `x_broadcast` (the shape of x where the result's differs, else None); `inputs` and `shapes` stand for all inputs.
-
-    Attributes:
-        call: the rule itself.
-        sources: for each residual the expression that takes it, see `_source`.
-        reads: how many residuals there are.
-        take: `take(inputs, out)` gives the residuals.
-        scales: the rule is an elementwise op's: it is to be conjugated for complex numbers, and summed over broadcast axes.
-    """
-
-    __slots__ = ("attr_names", "call", "every_attr", "reads", "scales", "sources", "take")
-
-    def __init__(self, call, names, skip, scales=False):
-        self.call = {1: same, -1: opposite}.get(call, call)
-        self.scales = scales
-        residuals, attr_names, self.every_attr = rule_parameters(self.call)
-        self.attr_names = frozenset(attr_names)
-        self.sources = tuple([_source(name, names) for name in residuals[skip:]])
-        self.reads = len(self.sources)
-        self.take = _taker(self.sources)
-
-    def attrs(self, attrs):
-        """The attrs that the rule takes."""
-        if self.every_attr or attrs.keys() <= self.attr_names:
-            return attrs
-        return {name: attrs[name] for name in self.attr_names if name in attrs}
-
-
-def rule_parameters(call):
-    """The positional and keyword names of a rule, and whether it takes every attr; read from its code, as imports must be quick."""
-    declared = getattr(call, "rule_parameters", None)
-    if declared is not None:
-        return declared
-    code = call.__code__
-    positional = code.co_varnames[: code.co_argcount]
-    keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    return positional, keyword, bool(code.co_flags & inspect.CO_VARKEYWORDS)
-
-
-def _source(name, names):
-    """The expression that takes one residual from an op's `inputs` and `out`."""
-    if name in names:  # first: the derivative of an op may take that op's result as an input named `out`
-        return f"inputs[{names.index(name)}]"
-    if name in ("out", "outs"):
-        return "out"
-    if name == "inputs":
-        return "inputs"
-    if name == "shapes":
-        return "tuple([shape_of(x) for x in inputs])"
-    base, _, kind = name.rpartition("_")
-    if base in names and kind in ("shape", "dtype", "broadcast"):
-        x = f"inputs[{names.index(base)}]"
-        return {"shape": f"shape_of({x})", "dtype": f"{x}._dtype", "broadcast": f"broadcast_from({x}, out)"}[kind]
-    raise TypeError(f"A derivative rule asks for {name!r}; the op's inputs are {', '.join(names)}.")
-
-
-_takers: dict[tuple, Any] = {}
-
-
-def _taker(sources):
-    """A function of (inputs, out) that gives the residuals: compiled, as it runs once for each recorded op."""
-    taker = _takers.get(sources)
-    if taker is None:
-        taker = _takers[sources] = eval(f"lambda inputs, out: {_tuple_text(sources)}", _TAKEN_BY)
-    return taker
-
-
-def _tuple_text(parts):
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
-
-
-def plan_residuals(names, rules, skip=1, scales=False):
-    """`Rule`s for a tuple of rules (None stays), for one joint rule, or None."""
-    if rules is None:
-        return None
-    if isinstance(rules, tuple):
-        return tuple([None if rule is None else Rule(rule, names, skip, scales) for rule in rules])
-    return Rule(rules, names, skip + 1)
-
-
-def broadcast_from(x, out):
-    """The shape that a cotangent of `out` is to be summed to for `x`; None where the shapes are the same."""
-    if x.__class__ is Tensor and out.__class__ is Tensor and x._value.shape == out._value.shape:
-        return None
-    dims = x.dims
-    return None if dims == out.dims and _known(dims) else shape_of(x)
-
-
-def _known(dims):
-    return dims is not None and None not in dims
-
-
-def shape_of(x):
-    """The shape as a tuple of ints, or as a symbolic tensor where a dimension is unknown."""
-    dims = x.dims
-    if _known(dims):
-        return dims
-    from tapeflow.core.primitive import P  # the registry needs this module first
-
-    return P.shape(x)
-
-
-_TAKEN_BY = {"shape_of": shape_of, "broadcast_from": broadcast_from}
 
 
 def user_line():
@@ -201,21 +82,19 @@ def recorder_of(op):
         active.keep((op, (mark0, mark1), saved, (mark of the result,), None, attrs, None))
 
     Whatever is not the usual case (recorders that are more than tapes or watch different inputs, nothing watched, results that
-    are not real floats) is left to `note`, and so are ops with joint rules or several results.
+    are not real floats) is left to `note`, and so are ops of any number of inputs.
     """
     rules, names = op.plans, op.parameters
-    if rules.__class__ is not tuple or op.multiple or len(rules) != len(names):
+    joint = rules.__class__ is not tuple
+    if rules is None or (joint and not _takes(op.kernel, len(names))) or (not joint and len(rules) != len(names)):
         return functools.partial(note, op)
     xs = [f"x{i}" for i in range(len(names))]
     marks = [f"mark{i}" for i in range(len(names))]
-    plans = [f"rule{i}" for i in range(len(names))]
-    edges = []
     lines = [
         "def record(inputs, attrs, out):",
         "    active = state.active",
         "    ids = active.ids",
         f"    {', '.join(xs)}, = inputs",
-        f"    {', '.join(plans)}, = op.plans",
     ]
     for x, mark in zip(xs, marks, strict=True):
         lines += [
@@ -226,27 +105,55 @@ def recorder_of(op):
             f"        elif len(ids) != 1 or ids[0] not in {mark}.watchers:",
             "            return note(op, inputs, attrs, out)",
         ]
-    lines += [
-        f"    if {' and '.join(f'{mark} is None' for mark in marks)} or active.keep is None or not out._dtype.is_floating:",
-        "        return note(op, inputs, attrs, out)",
-    ]
+    unusual = [" and ".join(f"{mark} is None" for mark in marks), "active.keep is None"]
+    if not op.multiple:
+        unusual.append("not out._dtype.is_floating")
+    lines += [f"    if {' or '.join(unusual)}:", "        return note(op, inputs, attrs, out)"]
+    if joint:
+        lines += ["    rules = op.plans", f"    saved = [rules, {_written_residuals(rules)}]"]
+    else:
+        lines += _written_edges(op, xs, marks)
+    if op.multiple:
+        lines += [
+            "    outs = tuple([marked(one, ids) for one in out])",
+            f"    specs = {'()' if op.partial else 'tuple([one.spec for one in out])'}",
+        ]
+    else:
+        lines += ["    out._mark = mark = Mark()", "    mark.watchers = ids", "    outs, specs = (mark,), None"]
+    lines += [f"    active.keep((op, {tuple_text(marks)}, saved, outs, specs, attrs, None))"]
+    names = {"op": op, "state": state, "note": note, "marked": _marked, "ndarray": ndarray, "Mark": Mark, **RESIDUALS}
+    exec(compile("\n".join(lines), f"{PACKAGE}core/<record of {op.name}>", "exec"), names)
+    return names["record"]
+
+
+def _takes(kernel, count):
+    """Whether a kernel is known to take so many inputs, always."""
+    code = getattr(kernel, "__code__", None)
+    return code is not None and code.co_argcount == count and not code.co_flags & inspect.CO_VARARGS
+
+
+def _written_edges(op, xs, marks):
+    """The lines that make `saved` of a record, where there is a rule for each input."""
+    rules = op.plans
+    plans = [f"rule{i}" for i in range(len(rules))]
+    lines = [f"    {', '.join(plans)}, = op.plans"]
     if any(rule is not None and rule.scales for rule in rules):
         lines += ["    value = out._value", "    shape = value.shape if value.__class__ is ndarray else None"]
+    edges = []
     for x, mark, name, rule in zip(xs, marks, plans, rules, strict=True):
         if rule is None:
             edges.append("None")
             continue
+        rule.on_values = on_values(op, rule)
         dims = f"None if shape is None or {x}._value.shape == shape else {x}._value.shape" if rule.scales else "None"
-        residuals = _tuple_text([re.sub(r"inputs\[(\d+)\]", r"x\1", source) for source in rule.sources])
-        edges.append(f"None if {mark} is None else ({mark}, {name}, {dims}, {residuals})")
-    lines += [
-        "    out._mark = mark = Mark()",
-        "    mark.watchers = ids",
-        f"    active.keep((op, {_tuple_text(marks)}, {_tuple_text(edges)}, (mark,), None, attrs, None))",
-    ]
-    names = {"op": op, "state": state, "note": note, "ndarray": ndarray, "Mark": Mark, **_TAKEN_BY}
-    exec(compile("\n".join(lines), f"{PACKAGE}core/<record of {op.name}>", "exec"), names)
-    return names["record"]
+        edges.append(f"None if {mark} is None else ({mark}, {name}, {dims}, {_written_residuals(rule)})")
+    return [*lines, f"    saved = {tuple_text(edges)}"]
+
+
+def _written_residuals(rule):
+    """The expression that takes a rule's residuals from plain tensors."""
+    written = [re.sub(r"inputs\[(\d+)\]", r"x\1", source) for source in rule.sources]
+    return tuple_text([re.sub(r"^shape_of\((x\d+)\)$", r"\1._value.shape", source) for source in written])
 
 
 def _watching(mark, active):
@@ -299,18 +206,24 @@ _marking = threading.Lock()
 
 def watch_reading(variable, tensor, active):
     """Let the active recorders that want to watch the tensor that was read from a variable."""
-    if len(ongoing) == 1:  # the usual case: nobody else records, and what has watched it before has ended
-        for recorder in active.recorders:
-            mark = recorder.watch_variable(variable, tensor, active)
-            if mark is not None:
-                mark.watchers = active.ids
+    ids = active.ids
+    if active.leaves is not None and len(ongoing) == len(ids) and variable._trainable and variable._dtype.is_trainable:
+        # The usual case: tapes that watch what is read; nobody else records, and what has watched it before has ended.
+        mark = tensor._mark
+        if mark is None or not mark.watchers:
+            mark = own_mark(tensor)
+        leaf = next_serial(), variable
+        for leaves in active.leaves:
+            leaves.setdefault(mark, leaf)
+        active.idle = None
+        mark.watchers = ids
         return
-    ids, new = active.ids, []
+    new = []
     for recorder in active.recorders:
         mark = recorder.watch_variable(variable, tensor, active)
         if mark is not None:
             new.append(recorder.id)
-    if len(new) == len(ids) == len(ongoing):  # as above, for several recorders
+    if len(new) == len(ids) == len(ongoing):  # as above
         tensor._mark.watchers = ids
     elif new:
         add_watchers(tensor._mark, new, active)
@@ -401,20 +314,16 @@ def make_record(op, inputs, attrs, outputs, out_marks, marks=None):
         saved = tuple(saved)
     elif rules is not None:
         saved = [rules, rules.take(inputs, outputs)]
-    specs = tuple([out.spec if _known(out.dims) else out for out in outputs]) if op.multiple else None
+    specs = tuple([out.spec if known(out.dims) else out for out in outputs]) if op.multiple else None
     return (op, marks, saved, out_marks, specs, attrs, None)
 
 
 __all__ = [
-    "Rule",
     "add_watchers",
     "make_record",
     "note",
     "own_mark",
-    "plan_residuals",
     "recorder_of",
-    "rule_parameters",
-    "shape_of",
     "user_line",
     "watch_reading",
 ]

@@ -21,15 +21,18 @@ class Active:
         plain: nothing is traced or batched, and no lines are tracked.
         keep: the function that keeps a record for all recorders, where that is all they do with an op (their `_records` are
             not None), and `plain`; else None.
+        leaves: for each recorder the dict of what it watches, where they are all tapes that watch what is read and `keep` is
+            not None; else None.
         idle: the mark for results of ops on nothing watched (see `Idle`); None, to be made anew, when what is watched changes.
         outer: what was active before the innermost recorder started and is to be active again when it stops, if that is known.
     """
 
-    __slots__ = ("idle", "ids", "keep", "outer", "plain", "recorders")  # and no __init__, see `Mark`
+    __slots__ = ("idle", "ids", "keep", "leaves", "outer", "plain", "recorders")  # and no __init__, see `Mark`
     recorders: tuple
     ids: tuple
     plain: bool
     keep: Callable | None
+    leaves: tuple | None
     idle: "Idle | None"
     outer: "Active | None"
 
@@ -44,6 +47,9 @@ def active_of(recorders, plain):
     active.plain = plain
     appends = [recorder._records.append for recorder in recorders if recorder._records is not None]
     active.keep = functools.reduce(_both, appends) if plain and len(appends) == len(recorders) else None
+    active.leaves = None
+    if active.keep is not None and all(recorder._watch_accessed_variables for recorder in recorders):
+        active.leaves = tuple([recorder._leaves for recorder in recorders])
     active.idle = active.outer = None
     return active
 
@@ -60,7 +66,7 @@ def _keep(first, second, record):
 NOBODY = Active()  # the usual case; shared by all threads
 NOBODY.recorders = NOBODY.ids = ()
 NOBODY.plain = True
-NOBODY.keep = NOBODY.idle = NOBODY.outer = None
+NOBODY.keep = NOBODY.leaves = NOBODY.idle = NOBODY.outer = None
 
 
 class _State(threading.local):
@@ -161,19 +167,26 @@ def start(recorder):
     """Add the innermost recorder."""
     outer, records = state.active, recorder._records
     ongoing.add(recorder.id)
-    state.active = active = Active()  # `active_of`, in line
+    active = Active()  # `active_of`, in line
+    active.keep = active.leaves = active.idle = None
+    active.outer = outer
     if outer is NOBODY:
         active.recorders = (recorder,)
         active.ids = (recorder.id,)
         active.plain = True
-        active.keep = None if records is None else records.append
+        if records is not None:
+            active.keep = records.append
+            if recorder._watch_accessed_variables:
+                active.leaves = (recorder._leaves,)
     else:
         active.recorders = (*outer.recorders, recorder)
         active.ids = (*outer.ids, recorder.id)
         active.plain = outer.plain
-        active.keep = None if records is None or outer.keep is None else functools.partial(_keep, outer.keep, records.append)
-    active.idle = None
-    active.outer = outer
+        if records is not None and outer.keep is not None:
+            active.keep = functools.partial(_keep, outer.keep, records.append)
+            if outer.leaves is not None and recorder._watch_accessed_variables:
+                active.leaves = (*outer.leaves, recorder._leaves)
+    state.active = active
 
 
 def stop(recorder):

@@ -221,7 +221,8 @@ class Variable(Trackable, metaclass=_Creation):
         return self._update("sub", delta)
 
     def _update(self, how, value):
-        value = convert_to_tensor(value, self._dtype)
+        if value.__class__ is not Tensor or value._dtype is not self._dtype:
+            value = convert_to_tensor(value, self._dtype)
         if scoped and state.scope is not None:
             self._check_shape(how, value)
             bind(update_variable, (value,), {"variable": self, "how": how})

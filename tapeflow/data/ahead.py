@@ -6,10 +6,12 @@ which tells them to stop, and nobody waits for them.
 """
 
 import threading
+import time
 
 from tapeflow.data.stream import Stream
 
-END = object()  # in place of an element: there are no more
+SLOW = 5e-4  # seconds; to hand an element over, from a thread that wakes and takes the interpreter, costs about a fifth of that
+PATIENCE = 3  # slow elements in a row, for the first of all prepares and compiles
 
 
 class _Work:
@@ -138,3 +140,29 @@ class Ahead(Stream):
 
     def __del__(self):
         self._work.stop()
+
+
+class WhenSlow(Stream):
+    """A stream that threads work ahead for once its elements are slow; quick ones would wait for the interpreter in vain.
+
+    Args:
+        stream: the elements, computed as they are asked for.
+        ahead: of the number of elements that have been given, the stream of the others by threads.
+    """
+
+    __slots__ = ("_ahead", "_given", "_slow", "_stream")
+
+    def __init__(self, stream, ahead):
+        self._stream, self._ahead = stream, ahead
+        self._given = self._slow = 0
+
+    def __next__(self):
+        if self._ahead is None:
+            return next(self._stream)
+        start = time.perf_counter()
+        value = next(self._stream)
+        self._given += 1
+        self._slow = self._slow + 1 if time.perf_counter() - start > SLOW else 0
+        if self._slow == PATIENCE:
+            self._stream, self._ahead = self._ahead(self._given), None
+        return value

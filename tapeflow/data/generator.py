@@ -1,7 +1,5 @@
 """`Dataset.from_generator`: what a Python generator yields, checked and converted to a signature."""
 
-import traceback
-
 import numpy as np
 
 from tapeflow.base import errors, nest
@@ -132,6 +130,8 @@ def _as_op_error(error, where):
     if isinstance(error, errors.OpError):
         return error
     kind = next((kind for classes, kind in _ERRORS if isinstance(error, classes)), errors.UnknownError)
+    import traceback  # not needed to import the package
+
     return kind(None, None, f"{type(error).__name__}: {error}\n{traceback.format_exc()}\n\t [[{where}]]")
 
 

@@ -9,7 +9,7 @@ from tapeflow.base.specs import TensorSpec
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.state import state
 from tapeflow.core.tensor import wrap
-from tapeflow.data.ahead import Ahead
+from tapeflow.data.ahead import Ahead, WhenSlow
 from tapeflow.data.dataset import AUTOTUNE, UNKNOWN_CARDINALITY, UnaryDataset, as_int, method
 from tapeflow.data.function import ElementFunction
 from tapeflow.data.rows import MappedTable, kept_rows
@@ -44,13 +44,18 @@ class MapDataset(UnaryDataset):
     def _elements(self, run):
         source = self._source._stream(run)
         function = self._function.started(run)
-        threads = self._threads
-        if threads == AUTOTUNE:
+        threads, automatic = self._threads, self._threads == AUTOTUNE
+        if automatic:
             threads = CPUS if function.waits else 0
         if not threads:
             return MapStream(source, function)
         threads = run.threads(threads, threads)
-        return Ahead(source, function.at, threads, threads, run.ordered if self._ordered is None else self._ordered)
+        ordered = run.ordered if self._ordered is None else self._ordered
+
+        def ahead(given):
+            return Ahead(source, lambda number, values: function.at(given + number, values), threads, threads, ordered)
+
+        return WhenSlow(MapStream(source, function), ahead) if automatic else ahead(0)
 
 
 class MapStream(Stream):
@@ -336,7 +341,7 @@ Primitive(
 
 
 class PrefetchDataset(UnaryDataset):
-    """The same elements, computed by a thread before they are asked for."""
+    """The same elements, computed by a thread before they are asked for; where the size is automatic, only slow ones."""
 
     def __init__(self, source, size):
         super().__init__(source)
@@ -344,8 +349,9 @@ class PrefetchDataset(UnaryDataset):
 
     def _elements(self, run):
         source = self._source._stream(run)
-        size = AUTOTUNED_BUFFER if self._buffer_size == AUTOTUNE else self._buffer_size
-        return Ahead(source, None, 1, size) if size else source
+        if self._buffer_size == AUTOTUNE:
+            return WhenSlow(source, lambda given: Ahead(source, None, 1, AUTOTUNED_BUFFER))
+        return Ahead(source, None, 1, self._buffer_size) if self._buffer_size else source
 
 
 @method("prefetch")
@@ -353,7 +359,7 @@ def prefetch(self, buffer_size, name=None):
     """The same elements, computed by a thread while the consumer is at work.
 
     Args:
-        buffer_size: how many are ready at most; `tf.data.AUTOTUNE` for a few.
+        buffer_size: how many are ready at most; `tf.data.AUTOTUNE` for a few, and only where an element takes long enough.
 
     Raises:
         InvalidArgumentError: the size is negative.

@@ -1,16 +1,14 @@
 """Datasets that choose among the elements of others: the first, every n-th, several times over, one dataset after the other."""
 
 import itertools
-import logging
 
 from tapeflow.base import nest
 from tapeflow.base.errors import FailedPreconditionError, invalid
+from tapeflow.base.log import log
 from tapeflow.data.dataset import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, UnaryDataset, as_int, method
 from tapeflow.data.shuffle import ShuffleDataset
 from tapeflow.data.stream import Stream
 from tapeflow.data.structure import hashable
-
-log = logging.getLogger("tapeflow")
 
 
 class _Sliced(UnaryDataset):

@@ -8,7 +8,7 @@ from tapeflow.base import dtypes
 from tapeflow.base import shape as shapes
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import listed
-from tapeflow.core.primitive import P, Primitive
+from tapeflow.core.primitive import P, Primitive, bind
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.blas import product
 from tapeflow.ops.family import NUMBERS, sample
@@ -59,30 +59,38 @@ def _matmul_infer(a, b, *, transpose_a=False, transpose_b=False):
     return Spec((*batch, rows, columns), a.dtype)
 
 
-def _conj(x):
-    return P.conj(x) if x._dtype.is_complex else x
+# The rules call `bind` itself: a call of a primitive by keywords takes a third as long as a small product.
 
 
 def _matmul_da(g, b, a_shape, *, transpose_a=False, transpose_b=False):
-    b = _conj(b)
+    if b._dtype.is_complex:
+        b = P.conj(b)
     if transpose_a:
-        da = P.matmul(b, g, transpose_a=transpose_b, transpose_b=True)
+        da = bind(matmul, (b, g), {"transpose_a": transpose_b, "transpose_b": True})
     else:
-        da = P.matmul(g, b, transpose_a=False, transpose_b=not transpose_b)
-    return _to_shape(da, a_shape)
+        da = bind(matmul, (g, b), {"transpose_a": False, "transpose_b": not transpose_b})
+    return da if _is_matrix(g) else _to_shape(da, a_shape)
 
 
 def _matmul_db(g, a, b_shape, *, transpose_a=False, transpose_b=False):
-    a = _conj(a)
-    single = (len(b_shape) if b_shape.__class__ is tuple else b_shape.dims[0]) == 2
-    if single and not transpose_a and _stacked(a, g):
+    if a._dtype.is_complex:
+        a = P.conj(a)
+    matrix = _is_matrix(g)
+    single = matrix or (len(b_shape) if b_shape.__class__ is tuple else b_shape.dims[0]) == 2
+    if single and not matrix and not transpose_a and _stacked(a, g):
         # One product over all rows: the sum over the stack is part of it.
         a, g = [P.reshape(x, shape=(-1, x.dims[-1])) for x in (a, g)]
     if transpose_b:
-        db = P.matmul(g, a, transpose_a=True, transpose_b=transpose_a)
+        db = bind(matmul, (g, a), {"transpose_a": True, "transpose_b": transpose_a})
     else:
-        db = P.matmul(a, g, transpose_a=not transpose_a, transpose_b=False)
-    return db if single and len(db.dims) == 2 else _to_shape(db, b_shape)
+        db = bind(matmul, (a, g), {"transpose_a": not transpose_a, "transpose_b": False})
+    return db if matrix or (single and len(db.dims) == 2) else _to_shape(db, b_shape)
+
+
+def _is_matrix(g):
+    """Whether the result was one matrix, and the operands with it."""
+    dims = g.dims
+    return dims is not None and len(dims) == 2
 
 
 def _stacked(a, g):

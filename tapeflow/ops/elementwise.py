@@ -119,6 +119,8 @@ def _pow_kernel(x, y):
     if x.__class__ in SCALARS:  # the quick way
         return x**y
     if x.dtype.kind == "i" and np.any(y < 0):
+        if not x.size:
+            return x * y  # of nothing, in the shape that both have
         raise invalid("pow", "Integers to negative integer powers are not allowed")
     return _power(x, y)
 
@@ -227,13 +229,16 @@ minimum = elementwise(
     accepts=REALS,
 )
 
-# As minimum and maximum in turn: the limits have their share of the gradient, and equal values count as inside.
+# As minimum and maximum in turn: the limits have their share of the gradient, equal values count as inside, and beside a NaN
+# the gradient goes to the limit.
 clip_by_value = elementwise(
     "clip_by_value",
     lambda x, low, high: np.maximum(np.minimum(x, high), low),
     lambda t, x, low, high: P.where(P.logical_and(P.less_equal(x, high), P.greater_equal(x, low)), t, P.zeros_like(t)),
-    lambda t, x, low, high: P.where(P.less(P.minimum(x, high), low), t, P.zeros_like(t)),
-    lambda t, x, low, high: P.where(P.logical_and(P.greater(x, high), P.greater_equal(high, low)), t, P.zeros_like(t)),
+    lambda t, x, low, high: P.where(P.greater_equal(P.minimum(x, high), low), P.zeros_like(t), t),
+    lambda t, x, low, high: P.where(
+        P.logical_or(P.less_equal(x, high), P.logical_not(P.greater_equal(P.minimum(x, high), low))), P.zeros_like(t), t
+    ),
     accepts=REALS,
     parameters=("x", "low", "high"),
     samples=lambda: [((sample(2, 3), sample(3, low=-1.5, high=-0.5), sample(low=0.5, high=1.5)), {})],

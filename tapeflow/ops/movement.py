@@ -9,7 +9,7 @@ from tapeflow.base.errors import invalid
 from tapeflow.base.shape import compatible, merge, num_elements
 from tapeflow.core.convert import known_dims
 from tapeflow.core.primitive import P, Primitive
-from tapeflow.core.record import shape_of
+from tapeflow.core.rules import shape_of
 from tapeflow.core.tensor import Spec, Tensor
 from tapeflow.ops.family import NUMBERS, sample
 
@@ -304,12 +304,13 @@ broadcast_to = movement(
 
 def _sum_to_kernel(x, *, shape):
     shape = tuple(shape)
-    if x.shape == shape:
+    dims = x.shape
+    if dims == shape:
         return x
-    extra = x.ndim - len(shape)
-    if extra == 1 and x.shape[1:] == shape and x.dtype.kind == "f" and x.itemsize > 2:
+    extra = len(dims) - len(shape)
+    if extra == 1 and dims[1:] == shape and x.dtype.kind == "f" and x.itemsize > 2:
         return np.add.reduce(x, 0)  # the usual case: the gradient of a bias
-    axes = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1])
+    axes = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape) if n == 1 and dims[i + extra] != 1])
     wide = x.astype(np.float32) if x.dtype.itemsize == 2 and x.dtype.kind not in "iu" else x
     return np.add.reduce(wide, axis=axes, dtype=wide.dtype).astype(x.dtype, copy=False).reshape(shape)
 

@@ -20,6 +20,7 @@ from tapeflow.core.convert import known_dims
 from tapeflow.core.primitive import P, Primitive
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Spec
+from tapeflow.core.variable import Variable
 from tapeflow.ops import random_bits, random_choices, random_generator, random_samplers, random_truncated
 from tapeflow.ops.family import FLOATS, sample
 from tapeflow.ops.movement import listed
@@ -30,6 +31,7 @@ from tapeflow.ops.random_stateful import EagerSeeds, GraphSeeds, PhiloxStream
 seeds = EagerSeeds()
 # The seeds of the graphs that hold random ops.
 _graph_seeds: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+_node_streams: weakref.WeakSet = weakref.WeakSet()
 
 
 class _Running(threading.local):
@@ -52,24 +54,36 @@ def own_streams(streams):
 
 
 class NodeStream:
-    """The state of one random op of a graph: a stream that `tf.random.set_seed` starts again."""
+    """The state of one random op of a graph: a stream that `tf.random.set_seed` starts again. Threads may share it.
+
+    Attributes:
+        variable: a variable of no user, which holds the stream; native code moves it on where it is.
+    """
 
     def __init__(self, seed, seed2):
         self._seeds = seed, seed2
-        self._start()
+        self._lock = threading.Lock()
+        self.variable = Variable.__new__(Variable)  # not by a call: nobody is told of it
+        self.variable.__init__(self._first(), trainable=False, name="stream")
+        _node_streams.add(self)
 
-    def _start(self):
-        self._epoch = seeds.epoch
-        self._stream = PhiloxStream(*self._seeds)
+    def _first(self):
+        return _stream(*PhiloxStream(*self._seeds).reserve(0))
+
+    def start(self):
+        """Begin with the first numbers."""
+        with self._lock:
+            self.variable._store("assign", self._first())
 
     def reserve(self, blocks):
         """The stream's uint64 arrays `key` [1] and `counter` [2]; it moves on by `blocks`."""
         streams = _running.streams
         if streams is not None:
             return (streams.get(self) or streams.setdefault(self, PhiloxStream(*self._seeds))).reserve(blocks)
-        if self._epoch != seeds.epoch:
-            self._start()
-        return self._stream.reserve(blocks)
+        with self._lock:
+            before = self.variable._tensor._value
+            self.variable._store("assign", random_generator.moved(before, blocks))
+        return key_counter(before)
 
     def __repr__(self):
         return f"stream{self._seeds}"
@@ -90,6 +104,8 @@ def set_seed(seed):
     """Set the global seed (None for none) of eager mode, or of the graph that is being traced."""
     if state.graph is None:
         seeds.set_seed(seed)
+        for stream in list(_node_streams):
+            stream.start()
     else:
         seeds_of(state.graph).global_seed = seed
 

@@ -61,10 +61,11 @@ def _int64(integers):
 
 def skipped(state, delta, *, alg=PHILOX):
     """The state after `delta` numbers have been drawn; `delta` is taken modulo 2**64."""
-    return _moved(state, int(delta) * _RESERVED, alg)
+    return moved(state, int(delta) * _RESERVED, alg=alg)
 
 
-def _moved(state, blocks, alg):
+def moved(state, blocks, *, alg=PHILOX):
+    """The state `blocks` on."""
     words = [int(word) & LONG for word in state]
     blocks &= LONG
     if algorithm_number(alg) == THREEFRY:

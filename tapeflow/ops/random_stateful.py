@@ -61,14 +61,10 @@ def seed_pair(global_seed, op_seed):
 
 
 class EagerSeeds:
-    """The global seed of eager mode, the op seeds that follow from it, and the cached kernels' streams.
-
-    `epoch` counts the calls of `set_seed`: a graph whose streams are from an earlier epoch has to start them again.
-    """
+    """The global seed of eager mode, the op seeds that follow from it, and the cached kernels' streams."""
 
     def __init__(self):
         self.global_seed = None
-        self.epoch = 0
         self._op_seeds = None
         self._streams = {}
 
@@ -78,7 +74,6 @@ class EagerSeeds:
         # As TensorFlow does; the generator refuses NumPy's scalars.
         self._op_seeds = random.Random(seed if isinstance(seed, (int, float, str, bytes, type(None))) else int(seed))
         self._streams = {}
-        self.epoch += 1
 
     def next(self, op_seed=None):
         """Returns the pair of seeds of the next op, which are (None, None) if there is neither global nor op seed."""

@@ -10,7 +10,7 @@ from tapeflow.base.dtypes import bool_, int32
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import normalize_axes
 from tapeflow.core.primitive import P, Primitive
-from tapeflow.core.record import shape_of
+from tapeflow.core.rules import shape_of
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import FLOATS, NUMBERS, REALS, sample
 

@@ -160,7 +160,7 @@ def _resample_infer(x, *, size, method, antialias):
     return Spec((x.shape[0], height, width, x.shape[3]), x.dtype)
 
 
-def _transposed_matrix(size, target, method, antialias, dtype):
+def weight_matrix(size, target, method, antialias, dtype):
     """The weights of one axis as a matrix [size, target]."""
     places, weights = resize_table(size, target, method, antialias)
     matrix = np.zeros((size, target))
@@ -173,8 +173,8 @@ def _resample_grad_kernel(g, *, shape, method, antialias):
     if g.ndim != 4 or (g.shape[0], g.shape[3]) != (batch, channels):
         raise ValueError(g.shape)
     wide = np.ascontiguousarray(widened(g))
-    rows = _transposed_matrix(height, g.shape[1], method, antialias, wide.dtype)
-    columns = _transposed_matrix(width, g.shape[2], method, antialias, wide.dtype)
+    rows = weight_matrix(height, g.shape[1], method, antialias, wide.dtype)
+    columns = weight_matrix(width, g.shape[2], method, antialias, wide.dtype)
     partial = np.matmul(rows, wide.reshape(batch, g.shape[1], -1)).reshape(batch, height, g.shape[2], channels)
     return np.matmul(columns, partial).astype(g.dtype, copy=False)
 

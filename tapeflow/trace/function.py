@@ -3,11 +3,11 @@
 import collections
 import functools
 import itertools
-import logging
 import threading
 import weakref
 
 from tapeflow.base import nest
+from tapeflow.base.log import log
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.graph import Graph, SymbolicTensor
@@ -17,12 +17,12 @@ from tapeflow.core.tensor import Tensor
 from tapeflow.trace.autograph import convert
 from tapeflow.trace.autograph.frames import trimmed
 from tapeflow.trace.concrete import ConcreteFunction
+from tapeflow.trace.must_compile import check_compilable
 from tapeflow.trace.retraces import closest, described, reason
 from tapeflow.trace.signature import Call, Signature
 from tapeflow.trace.structure import flatten
 from tapeflow.trace.tracing import close, outside, trace_into
 
-log = logging.getLogger("tapeflow")
 MOST_TRACES = 256  # kept for each function; the one that was not used for the longest time goes first
 TOLD_AFTER = 3  # retraces
 _number = itertools.count(1).__next__
@@ -219,6 +219,8 @@ class Function:
         try:
             positional, named = arguments
             pair = trace_into(graph, lambda: function(*self._object(), *positional, **named), self._flat_results)
+            if self._jit_compile:
+                check_compilable(graph)
         except BaseException:
             self._traces -= 1
             raise
@@ -378,7 +380,9 @@ def function(
         func: the Python function; None makes a decorator.
         input_signature: a list of `tf.TensorSpec`s (or nests of them) for the positional arguments: one trace serves all calls.
         autograph: whether Python's control flow over tensors becomes part of the graph.
-        jit_compile: whether it must run as native code.
+        jit_compile: whether it must run as native code. What is Python's work by nature (strings, files, printing, Python
+            functions) then raises InvalidArgumentError when it is traced. Ops on numbers that have no native code yet run on their
+            NumPy kernels all the same; `DEBUG=1` names them.
         reduce_retracing: whether dimensions that differ between calls become unknown ones.
         experimental_implements, experimental_attributes: accepted.
         experimental_autograph_options: optional parts of the conversion, `tf.autograph.experimental.Feature`s.

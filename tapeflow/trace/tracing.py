@@ -3,7 +3,7 @@
 import contextlib
 from typing import NamedTuple
 
-from tapeflow.core.graph import Graph, graphs_in
+from tapeflow.core.graph import Graph, calls_python, graphs_in
 from tapeflow.core.primitive import symbols_in
 from tapeflow.core.state import paused, state, tracing
 from tapeflow.core.tensor import Tensor
@@ -93,7 +93,7 @@ def close(pairs):
     graphs = [graph for graph, _ in pairs]
     captures = {key: x for graph in graphs for key, (x, _) in graph.captures.items()}
     written = {key: variable for graph in graphs for key, variable in graph.writes.items()}
-    hidden = any(_calls_python(graph) for graph in graphs)
+    hidden = any(calls_python(node) for graph in graphs for node in graph.nodes)
     for graph in graphs:
         for x in captures.values():
             graph.add_input(graph.own(x))
@@ -137,10 +137,6 @@ def _lift_readings(graph, variables, unwritten):
         else:
             x.name = variable.name
             graph.add_input(x)
-
-
-def _calls_python(graph):
-    return any(node.op.name == "py_call" or any(map(_calls_python, graphs_in(node.attrs))) for node in graph.nodes)
 
 
 def _saved(graph):

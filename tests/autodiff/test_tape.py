@@ -419,3 +419,46 @@ def test_complex_numbers():
 )
 def test_none_or_zero(function, expected):
     assert gradient_of(function, [1.25, 2.75]) == [expected]
+
+
+def test_a_target_that_is_a_source_has_its_own_cotangent():
+    """As in TensorFlow (checked with 2.21), whatever the tape has seen of it."""
+    v, w, still = tf.Variable([1.0, 2.0]), tf.Variable(1.0), tf.Variable(1.0, trainable=False)
+    c = tf.constant(3.0)
+
+    def gradient(target, sources, body=lambda: None, **options):
+        with tf.GradientTape() as tape:
+            body()
+        found = tape.gradient(target, sources, **options)
+        return tf.nest.map_structure(lambda g: g if g is None else g.numpy().tolist(), found)
+
+    assert gradient(v, v) == gradient(v, v, lambda: v * 2.0) == [1.0, 1.0]
+    assert gradient([v], [v, w]) == [[1.0, 1.0], None]
+    assert gradient([v, v], v) == [2.0, 2.0]
+    assert gradient(v, v, output_gradients=tf.constant([3.0, 4.0])) == [3.0, 4.0]
+    assert gradient(still, still) == gradient(c, c) == 1.0
+    assert gradient([c, c], [c, c]) == [2.0, 2.0]
+    assert gradient(v, c) is None and gradient(tf.identity(c), c) is None
+    with tf.GradientTape() as tape:
+        z = v * 2.0
+    v.assign_add([1.0, 1.0])
+    assert tape.gradient([z, v], v).numpy().tolist() == [3.0, 3.0]
+    with tf.GradientTape() as tape:
+        pass
+    assert tape.jacobian(v, v).numpy().tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    with tf.GradientTape() as tape:
+        pass
+    assert "the target is the source" in tape.explain(v, v)
+
+
+def test_a_traced_target_that_is_a_source():
+    v = tf.Variable([1.0, 2.0])
+
+    @tf.function
+    def f(x):
+        with tf.GradientTape(persistent=True) as tape:
+            pass
+        return tape.gradient(v, v), tape.gradient(x, x), tape.gradient(x, v)
+
+    ones, one, none = f(tf.constant(5.0))
+    assert ones.numpy().tolist() == [1.0, 1.0] and one.numpy() == 1.0 and none is None

@@ -11,6 +11,7 @@ from native_checks import TYPES, run_kernel, same_bits_on_any_threads
 
 from tapeflow.base import flags
 from tapeflow.compile.gemm import PAGE, Matmul, emit_matmul, make_plan
+from tapeflow.compile.gemm_split import parts_of
 from tapeflow.compile.host import host
 from tapeflow.compile.micro import add_tile, choose_shape, slot, split
 from tapeflow.compile.text import F32, PTR
@@ -40,9 +41,9 @@ def turned(x, transposed):
     return np.swapaxes(x, -1, -2) if transposed else x
 
 
-def product(m, n, k, dtype, transpose_a, transpose_b, batch=0, at_end=True, epilogue=None):
+def product(m, n, k, dtype, transpose_a, transpose_b, batch=0, at_end=True, epilogue=None, updated=False):
     a, b = operands((m, n, k), dtype, transpose_a, transpose_b, batch)
-    spec = Matmul.dense(m, n, k, TYPES[dtype], transpose_a, transpose_b, batch)
+    spec = Matmul.dense(m, n, k, TYPES[dtype], transpose_a, transpose_b, batch, updated)
     c = np.full((*((batch,) if batch else ()), m, n), np.nan, dtype)
     start = rng.standard_normal(c.shape).astype(dtype) if epilogue is add_tile else c
     extra = {"epilogue": epilogue} if epilogue else {}
@@ -71,6 +72,14 @@ EDGES = [
 def test_shapes_at_the_edges(sizes, dtype, isa):
     for transpose_a, transpose_b, at_end in itertools.product([False, True], repeat=3):
         product(*sizes, dtype, transpose_a, transpose_b, at_end=at_end)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(("sizes", "parts"), [((13, 100, 404), 4), ((30, 70, 202), 2), ((30, 70, 203), 1)], ids=str)
+def test_parts_of_k(sizes, parts, dtype, isa):
+    assert parts_of(Matmul.dense(*sizes, TYPES[dtype], updated=True), host()) == parts
+    for transpose_a, transpose_b, epilogue in itertools.product([False, True], [False, True], [None, add_tile]):
+        product(*sizes, dtype, transpose_a, transpose_b, epilogue=epilogue, updated=True)
 
 
 @pytest.mark.parametrize("level", ["", "avx2", "sse"])

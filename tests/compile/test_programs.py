@@ -4,10 +4,12 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from native_checks import Guarded
 
 import tapeflow as tf
-from compiled import check, graph_of
+from compiled import both, check, graph_of
 from tapeflow.base import flags
 from tapeflow.compile import pool
 from tapeflow.compile.control import Nested
@@ -206,6 +208,46 @@ def test_a_loop_is_native():
     assert kinds(check(function, np.int32(100))) == [Nested]
 
 
+@tf.function(autograph=True)
+def _steps_of_gcd(a, b):
+    """Loops and choices inside of a loop, all of scalars."""
+    count = 0
+    while b != 0:
+        a, b = b, a % tf.maximum(b, 1)
+        if a > b:
+            count += 1
+        else:
+            count -= 2
+        k = tf.constant(0.5)
+        while k < tf.cast(a, tf.float32):
+            k = k * 2.0
+        count += tf.cast(k, tf.int32)
+    return a, count
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_a_loop_of_scalars_stays_in_registers(a, b):
+    graph = _steps_of_gcd.get_concrete_function(tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32)).graph
+    expected, got, executable = both(graph, (np.int32(a), np.int32(b)))
+    assert [int(x) for x in got] == [int(x) for x in expected]
+    assert got[0] == np.gcd(a, b)
+    (program,) = executable._programs.values()
+    assert kinds(program) == [Nested]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=20),
+    st.integers(-(2**31), 2**31 - 1).filter(bool) | st.sampled_from([2**n for n in range(31)]),
+)
+def test_division_by_a_constant(numbers, divisor):
+    x = np.array(numbers, np.int32)
+    if divisor == -1:
+        x = np.maximum(x, -(2**31) + 1)
+    check(lambda x: (x // divisor, x % divisor, tf.truncatediv(x, divisor)), x)
+
+
 def test_a_loop_whose_values_change_places():
     function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, lambda i, a, b: (i + 1, b, a + b), [0, a, b])[1:]  # noqa: E731
     assert kinds(check(function, floats(3), floats(3))) == [Nested]
@@ -228,6 +270,42 @@ def test_the_gradient_of_a_loop_is_native():
 
     program = check(function, floats(6, 3, 5), floats(5, 5), rtol=1e-5)
     assert Host not in kinds(program) and kinds(program).count(Nested) == 2
+
+
+def test_products_of_a_loop_are_made_before_and_after_it():
+    """A recurrent layer: its input's product comes before the loop, its weights' gradients after it."""
+
+    def function(x, w, u):
+        with tf.GradientTape() as tape:
+            tape.watch([w, u])
+            body = lambda i, h: (i + 1, tf.tanh(x[i] @ w + h @ u))  # noqa: E731
+            _, h = tf.while_loop(lambda i, h: i < 6, body, [0, tf.zeros([3, 5])])
+            loss = tf.reduce_sum(tf.square(h))
+        return loss, *tape.gradient(loss, [w, u])
+
+    program = check(function, floats(6, 3, 4), floats(4, 5), floats(5, 5), rtol=1e-5)
+    forward, backward = [step for step in program.plan.steps if isinstance(step, Nested)]
+    assert sum(isinstance(step, LibraryStep) for step in forward.plans[1].steps) == 1
+    assert sum(isinstance(step, LibraryStep) for step in backward.plans[1].steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "limit", "step", "inside"), [(0, 6, 1, 1), (5, -1, -1, 1), (0, 4, 1, 2), (0, 6, 2, 3), (1, 6, 1, 3)]
+)
+def test_sums_of_products_over_some_turns(start, limit, step, inside):
+    """Where every row has its turn `x @ w` is one product; where the turns count from 0 the sum is one; else they stay inside."""
+
+    def function(x, w):
+        goes_on = (lambda i, *_: i < limit) if step > 0 else (lambda i, *_: i > limit)
+
+        def body(i, total, h):
+            return i + step, total + tf.matmul(x[i], h, transpose_a=True), tf.matmul(h, w, transpose_b=True) + x[i] @ w
+
+        return tf.while_loop(goes_on, body, [start, tf.ones([4, 4]), tf.ones([3, 4])])[1:]
+
+    program = check(function, floats(6, 3, 4), floats(4, 4), rtol=1e-4)
+    (loop,) = [step for step in program.plan.steps if isinstance(step, Nested)]
+    assert sum(isinstance(inner, LibraryStep) for inner in loop.plans[1].steps) == inside
 
 
 def test_a_tensor_array_that_a_loop_fills():
@@ -312,6 +390,24 @@ def test_explain_says_what_became_of_each_node():
     program_of(function, tf.constant(floats(3, 3)), tf.constant(floats(3, 3)))
     text = function.explain()
     assert "matmul [3, 3] by [3, 3]" in text and "expm on its NumPy kernel" in text and "relu" in text
+
+
+def test_what_keeps_a_loop_in_python_is_named_once(capsys, monkeypatch):
+    monkeypatch.setattr("tapeflow.compile.program._named", set())
+
+    def function(x):
+        for _ in tf.range(3):
+            x = tf.linalg.expm(x) * 0.1
+        return x
+
+    function = tf.function(function, input_signature=[tf.TensorSpec([None, None])])
+    with flags.using(DEBUG=1):
+        for n in (2, 3, 2, 3):
+            function(tf.zeros([n, n]))
+    said = capsys.readouterr().err
+    assert said.count("while_loop, for what is in it: expm") == 1
+    assert "while_loop on its NumPy kernel, for what is in it: expm" in function.explain()
+    assert "test_programs.py:" in function.explain()
 
 
 def test_validate_finds_a_wrong_result(monkeypatch):

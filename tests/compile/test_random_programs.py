@@ -1,28 +1,11 @@
 """Random programs of 5 to 60 ops, with their gradients: compiled, they are what the NumPy kernels compute."""
 
-import os
-
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tapeflow as tf
-from compiled import both, graph_of
-
-FUZZ = int(os.environ.get("FUZZ", "0"))  # how many programs `make fuzz` runs, of another seed each time
-
-
-def configured(examples):
-    """The settings of a test: few programs, always the same, or many random ones, the failing one with its seed."""
-    return settings(
-        max_examples=FUZZ or examples,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        derandomize=not FUZZ,
-        print_blob=True,
-        phases=[Phase.generate],
-    )
-
+from compiled import both, close, configured, graph_of
 
 UNARY = [
     tf.abs,
@@ -86,12 +69,6 @@ def run(steps, x, y):
         result = op(*[values[i] for i in which])
         values.append(result / (1.0 + tf.reduce_max(tf.abs(tf.stop_gradient(result)))))  # nothing grows without bound
     return values
-
-
-def close(got, expected, tolerance):
-    for g, e in zip(got, expected, strict=True):
-        scale = np.max(np.abs(e), initial=1.0)
-        np.testing.assert_allclose(g, e, rtol=tolerance, atol=tolerance * scale)
 
 
 @configured(40)

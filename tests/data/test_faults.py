@@ -144,6 +144,19 @@ def test_a_consumer_that_walks_away_leaves_no_thread(make):
     assert numbers.closed == 1
 
 
+def test_automatic_prefetch_has_a_thread_for_slow_elements_alone():
+    quick = iter(Dataset.range(100).prefetch(tf.data.AUTOTUNE))
+    assert [int(next(quick)) for _ in range(20)] == list(range(20))
+    assert not pipeline_threads()
+    wait = lambda x: tf.numpy_function(lambda v: time.sleep(0.005) or v, [x], tf.int64)  # noqa: E731
+    slow = iter(Dataset.range(20).map(wait).prefetch(tf.data.AUTOTUNE))
+    assert [int(next(slow)) for _ in range(5)] == list(range(5))
+    assert pipeline_threads()
+    assert [int(x) for x in slow] == list(range(5, 20))
+    del slow
+    assert eventually(lambda: not pipeline_threads())
+
+
 def test_an_error_of_the_consumer_leaves_no_thread():
     numbers = Numbers()
 

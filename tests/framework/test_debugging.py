@@ -217,6 +217,19 @@ def test_enable_check_numerics():
     assert np.isinf(one / zero)
 
 
+def test_check_numerics_sees_operators_and_gradients():
+    big, root = tf.constant(3e38), tf.Variable(0.0)
+    with tf.GradientTape(persistent=True) as tape:
+        y = root**0.5
+    debugging.enable_check_numerics()
+    try:
+        for function in (lambda: big * big, lambda: big + big, lambda: -big - big, lambda: tape.gradient(y, root)):
+            assert "Tensor had Inf values" in raised(INVALID, function)
+    finally:
+        debugging.disable_check_numerics()
+    assert np.isinf(big * big) and np.isinf(tape.gradient(y, root))
+
+
 def test_assertions_join_a_graph():
     graph = tf.__internal__.FuncGraph("f") if hasattr(tf.__internal__, "FuncGraph") else tf.Graph()
     with graph.as_default():

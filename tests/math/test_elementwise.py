@@ -423,3 +423,24 @@ def test_broadcasting_is_numpys(shapes, seed):
         (tf.atan2, np.arctan2),
     ]:
         np.testing.assert_array_equal(ours(x, y), theirs(x, y))
+
+
+@pytest.mark.parametrize("x", [0.0, 1.0, np.nan])
+@pytest.mark.parametrize("low", [0.0, 2.0, np.nan])
+@pytest.mark.parametrize("high", [0.5, 1.0, np.nan])
+def test_clip_by_value_shares_its_gradient_as_minimum_and_maximum_do(x, low, high):
+    """That is how TensorFlow defines it, NaN and limits that cross each other included."""
+    values = [tf.Variable(v) for v in (x, low, high)]
+    found = []
+    for function in (tf.clip_by_value, lambda x, low, high: tf.maximum(tf.minimum(x, high), low)):
+        with tf.GradientTape() as tape:
+            y = function(*values)
+        found.append([float(g) for g in tape.gradient(y, values)])
+    assert found[0] == found[1]
+
+
+def test_no_integers_have_any_power():
+    assert tf.pow(tf.zeros([0, 2], tf.int8), -3).numpy().shape == (0, 2)
+    assert tf.pow(tf.zeros([0, 1], tf.int32), [[-1, -2]]).dtype is tf.int32
+    with pytest.raises(tf.errors.InvalidArgumentError, match="negative integer powers"):
+        tf.pow(tf.constant([2]), -3)

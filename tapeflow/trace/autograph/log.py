@@ -1,10 +1,7 @@
 """What AutoGraph says to the user."""
 
-import logging
-
+from tapeflow.base.log import autograph_log as log
 from tapeflow.trace.autograph.source import line_of
-
-log = logging.getLogger("tapeflow.autograph")
 
 
 def warn(function, error):
