@@ -10,7 +10,9 @@ import time
 
 from tapeflow.data.stream import Stream
 
-SLOW = 5e-4  # seconds; to hand an element over, from a thread that wakes and takes the interpreter, costs about a fifth of that
+SLOW = (
+    5e-4  # seconds; to hand an element over, from a thread that wakes and takes the interpreter, costs about a fifth of that
+)
 PATIENCE = 3  # slow elements in a row, for the first of all prepares and compiles
 
 
