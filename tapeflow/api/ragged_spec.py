@@ -120,6 +120,11 @@ class RaggedTensorSpec(TypeSpec):
 
         if not values:
             return self._batch(0)._empty()
+        if self._ragged_rank == 0 and self._shape.rank:  # `stack` would make all their dimensions ragged
+            values = [convert_to_tensor(value) for value in values]
+            lengths = P.stack(*[P.strided_slice(P.shape(value), key=(0,)) for value in values], axis=0)
+            lengths = P.cast(lengths, dtype=self._row_splits_dtype)
+            return RaggedTensor.from_row_lengths(P.concat(*values, axis=0), lengths, validate=False)
         result = stack(values)
         return result.with_row_splits_dtype(self._row_splits_dtype) if isinstance(result, RaggedTensor) else result
 

@@ -57,8 +57,8 @@ class BatchDataset(Batched):
 class BatchStream(Stream):
     """The elements of a stream, `size` stacked at a time, and the results of pure functions on these.
 
-    As in TensorFlow, a batch of results of `map` is lost as a whole where one of them fails; where an element of another dataset
-    fails, those before it are lost, and the next batch begins behind it.
+    As in TensorFlow, a batch of results of `map` is lost as a whole where one of them fails, and may fail although it is dropped.
+    Where an element of another dataset fails, those before it are lost, and the next batch begins behind it.
     """
 
     __slots__ = ("_drop", "_functions", "_position", "_size", "_source", "_specs", "_whole")
@@ -71,7 +71,7 @@ class BatchStream(Stream):
     def __next__(self):
         elements = self._mapped() if self._whole else list(itertools.islice(self._source, self._size))
         dropped = self._drop and len(elements) < self._size
-        if not elements or (dropped and all(function.total for function in self._functions)):
+        if not elements or (dropped and not self._whole and all(function.total for function in self._functions)):
             raise StopIteration
         position, self._position = self._position, self._position + len(elements)
         columns = [batched(parts, spec) for parts, spec in zip(zip(*elements, strict=True), self._specs, strict=True)]
@@ -305,7 +305,7 @@ class UnbatchDataset(UnaryDataset):
 
     def _size(self):
         size = self._source._size()
-        return size if size < 0 else UNKNOWN_CARDINALITY if self._length is None else size * self._length
+        return size if size < 0 else size * self._length if self._length else UNKNOWN_CARDINALITY
 
 
 class UnbatchStream(Joined):

@@ -58,6 +58,7 @@ class Dataset(Flow, Trackable):
     _nest_atom = True
     _spec = None
     _inputs = ()
+    _seeds = None  # the `SeedGenerator` of one that is random
 
     @property
     def element_spec(self):
@@ -94,6 +95,13 @@ class Dataset(Flow, Trackable):
         for dataset in self._inputs:
             merged = merged.merge(dataset._options())
         return merged
+
+    def _generators(self):
+        """The generators of seeds here and upstream, in the order of the inputs."""
+        if self._seeds is not None:
+            yield self._seeds
+        for dataset in self._inputs:
+            yield from dataset._generators()
 
     def __iter__(self):
         if state.graph is not None:

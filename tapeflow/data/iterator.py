@@ -5,7 +5,7 @@ import json
 
 from tapeflow.base import nest
 from tapeflow.base.dtypes import string
-from tapeflow.base.errors import OutOfRangeError
+from tapeflow.base.errors import InvalidArgumentError, OutOfRangeError
 from tapeflow.base.specs import TypeSpec
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.state import state
@@ -24,8 +24,8 @@ _STATE = "TAPEFLOW_ITERATOR"
 class Iterator(Flow, Trackable):
     """One pass over a dataset.
 
-    Its state is how often it was asked for an element, when it failed, and the seeds that its shuffles have taken: taken up
-    again, it passes over that many elements.
+    Its state is how often it was asked for an element, when it failed, and the seeds that its shuffles have taken, and will take
+    next: taken up again, it passes over that many elements.
 
     Example:
         >>> import tapeflow as tf
@@ -43,7 +43,7 @@ class Iterator(Flow, Trackable):
         self._start(())
 
     def _start(self, seeds):
-        self._run = Run(self._dataset.options(), seeds)
+        self._run = Run(self._dataset.options(), seeds, self._dataset._generators())
         self._stream = self._dataset._stream(self._run)
         self._asked, self._failed = 0, []
 
@@ -115,11 +115,22 @@ class Iterator(Flow, Trackable):
     # For checkpoints
 
     def _serialize_to_tensors(self):
-        text = json.dumps({"asked": self._asked, "failed": self._failed, "seeds": self._run.drawn})
-        return {_STATE: convert_to_tensor(text, string)}
+        positions = [generator.position for generator in self._dataset._generators()]
+        saved = {"asked": self._asked, "failed": self._failed, "seeds": self._run.drawn, "positions": positions}
+        return {_STATE: convert_to_tensor(json.dumps(saved), string)}
 
     def _restore_from_tensors(self, restored_tensors):
         saved = json.loads(convert_to_tensor(restored_tensors[_STATE])._value[()])
+        generators = list(self._dataset._generators())
+        if len(generators) != len(saved["positions"]):
+            raise InvalidArgumentError(
+                None,
+                None,
+                f"The iterator that was saved had {len(saved['positions'])} random datasets such as shuffles, this one has "
+                f"{len(generators)}: an iterator goes on over the same pipeline only.",
+            )
+        for generator, position in zip(generators, saved["positions"], strict=True):
+            generator.position = position
         self._start(saved["seeds"])
         self._pass_over(saved["asked"], saved["failed"])
 

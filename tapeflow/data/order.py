@@ -223,9 +223,6 @@ class RepeatStream(Stream):
             except StopIteration:
                 self._source = None
                 continue
-            except Exception:
-                self._empty = False
-                raise
             self._empty = False
             return values
 

@@ -11,16 +11,21 @@ class Run:
 
     Attributes:
         options: the `Options` of the pipeline.
-        drawn: the seeds that its shuffles have taken, in order: with them a saved iterator goes on where it was.
+        drawn: the seeds that its shuffles have taken, in order: with them a saved iterator goes on where it was. An entry is the
+            two seeds, how many the generator had drawn then, and its number.
 
     Args:
         seeds: what `drawn` was in the run that this one repeats.
+        generators: the generators of seeds whose place in `generators` is their number; others have -1.
     """
 
-    def __init__(self, options=None, seeds=()):
+    def __init__(self, options=None, seeds=(), generators=()):
         self.options = Options() if options is None else options
         self.drawn = []
-        self._again = collections.deque(tuple(entry) for entry in seeds)
+        self._numbers = {id(generator): number for number, generator in enumerate(generators)}
+        self._again = collections.defaultdict(collections.deque)
+        for entry in seeds:
+            self._again[entry[-1]].append(tuple(entry))
         self._place, self._random = (), {}
 
     def within(self, branch):
@@ -35,11 +40,12 @@ class Run:
 
     def seeds(self, generator):
         """The two seeds for one pass of a shuffle, from its `SeedGenerator`."""
-        if self._again:
-            entry = self._again.popleft()
+        number = self._numbers.get(id(generator), -1)
+        if self._again[number]:
+            entry = self._again[number].popleft()
             generator.position = entry[2]
         else:
-            entry = (*generator.next(), generator.position)
+            entry = (*generator.next(), generator.position, number)
         self.drawn.append(entry)
         return entry[:2]
 

@@ -7,6 +7,13 @@ SOURCES = {
     "generator": lambda tf, n: tf.data.Dataset.from_generator(
         lambda: iter(range(n)), output_signature=tf.TensorSpec([], tf.int64)
     ),
+    "rows": lambda tf, n: tf.data.Dataset.from_generator(
+        lambda: iter([[i] * (i % 4) for i in range(n)]), output_signature=tf.TensorSpec([None], tf.int64)
+    ),
+    "ragged_rows": lambda tf, n: tf.data.Dataset.from_tensor_slices(
+        tf.RaggedTensor.from_row_lengths(tf.range(sum(i % 3 for i in range(n)), dtype=tf.int64), [i % 3 for i in range(n)])
+    ).map(lambda x: tf.convert_to_tensor(x)),
+    "matrix": lambda tf, n: tf.data.Dataset.from_tensors(tf.reshape(tf.range(2 * n, dtype=tf.int64), [n, 2])).unbatch(),
 }
 STEPS = {
     "map": (1, lambda tf, d, n: d.map(lambda x: x * n + 1)),

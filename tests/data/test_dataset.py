@@ -497,3 +497,43 @@ def test_random_ops_go_on_within_an_iteration_and_are_apart_in_two_places():
     first, second = iter(dataset), iter(dataset)
     assert [int(next(x)) for x in (first, second, first, second)] == [35, 35, 76, 76]
     assert sorted(given(dataset.repeat(3).map(lambda x: x, num_parallel_calls=3))) == sorted(six)
+
+
+def test_a_dropped_batch_of_mapped_elements_of_different_shapes_fails():
+    rows = Dataset.range(2).map(lambda x: tf.range(x + 1))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[2\].*\[1\]"):
+        list(rows.batch(3, drop_remainder=True))
+    assert list(rows.filter(lambda x: True).batch(3, drop_remainder=True)) == []
+    assert int(Dataset.from_tensors(tf.zeros([0, 2])).unbatch().cardinality()) == tf.data.UNKNOWN_CARDINALITY
+
+
+def test_ragged_batches_have_the_ragged_rank_that_their_spec_says():
+    for shape in ([None, 2], [None, None], [2, None], [None, None, 3]):
+        rows = [np.zeros([i + 1 if n is None else n for n in shape], np.float32) for i in range(3)]
+        dataset = Dataset.from_generator(
+            lambda rows=rows: iter(rows), output_signature=tf.TensorSpec(shape, tf.float32)
+        ).ragged_batch(3)
+        (batch,) = dataset
+        assert batch.ragged_rank == dataset.element_spec.ragged_rank
+        assert batch.shape.as_list() == [3, *shape]
+        assert [row.shape.as_list() for row in batch.to_tensor()] and batch.to_list() == [row.tolist() for row in rows]
+
+
+def test_a_pass_of_errors_alone_ends_an_endless_repetition():
+    def failing(count, bad):
+        return Dataset.range(count).map(lambda x: 60 // (x - bad))
+
+    def given(dataset):
+        found, iterator = [], iter(dataset)
+        while len(found) < 5:
+            try:
+                found.append(int(next(iterator)))
+            except StopIteration:
+                break
+            except tf.errors.InvalidArgumentError:
+                found.append(None)
+        return found
+
+    assert given(failing(1, 0).repeat()) == [None]
+    assert given(failing(1, 0).repeat(3)) == [None, None, None]
+    assert given(failing(2, 0).repeat()) == [None, 60, None, 60, None]

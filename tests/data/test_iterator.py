@@ -132,3 +132,25 @@ def test_the_size_of_the_thread_pool_is_kept():
     dataset = Dataset.range(20).map(lambda x: tf.numpy_function(count, [x], tf.int64), num_parallel_calls=8)
     assert plain(dataset.with_options(options)) == list(range(20))
     assert most <= 2
+
+
+def test_shuffles_that_had_not_begun_take_the_seeds_that_they_would_have_taken():
+    def made():
+        return Dataset.range(9).shuffle(4, seed=1).concatenate(Dataset.range(9).shuffle(4, seed=2))
+
+    iterator = iter(made())
+    taken = plain([next(iterator) for _ in range(3)])
+    state = iterator._serialize_to_tensors()
+    rest = plain(iterator)
+    dataset = made()
+    assert plain(dataset) == taken + rest
+    plain(dataset)
+    other = iter(dataset)
+    other._restore_from_tensors(state)
+    assert plain(other) == rest
+
+
+def test_an_iterator_does_not_go_on_over_another_pipeline():
+    state = iter(Dataset.range(9).shuffle(4))._serialize_to_tensors()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="had 1 random datasets such as shuffles, this one has 0"):
+        iter(Dataset.range(9))._restore_from_tensors(state)
