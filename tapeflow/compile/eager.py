@@ -23,7 +23,7 @@ from tapeflow.core.tensor import Tensor, wrap
 HOT = {"matmul": 1, "conv": 9, "conv_input": 9, "conv_filter": 9, "softmax": 1, "log_softmax": 1, "sparse_xent": 1}
 HOT |= {"dense_xent": 1, "max_pool": 4, "max_pool_grad": 4, "avg_pool": 4, "avg_pool_grad": 4}
 WORK = 1 << 28  # multiplications, of some 5 ms, after which an op becomes native
-LEAST = 1 << 16  # what the call of a kernel costs beside them
+LEAST = 1 << 18  # what the dozen calls of NumPy in a kernel cost, though there is little to multiply
 MOST = 64  # shapes of one op that are known at a time
 
 

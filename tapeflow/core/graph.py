@@ -420,7 +420,7 @@ def _shown(attr):
         return attr.name
     if attr.__class__ is tuple and attr and isinstance(attr[0], Graph):
         return f"({', '.join(graph.name for graph in attr)})"
-    return repr(attr)
+    return repr(attr.name) if hasattr(attr, "assign") else repr(attr)  # a variable's value would fill pages
 
 
 def _typed(x):
