@@ -399,18 +399,21 @@ def saturate_cast(value, dtype, name=None):
     value, dtype = convert_to_tensor(value), as_dtype(dtype)
     if value._dtype.is_complex and not dtype.is_complex:
         value = P.real(value)
-    if dtype.is_complex and value._dtype in (bool_, string):
+    if value._dtype in (bool_, string):
         raise TypeError(f"Cannot find minimum value of {value._dtype!r}: tf.saturate_cast takes numbers")
-    if dtype.is_complex or (value._dtype is dtype and not dtype.is_floating):
+    if value._dtype.is_complex or (value._dtype is dtype and not dtype.is_floating):
         return cast(value, dtype)
-    low, high = _limits(value._dtype, dtype)
-    clipped = P.minimum(P.maximum(value, convert_to_tensor(low)), convert_to_tensor(high))
+    low, high = map(convert_to_tensor, _limits(value._dtype, dtype.real_dtype))
+    # Not `clip_by_value`: here the gradient of nan is that of what stays as it is.
+    clipped = P.where(P.less(value, low), low, P.where(P.greater(value, high), high, value))
     return cast(clipped, dtype)
 
 
 def _limits(source, target):
     """The lowest and highest value of `source` that `target` holds too."""
     low, high = max(source.min, target.min), min(source.max, target.max)
+    if source.is_floating:
+        low, high = float(low), float(high)  # bfloat16 takes no integers beyond 64 bits
     low, high = source.type(low), source.type(high)
     if source.is_floating and not target.is_floating and float(high) > target.max:  # it was rounded up
         high = np.nextafter(high, source.type(0))

@@ -150,6 +150,8 @@ def _from_numpy(value, dtype):
     if array.dtype.kind in "SUO":
         array = _bytes_array(array)
     if dtype is not None and dtype.numpy_dtype != array.dtype:
+        if dtype is string and not array.size:
+            return _made(np.empty(array.shape, object))
         if (dtype is string) != (array.dtype == object):
             raise ValueError(f"Cannot convert a NumPy array of dtype {array.dtype} to a tensor of dtype {dtype.name}.")
         return _made(array.astype(dtype.numpy_dtype))
