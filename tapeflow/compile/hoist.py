@@ -47,9 +47,9 @@ class _Loop:
         self.turns = turns_of(inputs, attrs, counters)
         if not self.turns:
             return
-        ends = {k: {counter.start, counter.after(self.turns - 1)} for k, counter in counters.items()}
-        # Counters that take each number from 0 to the number of turns once.
-        self.counters = {k for k, seen in ends.items() if abs(counters[k].step) == 1 and seen == {0, self.turns - 1}}
+        # By position those that take each number from 0 to the number of turns once.
+        last = self.turns - 1
+        self.counters = {k: c for k, c in counters.items() if abs(c.step) == 1 and {c.start, c.after(last)} == {0, last}}
         for position, node in enumerate(self.body.nodes):
             row = self._row(node.inputs[0]) if node.op.name == "matmul" else None
             if row and self._is_hoisted(node):
@@ -121,10 +121,13 @@ class _Loop:
         if any(x.dims is None or len(x.dims) != 2 or None in x.dims or not self._fits(x) for x in (a, b)):
             return None
         rows = [self._row(x) for x in (a, b)]
+        counters = [row[1] for row in rows if row] or [min(self.counters)]
+        if len({self.counters[counter] for counter in counters}) > 1:  # row i of one is not of the turn of row i of the other
+            return None
         stored = sum(x.dims[0] * x.dims[1] for x, row in zip((a, b), rows, strict=True) if row is None)
         if stored > 2 * out.dims[0] * out.dims[1]:  # what adding up in the loop reads and writes
             return None
-        return _Sum((a, b), rows, product.line)
+        return _Sum((a, b), rows, counters[0], product.line)
 
     # The new loop
 
@@ -146,7 +149,7 @@ class _Loop:
                     invariants.append(P.transpose(self.inputs[b], perm=(1, 0)))
                 turned[position] = matrices[b]
         stored = self._stored()
-        for x in stored.values():
+        for x, _ in stored.values():
             shape = (self.turns, *x.dims)
             states += builder.add(P.fill, (), {"shape": shape, "value": 0, "dtype": x._dtype}, node.line)
         specs = [[x.spec for x in states], [x.spec for x in invariants]]
@@ -162,16 +165,22 @@ class _Loop:
         for k, total in self.after.items():
             with builder.tracing(total.line):
                 rows = [
-                    P.reshape(self.inputs[row[0]] if row else arrays[id(x)], shape=(self.turns * x.dims[0], x.dims[1]))
+                    P.reshape(
+                        self.inputs[row[0]] if row else arrays[id(x), total.counter],
+                        shape=(self.turns * x.dims[0], x.dims[1]),
+                    )
                     for x, row in zip(total.values, total.rows, strict=True)
                 ]
                 results[k] = P.add(results[k], P.matmul(*rows, transpose_a=True, transpose_b=False))
         return tuple(results)
 
     def _stored(self):
-        """The values of which each turn stores its row, by id."""
+        """The values of which each turn stores its row, with the counter that says which: by the id of the one and the other."""
         return {
-            id(x): x for total in self.after.values() for x, row in zip(total.values, total.rows, strict=True) if row is None
+            (id(x), total.counter): (x, total.counter)
+            for total in self.after.values()
+            for x, row in zip(total.values, total.rows, strict=True)
+            if row is None
         }
 
     def _placeholders(self, graph, states, invariants):
@@ -204,9 +213,9 @@ class _Loop:
             inner.keep(node, found)
         outputs = [self.body.inputs[k] if k in self.after else x for k, x in enumerate(self.body.outputs)]
         outputs = list(map(inner.value, outputs))
-        counter = inner.new[id(self.body.inputs[min(self.counters)])] if self.counters else None
-        for array, x in zip(new[self.count :], stored.values(), strict=False):
-            outputs += inner.add(ROW_SET, (array, counter, inner.value(x)), {}, None)
+        for array, (x, counter) in zip(new[self.count :], stored.values(), strict=False):
+            number = inner.new[id(self.body.inputs[counter])]
+            outputs += inner.add(ROW_SET, (array, number, inner.value(x)), {}, None)
         inner.graph.outputs = tuple(outputs)
         inner.graph.fresh = getattr(self.body, "fresh", set()) | set(range(self.count, len(states)))
         return inner.graph
@@ -218,11 +227,13 @@ class _Sum:
     Attributes:
         values: a and b in the body.
         rows: for each the positions of the array and the counter of which it is a row, or None.
+        counter: the position of the counter by which the turns store the rows of those that are none.
     """
 
-    def __init__(self, values, rows, line):
+    def __init__(self, values, rows, counter, line):
         self.values = values
         self.rows = rows
+        self.counter = counter
         self.line = line
 
 

@@ -196,10 +196,11 @@ class _Form:
         gets = [get for pad in reads for get in self.users.get(id(pad.outputs[0]), ())]
         if any(pad.op.name != "list_padded" for pad in reads) or any(get.op.name != "list_get" for get in gets):
             return False
-        if any(node.inputs[1] is not index and not _is_zero(node.inputs[1]) for node in (*reads, *gets)):
+        first = _is_zero(index)
+        if any(node.inputs[1] is not index and not (first and _is_zero(node.inputs[1])) for node in (*reads, *gets)):
             return False
         counter = self._counter(index)
-        single = array.dims[0] == 1 and _is_zero(index)
+        single = array.dims[0] == 1 and first
         if not single and (counter is None or not counter.step or not counter.stays_in(array.dims[0], self.turns)):
             return False
         self.consumed.add(k)

@@ -308,6 +308,23 @@ def test_sums_of_products_over_some_turns(start, limit, step, inside):
     assert sum(isinstance(inner, LibraryStep) for inner in loop.plans[1].steps) == inside
 
 
+def test_sums_of_products_by_counters_that_run_against_each_other():
+    """Rows belong together by their turns: where a turn takes different rows of two arrays, the arrays are no operands."""
+
+    def function(x, y, w):
+        def body(i, j, backwards, crossed, forwards, h):
+            one = lambda a, b: tf.matmul(a, b, transpose_a=True)  # noqa: E731
+            sums = backwards + one(y[j], h), crossed + one(x[i], y[j]), forwards + one(x[i], h)
+            return i + 1, j - 1, *sums, tf.tanh(h @ w + x[i])
+
+        zeros = tf.zeros([4, 4])
+        return tf.while_loop(lambda i, *_: i < 6, body, [0, 5, zeros, zeros, zeros, tf.ones([3, 4])])[2:]
+
+    program = check(function, floats(6, 3, 4), floats(6, 3, 4), floats(4, 4), rtol=1e-4)
+    (loop,) = [step for step in program.plan.steps if isinstance(step, Nested)]
+    assert sum(isinstance(inner, LibraryStep) for inner in loop.plans[1].steps) == 2  # the crossed sum, and h @ w
+
+
 @pytest.mark.parametrize("sequences", [True, False])
 def test_a_recurrent_layer_that_fills_a_tensor_array(sequences):
     """As Keras writes it: all outputs by the counter, or the last one again and again in the one place that there is."""
