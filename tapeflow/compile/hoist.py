@@ -8,7 +8,7 @@ A matrix that every turn reads transposed is transposed once.
 
 from tapeflow.compile.internal import ROW, ROW_SET
 from tapeflow.compile.memory import bytes_of
-from tapeflow.compile.rebuild import Builder, operands, rebuilt
+from tapeflow.compile.rebuild import Builder, operands, rebuilt, users_of
 from tapeflow.compile.trips import counters_of, turns_of
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
@@ -56,7 +56,7 @@ class _Loop:
                 self.before[position] = row
             elif node.op.name == "matmul" and self._is_turned(node):
                 self.turned[position] = node.inputs[1].index
-        users = self._users()
+        users = users_of(self.body.nodes)
         for k in range(self.count):
             found = self._sum(k, users)
             if found is not None:
@@ -64,13 +64,6 @@ class _Loop:
 
     def _node(self, x):
         return None if x.__class__ is Tensor or x.position is None else self.body.nodes[x.position]
-
-    def _users(self):
-        users = {}
-        for node in self.body.nodes:
-            for x in operands(node):
-                users.setdefault(id(x), []).append(node)
-        return users
 
     def _is_invariant(self, x):
         return x.__class__ is Tensor or (x.position is None and x.index >= self.count)

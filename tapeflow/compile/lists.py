@@ -5,7 +5,7 @@ as does `x[i]` of an array by the loop's counter. Native loops then write and re
 """
 
 from tapeflow.compile.internal import ROW, ROW_SET
-from tapeflow.compile.rebuild import Builder, operands, rebuilt
+from tapeflow.compile.rebuild import Builder, rebuilt, users_of
 from tapeflow.compile.specialise import folded_node, specialised_node
 from tapeflow.compile.trips import counters_of, turns_of
 from tapeflow.core.primitive import P
@@ -33,11 +33,8 @@ class _Pass:
         self.arrays = {}
         self.identities = set()
         self.kept = []
-        self.users = {}
+        self.users = users_of(graph.nodes)
         self.outputs = {id(x) for x in graph.outputs}
-        for node in graph.nodes:
-            for x in operands(node):
-                self.users.setdefault(id(x), []).append(node)
 
     def visit(self, builder, node, inputs, attrs):
         """The new results of a node."""
@@ -112,10 +109,7 @@ class _Form:
         self.counters, self.turns = counters, turns
         self.body = attrs["body"]
         self.count = attrs["count"]
-        self.users = {}
-        for inner in self.body.nodes:
-            for x in operands(inner):
-                self.users.setdefault(id(x), []).append(inner)
+        self.users = users_of(self.body.nodes)
         self.lists = {}
         self.single, self.consumed = set(), set()
 

@@ -111,4 +111,13 @@ def operands(node):
     return (*node.inputs, *symbols_in(node.attrs.values())) if has_tensors(node.attrs) else node.inputs
 
 
-__all__ = ["Builder", "has_tensors", "operands", "rebuilt", "shallow"]
+def users_of(nodes):
+    """For the id of each value the nodes that read it."""
+    users = {}
+    for node in nodes:
+        for x in operands(node):
+            users.setdefault(id(x), []).append(node)
+    return users
+
+
+__all__ = ["Builder", "has_tensors", "operands", "rebuilt", "shallow", "users_of"]

@@ -149,7 +149,7 @@ class WhenSlow(Stream):
 
     Args:
         stream: the elements, computed as they are asked for.
-        ahead: of the number of elements that have been given, the stream of the others by threads.
+        ahead: of the number of elements that have been asked for, the stream of the others by threads.
     """
 
     __slots__ = ("_ahead", "_given", "_slow", "_stream")
@@ -161,9 +161,9 @@ class WhenSlow(Stream):
     def __next__(self):
         if self._ahead is None:
             return next(self._stream)
+        self._given += 1  # before: an element that fails has its number, too
         start = time.perf_counter()
         value = next(self._stream)
-        self._given += 1
         self._slow = self._slow + 1 if time.perf_counter() - start > SLOW else 0
         if self._slow == PATIENCE:
             self._stream, self._ahead = self._ahead(self._given), None
