@@ -73,7 +73,7 @@ class Held(NamedTuple):
     written: bool = False
 
 
-def make_entry(step, table, arguments, results, *, held=(), failures=(), failed=None, release=False, keep=()):
+def make_entry(step, table, arguments, results, *, held=(), failures=(), failed=None, release=False, refuse_at=None, keep=()):
     """A builtin function of tensors that runs a step, or None where there is no fast call.
 
     Args:
@@ -88,6 +88,7 @@ def make_entry(step, table, arguments, results, *, held=(), failures=(), failed=
             step without effects.
         release: let other Python threads run during the step, which takes 0.05 us: for steps of more than some
             microseconds. A call that comes meanwhile is refused.
+        refuse_at: the address of a 64-bit word; a call that finds it not 0 is refused. With `release` only.
         keep: objects that must live as long as the function.
 
     Returns:
@@ -109,7 +110,7 @@ def make_entry(step, table, arguments, results, *, held=(), failures=(), failed=
     busy = np.zeros(1, np.int64)
     constants = _Constants(step, table, busy.ctypes.data)
     module = Module()
-    _write(module, constants, arguments, results, held, _Ending(failures, failed, release))
+    _write(module, constants, arguments, results, held, _Ending(failures, failed, release, refuse_at))
     code = compile_text(str(module), ["entry"])
     return _builtin(code, constants.packed(), (keep, busy))
 
@@ -118,6 +119,7 @@ class _Ending(NamedTuple):
     failures: tuple
     failed: Any
     release: bool
+    refuse_at: Any
 
 
 def _known(dtype):
@@ -153,6 +155,8 @@ def _write(module, constants, arguments, results, held, ending):
         writer.check(count.equals(len(arguments)))
         if ending.release:
             writer.check(f.load(writer.word(BUSY), I64).equals(0))
+            if ending.refuse_at is not None:
+                writer.check(f.load(writer.thing(ending.refuse_at), I64).equals(0))
         values = [writer.check_argument(f.load(args + 8 * i, PTR), argument) for i, argument in enumerate(arguments)]
         writer.made = [writer.prepare(result) for result in results]
         # From here to the step no Python code runs: no other call comes between, and no variable is assigned.

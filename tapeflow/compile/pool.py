@@ -33,14 +33,14 @@ def thread_count():
 
 
 def ensure():
-    """Have a pool of the present settings; whoever runs native steps calls it where `settings.stale` is set."""
+    """Have a pool of the present settings; whoever runs native steps calls it where `settings.stale` is not 0."""
     global _pool
     with _lock:
-        if not settings.stale:
+        if not settings.stale.value:
             return
         if _pool is not None:
             _pool.stop()
-        settings.stale = False  # first: who changes the number now makes it stale again
+        settings.stale.value = 0  # first: who changes the number now makes it stale again
         count = thread_count()
         _pool = Pool(count, settings.scratch) if count > 1 else None
         _current().value = _pool.address if _pool else None
@@ -152,7 +152,7 @@ def _forget():
         _retired.append(_pool)
         _current().value = None
         _pool = None
-    settings.stale = True
+    settings.stale.value = 1
 
 
 atexit.register(_stop_at_exit)

@@ -93,7 +93,7 @@ class Program:
 
     def run(self, values):
         """The graph's outputs for some input values, as ndarrays and NumPy scalars."""
-        if pool.settings.stale:
+        if pool.settings.stale.value:
             pool.ensure()
         frame = self._frames.pop() if self._frames else Frame(self)
         try:
@@ -136,6 +136,7 @@ class Program:
             failures=[base + offset for offset in self.written.messages],
             failed=(lambda: frame.fail(self)) if any(held.written for held in variables) else None,
             release=self.written.shared,
+            refuse_at=ctypes.addressof(pool.settings.stale),
             keep=(self.code, frame),
         )
 

@@ -1,6 +1,6 @@
 """How many threads the user wants; `pool` makes them when the first step runs. Light, for it is loaded with the API."""
 
-import sys
+import ctypes
 
 
 class Settings:
@@ -9,7 +9,7 @@ class Settings:
     def __init__(self):
         self.threads = 0  # 0: one for each core
         self.scratch = 0  # bytes that any program so far wants for each thread
-        self.stale = True  # there is no pool of these settings in this process
+        self.stale = ctypes.c_int64(1)  # not 0: there is no pool of these settings in this process; fast calls read it
 
 
 settings = Settings()
@@ -25,7 +25,4 @@ def set_thread_count(number):
         raise ValueError(f"The number of threads must not be negative, got {number}.")
     if number != settings.threads:
         settings.threads = number
-        settings.stale = True
-        pool = sys.modules.get("tapeflow.compile.pool")
-        if pool is not None:  # a fast call does not ask
-            pool.ensure()
+        settings.stale.value = 1
