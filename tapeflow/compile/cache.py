@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import stat
-import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -96,6 +95,8 @@ class Cache:
         self.written += 1
 
     def _write(self, path, data):
+        import tempfile  # of no use to who finds all that it asks for
+
         handle, name = tempfile.mkstemp(prefix=".", dir=self.folder)
         try:
             with os.fdopen(handle, "wb") as file:

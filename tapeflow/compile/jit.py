@@ -6,7 +6,6 @@ training step (102 to 184..268 ms) without making it faster. Code generation at 
 
 import contextlib
 import ctypes
-import functools
 import sys
 import threading
 import time
@@ -129,6 +128,5 @@ def _machine(target):
     return llvm.Machine(target.cpu, target.features, LEVEL)
 
 
-@functools.cache
 def _linker():
-    return llvm.make_linker(_machine(host()))
+    return llvm.linker(lambda: _machine(host()))

@@ -12,12 +12,11 @@ import threading
 import weakref
 from ctypes import c_bool, c_char_p, c_int, c_size_t, c_uint, c_void_p
 
-OBJECT, SYMBOLS = (
-    2,
-    3,
-)  # kinds of what is linked: object code; the symbols of a library, or of this process where it has no name
+OBJECT, SYMBOLS = 2, 3  # what is linked: object code; the symbols of a library, of this process where it has no name
 _numbers = itertools.count()
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child gets no lock that a thread holds which it does not have
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class _Element(ctypes.Structure):
@@ -148,11 +147,26 @@ class Machine:
             llvm.ContextDispose(context)
 
 
+_linker = None
+
+
+def linker(make_machine):
+    """What links code into this process; made for the first `make_machine()`, and stays."""
+    global _linker
+    with _lock:
+        if _linker is None:
+            machine = make_machine()
+            _linker, error = _with_text("CreateLLJITCompiler", machine.pointer, False, False)
+            if not _linker:
+                raise RuntimeError(error)
+        return _linker
+
+
 class Linked:
     """Object code in memory, which is given back with this object.
 
     Args:
-        linker: what `make_linker` gave.
+        linker: what `linker` gave.
         objects: the object code of each module; they may refer to each other.
         names: the functions and variables whose addresses are wanted.
         imports: addresses of what the code refers to, by name, besides what this process has.
@@ -180,11 +194,3 @@ def _unload(tracker):
         failed, error = _with_text("LLJIT_Dylib_Tracker_Dispose", tracker)
     if failed:
         raise RuntimeError(error)
-
-
-def make_linker(machine):
-    """What links code for a machine into this process; it stays."""
-    linker, error = _with_text("CreateLLJITCompiler", machine.pointer, False, False)
-    if not linker:
-        raise RuntimeError(error)
-    return linker

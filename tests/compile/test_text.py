@@ -1,6 +1,9 @@
 """LLVM text by expressions: what is written is what runs."""
 
 import ctypes
+import os
+import subprocess
+import sys
 import threading
 
 import ml_dtypes
@@ -249,3 +252,34 @@ def test_two_threads_compile_at_once():
     for thread in threads:
         thread.join()
     assert found == {number: 1000 + number for number in range(20)}
+
+
+FORKS = """
+import os, signal, threading, time
+import tapeflow as tf
+from tapeflow.compile import llvm
+
+held = threading.Event()
+
+def hold():
+    with llvm._lock:
+        held.set()
+        time.sleep(0.3)
+
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(240)  # it ends, too, where it waits for ever
+good = float(tf.function(lambda x: tf.exp(x) * 2.0)(tf.constant(0.0))) == 2.0
+if child == 0:
+    os._exit(not good)
+assert good and os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+def test_a_process_that_is_forked_while_a_thread_is_in_llvm_can_compile():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TAPEFLOW_CACHE": ""}
+    done = subprocess.run([sys.executable, "-c", FORKS], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
