@@ -2,9 +2,9 @@
 
 from tapeflow.base.dtypes import string
 from tapeflow.core.convert import CONSTANTS, operand
-from tapeflow.core.primitive import NO_ATTRS, bind
+from tapeflow.core.primitive import LARGE, NO_ATTRS, bind
 from tapeflow.core.state import ongoing, scoped
-from tapeflow.core.tensor import Tensor
+from tapeflow.core.tensor import Tensor, ndarray
 
 
 def on_two(op, convert=operand, otherwise=bind):
@@ -28,17 +28,20 @@ def on_two(op, convert=operand, otherwise=bind):
             if y is NotImplemented:
                 return y
         if y._dtype is dtype and accepts & dtype.bit and not scoped:
-            try:
-                value = op.kernel(x._value, y._value)  # a tensor that has no value yet raises when it is asked for it
-            except Exception:
-                return otherwise(op, (x, y), NO_ATTRS)
-            result = Tensor()
-            result._value = value
-            result._dtype = dtype
+            hot = op.hot
+            if hot is None or (x._value.size < LARGE > y._value.size) or (result := hot((x, y), NO_ATTRS)) is None:
+                try:
+                    value = op.kernel(x._value, y._value)  # a tensor that has no value yet raises when it is asked for it
+                except Exception:
+                    return otherwise(op, (x, y), NO_ATTRS)
+                if value.__class__ is ndarray and value.size >= LARGE and op.heat is not None:
+                    op.heat()
+                result = Tensor()
+                result._value = value
+                result._dtype = dtype
+                result._mark = None
             if ongoing:
                 op.note((x, y), NO_ATTRS, result)
-            else:
-                result._mark = None
             return result
         return otherwise(op, (x, y), NO_ATTRS)
 
