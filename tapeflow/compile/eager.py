@@ -34,7 +34,6 @@ SUMS = ("sum", "mean", "sum_to")
 WORK = 1 << 28  # multiplications, of some 5 ms, after which an op becomes native
 LEAST = 1 << 18  # what the dozen calls of NumPy in a kernel cost, though there is little to multiply
 CALL, PASS = 1 << 17, 8  # what one call of NumPy costs, and an element's way from memory and back
-NOTHING = None, None
 MOST = 64  # shapes of one op that are known at a time
 
 
@@ -87,24 +86,35 @@ class Hot:
 
     def __call__(self, inputs, attrs):
         """The op's result, or None where the kernel has to compute it."""
-        for x in inputs:
-            if x.__class__ is not Tensor:
+        if len(inputs) == 2:
+            x, y = inputs
+            if x.__class__ is not Tensor or y.__class__ is not Tensor:
                 return None
-        shapes = tuple([x._value.shape for x in inputs])
-        known_attrs, entry = self.fast.get(shapes, NOTHING)
-        if entry is not None and attrs == known_attrs:
-            result = entry(*inputs)
+            shapes = x._value.shape, y._value.shape
+        else:
+            for x in inputs:
+                if x.__class__ is not Tensor:
+                    return None
+            shapes = tuple([x._value.shape for x in inputs])
+        found = self.fast.get(shapes)
+        if found is not None and found[0] == attrs:
+            result = found[1](*inputs)
             if result is not NotImplemented:
                 return result
+        return self._find(shapes, inputs, attrs)
+
+    def _find(self, shapes, inputs, attrs):
+        """What the dtypes and attrs lead to; count the call where there is no native code."""
         try:
             key = shapes, *[x._dtype.bit for x in inputs], *attrs.items()
             found = self.known.code.get(key)
         except TypeError:  # an attr that cannot be a key
             return None
         if found.__class__ is Native:
-            if len(self.fast) >= MOST:
-                self.fast.clear()
-            self.fast[shapes] = attrs, found.entry
+            if found.entry is not None:
+                if len(self.fast) >= MOST:
+                    self.fast.clear()
+                self.fast[shapes] = attrs, found.entry
             return found.run(inputs)
         self.known.count(key, inputs, work_of, lambda: compiled(self.op, inputs, attrs))
         return None
@@ -113,10 +123,10 @@ class Hot:
 class HotWhereLarge(Hot):
     """What `bind` asks first for an op of `SUMS`, and for one of `LIGHT` once a result was large."""
 
-    def __call__(self, inputs, attrs):
+    def _find(self, shapes, inputs, attrs):
         for x in inputs:
-            if x.__class__ is Tensor and x._value.size >= LARGE:
-                return super().__call__(inputs, attrs)
+            if x._value.size >= LARGE:
+                return super()._find(shapes, inputs, attrs)
         return None
 
 

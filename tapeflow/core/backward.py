@@ -66,10 +66,10 @@ def walk(records, cotangents, kept=(), useful=None):
             if g is None:
                 continue
         if saved.__class__ is tuple:
-            if useful is not None or g._dtype.is_complex:
+            if useful is not None or g.__class__ is not Tensor or g._dtype.is_complex:
                 _carry(saved, g, cotangents, useful, attrs)
                 continue
-            for edge in saved:  # `_carry`, in line for the usual case
+            for edge in saved:  # `_carry`, in line for one tensor
                 if edge is None:
                     continue
                 mark, rule, dims, residuals = edge

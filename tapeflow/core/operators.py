@@ -1,7 +1,7 @@
 """What Python's operators on tensors call: the shortest way through an op of two inputs."""
 
 from tapeflow.base.dtypes import string
-from tapeflow.core.convert import CONSTANTS, operand
+from tapeflow.core.convert import CONSTANTS, READERS, operand
 from tapeflow.core.primitive import LARGE, NO_ATTRS, bind
 from tapeflow.core.state import ongoing, scoped
 from tapeflow.core.tensor import Tensor, ndarray
@@ -23,10 +23,13 @@ def on_two(op, convert=operand, otherwise=bind):
         dtype = x._dtype
         if y.__class__ is not Tensor:
             cls = y.__class__
-            known = CONSTANTS[dtype.type].get((cls, y)) if cls is int or cls is float else None
-            y = convert(y, x) if known is None else known
-            if y is NotImplemented:
-                return y
+            if cls in READERS:
+                y = READERS[cls](y)
+            else:
+                known = CONSTANTS[dtype.type].get((cls, y)) if cls is int or cls is float else None
+                y = convert(y, x) if known is None else known
+                if y is NotImplemented:
+                    return y
         if y._dtype is dtype and accepts & dtype.bit and not scoped:
             hot = op.hot
             if hot is None or (x._value.size < LARGE > y._value.size) or (result := hot((x, y), NO_ATTRS)) is None:
