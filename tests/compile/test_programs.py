@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from native_checks import Guarded
 
 import tapeflow as tf
-from compiled import both, check, graph_of
+from compiled import both, check, graph_of, specs_of
 from tapeflow.base import flags
 from tapeflow.compile import pool
 from tapeflow.compile.control import Nested
@@ -51,6 +51,16 @@ def test_softmax_is_one_kernel_of_three_passes():
     program = check(tf.nn.softmax, floats(17, 33), within=8)
     assert kinds(program) == [Loops]
     assert [member.kind for member in program.plan.steps[0].kernel.members].count("reduce") == 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.complex64])
+def test_the_sign_of_a_factor_is_the_product_s(dtype):
+    """Zeros have their signs, too: those of complex products would be others."""
+    values = [np.array([[0.0, -0.0, 2, -3]]), np.array([[0.0], [-0.0], [5], [-7]])]
+    x, y = [(v * (1 + 1j) if dtype is np.complex64 else v).astype(dtype) for v in values]
+    expected, got, _ = both(graph_of(lambda x, y: ((-x) * y, x * -y, (-x) * -y), specs_of([x, y])), [x, y])
+    for one, other in zip(expected, got, strict=True):
+        assert one.tobytes() == np.asarray(other).tobytes()
 
 
 def test_bias_and_activation_join_the_product():
