@@ -1,5 +1,7 @@
 """Ops that only compiled graphs have; they are made by passes, and no user calls them."""
 
+import numpy as np
+
 from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Spec
@@ -44,6 +46,12 @@ CHECK_RANGE = Internal("check_range", _checked, lambda x, **attrs: x)
 COPY = Internal("copy", lambda x: x, lambda x: x)
 
 
+# An array whose elements are all written before any is read.
+EMPTY = Internal(
+    "empty", lambda *, shape, dtype: np.zeros(shape, dtype.numpy_dtype), lambda *, shape, dtype: Spec(shape, dtype)
+)
+
+
 def _with_row(array, index, row):
     result = array.copy()
     result[index] = row
@@ -79,4 +87,4 @@ def check_range(builder, x, limit, op, message, line=None):
     return builder.add(CHECK_RANGE, (x,), {"limit": limit, "op": op, "message": message}, line)[0]
 
 
-__all__ = ["CHECK_NUMERICS", "CHECK_RANGE", "COPY", "ROW", "ROW_SET", "SKIP_STREAM", "Internal", "check_range"]
+__all__ = ["CHECK_NUMERICS", "CHECK_RANGE", "COPY", "EMPTY", "ROW", "ROW_SET", "SKIP_STREAM", "Internal", "check_range"]

@@ -184,9 +184,8 @@ class StepWriter:
             return self._scalar_loop(plan, step)
         cond, body = step.plans
         f = self.f
-        fresh = getattr(step.node.attrs["body"], "fresh", ())
-        for k, (x, source, target) in enumerate(zip(step.node.outputs, step.operands, step.results, strict=False)):
-            if k in fresh or plan.places[source] is plan.places[target]:
+        for x, source, target in zip(step.node.outputs, step.operands, step.results, strict=False):
+            if plan.places[source] is plan.places[target]:
                 continue
             f.copy(self.pointer(plan, target), self.pointer(plan, source), bytes_of(x))
         with f.forever([]) as loop:
@@ -204,12 +203,8 @@ class StepWriter:
         """A loop whose values are all scalars keeps them in registers: through memory, each turn would wait for the one before."""
         f = self.f
         cond, body = step.plans
-        fresh = getattr(step.node.attrs["body"], "fresh", ())
         dtypes = [x._dtype for x in step.node.outputs]
-        first = [
-            f.constant(MEMORY.get(dtype) or MACHINE[dtype], 0) if k in fresh else self._read(self.pointer(plan, key), dtype)
-            for k, (dtype, key) in enumerate(zip(dtypes, step.operands, strict=False))
-        ]
+        first = [self._read(self.pointer(plan, key), dtype) for dtype, key in zip(dtypes, step.operands, strict=False)]
         outermost = self.registers is None
         if outermost:
             self.registers, self.depth = {}, plan.depth
