@@ -1,17 +1,22 @@
 """How each elementwise primitive is computed on one element, or on a vector of them: the table of `scalar` lowerings.
 
 An entry is `rule(c, x, y, ...)` over `text.Value`s; c is the `Call`: the function being written, the dtypes, the attrs. NaN,
-infinities and signed zeros come out as from the primitive's NumPy kernel.
+infinities and signed zeros come out as from the primitive's NumPy kernel. Complex numbers have a table of their own
+(`complex_math.py`).
 """
 
 from tapeflow.base import dtypes
-from tapeflow.base.dtypes import bfloat16, bool_, float16, float32, float64
+from tapeflow.base.dtypes import bfloat16, bool_, complex64, complex128, float16, float32, float64
+from tapeflow.compile import complex_math
 from tapeflow.compile.functions import FUNCTIONS
 from tapeflow.compile.text import BF16, F16, F32, F64, I1, I8, I16, I32, I64
 from tapeflow.ops.nn import SELU_ALPHA, SELU_SCALE
 
-# What an element is in a register. Short floats are computed in float32, and rounded after each operation.
+# What an element is in a register. Short floats are computed in float32, and rounded after each operation; a complex number is
+# a `Pair` of registers.
 MACHINE = {
+    complex64: F32,
+    complex128: F64,
     float32: F32,
     float64: F64,
     float16: F32,
@@ -34,6 +39,7 @@ CHOICES = {
     "abs",
     "clip_by_value",
     "copy",
+    "conj",
     "floor",
     "ceil",
     "rint",
@@ -71,6 +77,8 @@ class Call:
 
 def is_scalar(node):
     """Whether a node has a rule here, for the dtypes that it has."""
+    if any(x._dtype.is_complex for x in (*node.inputs, *node.outputs)):
+        return node.op.name in complex_math.RULES
     rule = RULES.get(node.op.name)
     if rule is None or node.outputs[0]._dtype not in MACHINE:
         return False
@@ -81,6 +89,11 @@ def is_scalar(node):
     ):
         return False
     return all(x._dtype in MACHINE and (kinds is None or x._dtype in kinds) for x in node.inputs)
+
+
+def rule_of(name, dtypes):
+    """The rule of a primitive for the dtypes of its operands and its result."""
+    return (complex_math.RULES if any(dtype.is_complex for dtype in dtypes) else RULES)[name]
 
 
 def _test(name):
@@ -295,6 +308,7 @@ RULES = {
     "check_range": _check_range,
     "checked_numerics": _check_numerics,
     "copy": lambda c, x: x,
+    "conj": lambda c, x: x,
     "add": lambda c, x, y: x + y,
     "sub": lambda c, x, y: x - y,
     "mul": lambda c, x, y: x * y,
@@ -373,4 +387,4 @@ RULES |= {name: _function(name) for name in FUNCTIONS if name not in RULES}
 # Ops that may find an error while they run.
 FAILING = {"checked_numerics", "check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
 
-__all__ = ["Call", "FAILING", "FLOATS", "INTEGERS", "CHOICES", "MACHINE", "MEMORY", "SHORT", "RULES", "is_scalar"]
+__all__ = ["Call", "FAILING", "FLOATS", "INTEGERS", "CHOICES", "MACHINE", "MEMORY", "SHORT", "RULES", "is_scalar", "rule_of"]
