@@ -11,9 +11,9 @@ import numpy as np
 from tapeflow.base.dtypes import INTEGERS, bfloat16, float16, float32, float64, int64
 from tapeflow.base.shape import normalize_axes
 from tapeflow.compile.decompose_images import IMAGES
+from tapeflow.compile.decompose_slices import SLICES
 from tapeflow.compile.internal import CHECK_NUMERICS, check_range
 from tapeflow.compile.rebuild import rebuilt
-from tapeflow.compile.views import key_parts
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import wrap
 
@@ -189,31 +189,6 @@ def _roll(builder, x, *, shift, axis):
     return x
 
 
-def _strided_grad(builder, g, *, shape, key):
-    """Where a slice had steps: zeros behind each element first, then those around all of them."""
-    parts = [part for part in key_parts(key, shape) if part is not None]
-    if all(abs(step) < 2 for _, step, _ in parts):
-        return None  # a pad says it all
-    kept = iter([n for n, part in zip(g.dims, [p for p in key_parts(key, shape) if p is None or p[2]], strict=True) if part])
-    dims = [next(kept) if stays else 1 for _, _, stays in parts]
-    x, paddings = P.reshape(g, shape=tuple(dims)), []
-    for axis, ((start, step, _), n) in enumerate(zip(parts, list(dims), strict=True)):
-        width = abs(step)
-        span = (n - 1) * width + 1
-        if step < 0:
-            x, start = P.reverse(x, axis=(axis,)), start - span + 1
-        if width > 1:
-            around = ((0, 0),) * (len(dims) - axis - 1)
-            x = P.pad(
-                P.expand_dims(x, axis=(axis + 1,)), paddings=((0, 0),) * (axis + 1) + ((0, width - 1),) + around, value=0
-            )
-            dims[axis] = n * width
-            x = P.strided_slice(P.reshape(x, shape=tuple(dims)), key=((None, None, None),) * axis + ((0, span, None),))
-            dims[axis] = span
-        paddings.append((start, shape[axis] - start - dims[axis]))
-    return P.pad(x, paddings=tuple(paddings), value=0)
-
-
 # Counting
 
 
@@ -248,6 +223,7 @@ def _check_numerics(builder, x, *, message):
 
 DECOMPOSED = {
     **IMAGES,
+    **SLICES,
     "check_numerics": _check_numerics,
     "argmax": _arg_extreme("max", -math.inf),
     "argmin": _arg_extreme("min", math.inf),
@@ -257,7 +233,6 @@ DECOMPOSED = {
     "in_range": _in_range,
     "mean": _mean,
     "roll": _roll,
-    "strided_slice_grad": _strided_grad,
     "set_diag": _set_diag,
     "softmax": _softmax,
     "log_softmax": _log_softmax,

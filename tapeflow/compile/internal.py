@@ -1,5 +1,7 @@
 """Ops that only compiled graphs have; they are made by passes, and no user calls them."""
 
+import numpy as np
+
 from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Spec
@@ -55,6 +57,20 @@ ROW = Internal("row", lambda array, index: array[index], lambda array, index: Sp
 ROW_SET = Internal("row_set", _with_row, lambda array, index, row: array)
 
 
+def _with_slice(array, value, *indices, places, op):
+    numbers = iter(indices)
+    result = array.copy()
+    key = [
+        int(next(numbers)) if start is None else range(start, start + count * step, step) for start, step, count in places
+    ]
+    result[np.ix_(*[[k] if k.__class__ is int else k for k in key])] = value
+    return result
+
+
+# An array with another value in places: for each axis (start, step, count), where start is None for an index that is an operand.
+SLICE_SET = Internal("slice_set", _with_slice, lambda array, *others, **attrs: array)
+
+
 # A tensor as it is; an error where an element is infinite or nan. It stays although nobody reads it.
 CHECK_NUMERICS = Internal(
     "checked_numerics", lambda x, *, message: P.check_numerics.kernel(x, message=message), lambda x, **attrs: x
@@ -79,4 +95,4 @@ def check_range(builder, x, limit, op, message, line=None):
     return builder.add(CHECK_RANGE, (x,), {"limit": limit, "op": op, "message": message}, line)[0]
 
 
-__all__ = ["CHECK_NUMERICS", "CHECK_RANGE", "COPY", "ROW", "ROW_SET", "SKIP_STREAM", "Internal", "check_range"]
+__all__ = ["CHECK_NUMERICS", "CHECK_RANGE", "COPY", "ROW", "ROW_SET", "SKIP_STREAM", "SLICE_SET", "Internal", "check_range"]
