@@ -42,6 +42,10 @@ def _checked(x, *, limit, op, message):
 CHECK_RANGE = Internal("check_range", _checked, lambda x, **attrs: x)
 
 
+# The ids of segments as they are, beside those before them; an error where one is less, or negative.
+CHECK_ORDER = Internal("check_order", lambda x, before, **attrs: P.sorted_ids.kernel(x, x), lambda x, before, **attrs: x)
+
+
 # The same elements in memory of their own: never taken out of a graph.
 COPY = Internal("copy", lambda x: x, lambda x: x)
 
@@ -95,4 +99,15 @@ def check_range(builder, x, limit, op, message, line=None):
     return builder.add(CHECK_RANGE, (x,), {"limit": limit, "op": op, "message": message}, line)[0]
 
 
-__all__ = ["CHECK_NUMERICS", "CHECK_RANGE", "COPY", "ROW", "ROW_SET", "SKIP_STREAM", "SLICE_SET", "Internal", "check_range"]
+__all__ = [
+    "CHECK_NUMERICS",
+    "CHECK_ORDER",
+    "CHECK_RANGE",
+    "COPY",
+    "ROW",
+    "ROW_SET",
+    "SKIP_STREAM",
+    "SLICE_SET",
+    "Internal",
+    "check_range",
+]

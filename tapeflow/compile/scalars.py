@@ -207,6 +207,11 @@ def _floored(c, x, y):
 def _modulo(c, x, y):
     """The remainder with the sign of the divisor."""
     f = c.f
+    if x.type.floating:
+        remainder = x % y
+        other_side = remainder.differs(0) & ((y < 0) ^ (remainder < 0))
+        remainder = f.where(other_side, remainder + y, remainder)
+        return f.where(remainder.equals(0), f.copysign(remainder, y), remainder)
     if not c.signed:
         return _guarded(c, x, y, f.urem)
     number = _literal(y) or 0
@@ -221,6 +226,8 @@ def _modulo(c, x, y):
 
 def _remainder(c, x, y):
     """The remainder with the sign of the dividend."""
+    if x.type.floating:
+        return x % y
     if not c.signed:
         return _guarded(c, x, y, c.f.urem)
     remainder, minus = _guarded(c, x, y, lambda a, b: a % b)
@@ -291,6 +298,24 @@ def _pow_slope(c, x, y):
     return c.f.where(y.equals(0), c.f.constant(x.type, 0), y * FUNCTIONS["pow"](c.f, x, y - 1.0))
 
 
+def _next_after(c, x, y):
+    """One float further: away from 0 the bits, as an integer, count up."""
+    f = c.f
+    bits = {F32: I32, F64: I64}[x.type.scalar]
+    away = (x < y) ^ (x < 0)
+    number = f.bits(x, bits) + f.where(away, 1, f.constant(bits.vector(x.type.lanes), -1))
+    least = f.copysign(f.bits(f.constant(bits.vector(x.type.lanes), 1), x.type.scalar), y)
+    found = f.where(x.equals(y), y, f.where(x.equals(0), least, f.bits(number, x.type.scalar)))
+    return f.where(f.compare("uno", x, y), x + y, found)
+
+
+def _check_order(c, x, before):
+    c.fail(before > x, "segment ids are not increasing: {value} stands behind a greater one", x)
+    why = "possibly because 'segment_ids' input is not sorted"
+    c.fail(x < 0, f"Segment id {{value}} out of range [0, {c.attrs['count']}), {why}.", x)
+    return x
+
+
 def _check_range(c, x):
     """The element itself, or 0 where it is an error, so that what it points to can be read."""
     wrong = c.f.compare("uge", x, c.attrs["limit"])
@@ -305,6 +330,7 @@ def _check_numerics(c, x):
 
 
 RULES = {
+    "check_order": _check_order,
     "check_range": _check_range,
     "checked_numerics": _check_numerics,
     "copy": lambda c, x: x,
@@ -358,6 +384,8 @@ RULES = {
     "bitwise_or": lambda c, x, y: x | y,
     "bitwise_xor": lambda c, x, y: x ^ y,
     "bitwise_invert": lambda c, x: ~x,
+    "population_count": lambda c, x: c.f.convert(c.f.intrinsic("ctpop", x), I8),
+    "nextafter": _next_after,
     "left_shift": _shift("left"),
     "right_shift": _shift("right"),
     "elu": _elu,
@@ -374,8 +402,6 @@ RULES = {
 INTEGERS = frozenset(dtypes.INTEGERS)
 FLOATS = frozenset({float32, float64, float16, bfloat16})
 KINDS = {
-    "truncatemod": INTEGERS,
-    "floormod": INTEGERS,
     "relu6": FLOATS,
     "pow_slope": FLOATS,
     "bitcast": INTEGERS | FLOATS,
@@ -385,6 +411,6 @@ KINDS = {
 RULES |= {name: _function(name) for name in FUNCTIONS if name not in RULES}
 
 # Ops that may find an error while they run.
-FAILING = {"checked_numerics", "check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
+FAILING = {"checked_numerics", "check_order", "check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
 
 __all__ = ["Call", "FAILING", "FLOATS", "INTEGERS", "CHOICES", "MACHINE", "MEMORY", "SHORT", "RULES", "is_scalar", "rule_of"]
