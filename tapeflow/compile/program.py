@@ -106,8 +106,11 @@ class Program:
         """Whether the program is one native stretch, without Python steps."""
         return len(self.parts) == 1 and isinstance(self.parts[0], Stretch)
 
-    def entry(self):
-        """A builtin function from tensors to tensors, for a program that is one native stretch; or None."""
+    def entry(self, stand_in=None):
+        """A builtin function from tensors to tensors, for a program that is one native stretch; or None.
+
+        It takes as its last argument a variable to use in place of `stand_in`, where there is one.
+        """
         plan = self.plan
         if not self.native:
             return None
@@ -131,7 +134,14 @@ class Program:
             [described(Argument, x, place) for x, place in zip(plan.graph.inputs, plan.inputs, strict=True)],
             [described(Result, output.value, output.place) for output, _ in plan.outputs],
             held=[
-                described(entries.Held, held.value, held.place, held.variable, written=held.written) for held in variables
+                described(
+                    entries.Held,
+                    held.value,
+                    held.place,
+                    None if held.variable is stand_in else held.variable,
+                    written=held.written,
+                )
+                for held in variables
             ],
             failures=[base + offset for offset in self.written.messages],
             failed=(lambda: frame.fail(self)) if any(held.written for held in variables) else None,
