@@ -37,6 +37,10 @@ add_n(x) = x
 add_n(x, y) = add(x, y)
 identity(x) = x
 stop_gradient(x) = x
+real(complex(x, y)) = x
+imag(complex(x, y)) = y
+complex(real(x), imag(x)) = x
+conj(conj(x)) = x
 """
 
 

@@ -272,12 +272,14 @@ def _is_scalar(step):
     """Whether a step computes scalars alone, and cannot fail."""
     if isinstance(step, Nested):
         values = (*step.node.inputs, *step.node.outputs)
-        if any(x.dims for x in values) or any(plan.rows for plan in step.plans):
+        if any(x.dims or x._dtype.is_complex for x in values) or any(plan.rows for plan in step.plans):
             return False
         return all(_is_scalar(inner) for plan in step.plans for inner in plan.steps)
     if isinstance(step, Copy):
-        return not step.value.dims
-    return isinstance(step, Loops) and not step.kernel.dims and not step.kernel.may_fail
+        return not step.value.dims and not step.value._dtype.is_complex
+    if not isinstance(step, Loops) or step.kernel.dims or step.kernel.may_fail:
+        return False
+    return not any(dtype.is_complex for dtype in step.kernel.dtypes)
 
 
 __all__ = ["StepWriter", "Stretch", "write"]
