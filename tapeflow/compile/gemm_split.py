@@ -22,7 +22,7 @@ def parts_of(spec, target):
     if not spec.updated or spec.batch or spec.m * FEWER_ROWS > spec.k or spec.n * spec.element.bytes < 256:
         return 1
     most = min(spec.k // SHORTEST, target.l2 // 4 // (spec.m * spec.n * spec.element.bytes))  # the parts stay in the cache
-    return PARTS if PARTS <= most and spec.k % PARTS == 0 else 1
+    return PARTS if most >= PARTS and spec.k % PARTS == 0 else 1
 
 
 def emit_split(module, spec, count, *, a, b, c, workspace, epilogue, name="matmul"):
