@@ -11,6 +11,7 @@ from tapeflow.base.errors import invalid
 from tapeflow.compile import entry as entries
 from tapeflow.compile import pool
 from tapeflow.compile.asserts import Assert
+from tapeflow.compile.buffers import aligned_copy, begins_well
 from tapeflow.compile.effects import is_barrier
 from tapeflow.compile.entry import Argument, Result, make_entry
 from tapeflow.compile.explain import describe, explain, fallbacks
@@ -128,6 +129,9 @@ class Program:
             return kind(*first, np.dtype(x._dtype.numpy_dtype), x.dims, **where, **more)
 
         variables = plan.variables.values()
+        for held in variables:
+            if held.written and held.place.slot != ARENA:
+                own_buffer(held.variable)  # the fast call takes buffers as they are
         return make_entry(
             self.code[self.parts[0].name],
             frame.pointer,
@@ -426,9 +430,9 @@ NAMES = {"checked_numerics": "CheckNumerics"}
 def own_buffer(variable):
     """Let a variable's array be its own, and fit to be written by native code: a copy where a tensor or view shares it."""
     old = variable._tensor._value
-    if old.flags.owndata and old.flags.carray and _references(variable, old) == SOLE:
+    if old.flags.owndata and old.flags.carray and _references(variable, old) == SOLE and begins_well(old):
         return
-    variable._tensor = wrap(np.array(old, order="C"))
+    variable._tensor = wrap(aligned_copy(old))
 
 
 __all__ = ["Program"]
