@@ -32,7 +32,9 @@ from tapeflow.core.variable import SOLE, _references
 DATA = 16  # where an ndarray object keeps the address of its elements; checked below
 ALIGN = 64
 _named: set[tuple] = set()  # what `DEBUG=1` has named
-LARGE = 1 << 20  # bytes from which an array of a result is kept to be used again: less comes from the heap, which has touched it
+LARGE = (
+    1 << 20
+)  # bytes from which an array of a result is kept to be used again: less comes from the heap, which has touched it
 
 
 def address(array):
@@ -62,9 +64,8 @@ class Program:
         self.plan = plan = Plan(graph)
         self.parts = self._split()
         self.written = write([part for part in self.parts if isinstance(part, Stretch)], plan)
-        self.text = self.written.text
         names = [p.name for p in self.parts if isinstance(p, Stretch)]
-        self.code = compile_text(self.text, names, pool.imports()) if self.text else None
+        self.code = compile_text(self.written.texts, names, pool.imports()) if self.written.texts else None
         pool.reserve(self.written.scratch)
         plan.release()
         for part in self.parts:

@@ -5,6 +5,7 @@ from tapeflow.compile.asserts import Assert
 from tapeflow.compile.control import Nested
 from tapeflow.compile.denormals import flush_denormals, restore_mode
 from tapeflow.compile.evaluate import Register
+from tapeflow.compile.host import cores
 from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.loops import write_kernel, write_scalars
 from tapeflow.compile.memory import bytes_of
@@ -12,6 +13,8 @@ from tapeflow.compile.places import ARENA, WORKSPACE, Borrowed, RowPlace
 from tapeflow.compile.scalars import MACHINE, MEMORY
 from tapeflow.compile.steps import Copy, Loops
 from tapeflow.compile.text import INDEX, PTR, Module
+
+PIECE = 100_000  # characters of text from which two threads are quicker at it than one: 30 ms of work
 
 
 class Stretch:
@@ -33,7 +36,7 @@ def write(stretches, plan):
         module = Module()
         for stretch in stretches:
             _write_stretch(module, stretch, plan, written)
-        written.text = str(module)
+        written.texts = module.pieces(min(cores(), 1 + len(str(module)) // PIECE))
     return written
 
 
@@ -58,14 +61,14 @@ class Written:
     """What came of writing.
 
     Attributes:
-        text: the module.
+        texts: the module; in pieces where it is large.
         messages: offset in the arena of a kernel's cells for errors -> their (node, message) pairs; of an `Assert`, itself.
         shared: whether threads share a step of it.
         workspace, scratch: the bytes that library calls work in: for all threads together, and for each.
     """
 
     def __init__(self):
-        self.text = ""
+        self.texts = []
         self.messages = {}
         self.workspace = 0
         self.scratch = 0
