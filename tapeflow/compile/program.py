@@ -11,6 +11,7 @@ from tapeflow.base.errors import invalid
 from tapeflow.compile import entry as entries
 from tapeflow.compile import pool
 from tapeflow.compile.asserts import Assert
+from tapeflow.compile.buffers import aligned_copy, begins_well
 from tapeflow.compile.effects import is_barrier
 from tapeflow.compile.entry import Argument, Result, make_entry
 from tapeflow.compile.explain import describe, explain, fallbacks
@@ -107,8 +108,11 @@ class Program:
         """Whether the program is one native stretch, without Python steps."""
         return len(self.parts) == 1 and isinstance(self.parts[0], Stretch)
 
-    def entry(self):
-        """A builtin function from tensors to tensors, for a program that is one native stretch; or None."""
+    def entry(self, stand_in=None):
+        """A builtin function from tensors to tensors, for a program that is one native stretch; or None.
+
+        It takes as its last argument a variable to use in place of `stand_in`, where there is one.
+        """
         plan = self.plan
         if not self.native:
             return None
@@ -126,13 +130,23 @@ class Program:
             return kind(*first, np.dtype(x._dtype.numpy_dtype), x.dims, **where, **more)
 
         variables = plan.variables.values()
+        for held in variables:
+            if held.written and held.place.slot != ARENA:
+                own_buffer(held.variable)  # the fast call takes buffers as they are
         return make_entry(
             self.code[self.parts[0].name],
             frame.pointer,
             [described(Argument, x, place) for x, place in zip(plan.graph.inputs, plan.inputs, strict=True)],
             [described(Result, output.value, output.place) for output, _ in plan.outputs],
             held=[
-                described(entries.Held, held.value, held.place, held.variable, written=held.written) for held in variables
+                described(
+                    entries.Held,
+                    held.value,
+                    held.place,
+                    None if held.variable is stand_in else held.variable,
+                    written=held.written,
+                )
+                for held in variables
             ],
             failures=[base + offset for offset in self.written.messages],
             failed=(lambda: frame.fail(self)) if any(held.written for held in variables) else None,
@@ -417,9 +431,9 @@ NAMES = {"checked_numerics": "CheckNumerics"}
 def own_buffer(variable):
     """Let a variable's array be its own, and fit to be written by native code: a copy where a tensor or view shares it."""
     old = variable._tensor._value
-    if old.flags.owndata and old.flags.carray and _references(variable, old) == SOLE:
+    if old.flags.owndata and old.flags.carray and _references(variable, old) == SOLE and begins_well(old):
         return
-    variable._tensor = wrap(np.array(old, order="C"))
+    variable._tensor = wrap(aligned_copy(old))
 
 
 __all__ = ["Program"]

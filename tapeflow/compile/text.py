@@ -374,6 +374,11 @@ class Function:
         self.module.declare(name, "void", type, PTR, I32, type.mask)
         self.line(f"call void @{name}({value!r}, ptr {pointer}, i32 {type.bytes}, {type.mask} {mask})")
 
+    def prefetch(self, pointer, level):
+        """Ask for the line of an address, which need not be anybody's: into the first cache or the second, by `level`."""
+        self.module.declare("llvm.prefetch.p0", "void", PTR, I32, I32, I32)
+        self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 {4 - level}, i32 1)")
+
     def _mask(self, type, mask):
         if mask.__class__ is not int:
             return mask
