@@ -21,7 +21,7 @@ from tapeflow.base import flags
 from tapeflow.base.dtypes import float32, float64
 from tapeflow.base.log import log
 from tapeflow.core.graph import Graph
-from tapeflow.core.primitive import LARGE, PRIMITIVES, bind
+from tapeflow.core.primitive import PRIMITIVES, bind
 from tapeflow.core.state import paused, tracing
 from tapeflow.core.tensor import Tensor, wrap
 from tapeflow.core.variable import Variable, update_variable
@@ -77,7 +77,7 @@ class Known:
 
 
 class Hot:
-    """What `bind` asks first for an op of `HOT`."""
+    """What `bind` asks first for an op: one of `HOT`, or on large arrays one of `SUMS`, and of `LIGHT` once a result was large."""
 
     def __init__(self, op):
         self.op = op
@@ -119,15 +119,6 @@ class Hot:
         self.known.count(key, inputs, work_of, lambda: compiled(self.op, inputs, attrs))
         return None
 
-
-class HotWhereLarge(Hot):
-    """What `bind` asks first for an op of `SUMS`, and for one of `LIGHT` once a result was large."""
-
-    def _find(self, shapes, inputs, attrs):
-        for x in inputs:
-            if x._value.size >= LARGE:
-                return super()._find(shapes, inputs, attrs)
-        return None
 
 
 class HotUpdate:
@@ -209,16 +200,16 @@ def set_steady(value):
         op.hot = None if value else Hot(op)
     for name in LIGHT:
         op = PRIMITIVES[name]
-        op.hot, op.heat = None, None if value else _heater(op)
+        op.hot, op.light, op.heat = None, True, None if value else _heater(op)
     for name in SUMS:
         op = PRIMITIVES[name]
-        op.hot = None if value else HotWhereLarge(op)
+        op.hot, op.light = None if value else Hot(op), True
     Variable.hot_update = None if value else HotUpdate()
 
 
 def _heater(op):
     def heat():
-        op.hot, op.heat = HotWhereLarge(op), None
+        op.hot, op.heat = Hot(op), None
 
     return heat
 

@@ -5,12 +5,13 @@ import math
 
 import ml_dtypes
 
-from tapeflow.base.dtypes import bool_
+from tapeflow.base.dtypes import bool_, float32
 from tapeflow.compile.affine import coefficient
 from tapeflow.compile.complex_math import Pair
 from tapeflow.compile.expr import MEMORY_OPS
 from tapeflow.compile.scalars import CHOICES, MACHINE, MEMORY, RULES, SHORT, Call, rule_of
 from tapeflow.compile.text import F32, I32, I64, INDEX, PTR, Value, first_lanes
+from tapeflow.compile.vector_math import ROOT_OFFSETS, is_wide, over_root
 
 
 def identity(name, dtype):
@@ -40,6 +41,20 @@ def combine(f, name, a, b, dtype):
             rule = RULES["maximum" if name == "max" else "minimum"]
             return rule(Call(f, dtype, (dtype, dtype), {}, None), a, b)
     raise ValueError(name)
+
+
+def root_below(expr):
+    """(y, offset) where an expression is x / (sqrt(y) + offset) in float32, as optimizers have it; or None."""
+    if expr.op != "truediv" or expr.dtype is not float32:
+        return None
+    total, offset = expr.args[1], 0.0
+    if total.op == "add":
+        numbers = [x.data[1].value for x in total.args if x.op == "constant"]
+        others = [x for x in total.args if x.op != "constant"]
+        if len(others) != 1 or not ROOT_OFFSETS[0] <= numbers[0] <= ROOT_OFFSETS[1]:
+            return None
+        (total,), (offset,) = others, numbers
+    return (total.args[0], offset) if total.op == "sqrt" else None
 
 
 class Register:
@@ -178,6 +193,10 @@ class Evaluator:
                 return self._take(expr, u)
             case "inside":
                 return self._inside(expr, u)
+        if self.lanes == 16 and (root := root_below(expr)) and root[0].vars & self.bit:
+            x, y = [self.spread(self.value(part, u)) for part in (expr.args[0], root[0])]
+            if is_wide(self.f, x):
+                return over_root(self.f, x, y, root[1])
         args = self.alike([self.value(x, u) for x in expr.args])
         attrs = dict(expr.data or ())
         position = attrs.pop("position", None)

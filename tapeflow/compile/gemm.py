@@ -1,8 +1,9 @@
 """Matrix products: a generator of kernels for one shape, over operands of any strides, with fused epilogues.
 
 C[b, i, j] = sum over k of A[b, i, k] B[b, k, j]. Transposed operands are strides, so nothing is copied that can be read
-where it stands. B is packed into panels where its columns stand apart, or where it is read often enough from a pitch that
-makes its rows meet in one cache set; A is packed, by each tile for itself, for the latter reason alone.
+where it stands. B is packed into panels where its columns stand apart; or where tiles too small to ask for its rows ahead read
+it often, from a pitch that makes its rows meet in one cache set. A is packed, by each tile for itself, for the latter reason
+alone.
 
 The work is cut by the shape, never by the number of threads: a sum over k is always done by one thread in one order, so the
 bits are the same on any number of them.
@@ -18,6 +19,7 @@ from tapeflow.compile.micro import (
     Phase,
     choose_shape,
     micro_kernel,
+    reads_ahead,
     split,
     store_tile,
 )
@@ -118,7 +120,7 @@ def make_plan(spec, target):
     blocks_k = 1 if spec.k <= long else -(-spec.k // block)
     block_k = -(-spec.k // blocks_k)
 
-    crowded = spec.b[0] % PAGE == 0 or block_k * panel * size > UNPACKED
+    crowded = (spec.b[0] % PAGE == 0 and not reads_ahead(*shape)) or block_k * panel * size > UNPACKED
     costly_mask = target.vector_bytes < 64 and spec.n % lanes != 0
     pack_b = spec.b[1] != size or (row_tiles >= 4 and (crowded or costly_mask))
     ways = target.l1 // PAGE  # lines of the first cache whose addresses are equal up to pages

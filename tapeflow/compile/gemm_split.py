@@ -11,7 +11,7 @@ from tapeflow.compile.gemm import emit_whole, tile_range
 from tapeflow.compile.micro import Phase, Tile, store_tile
 from tapeflow.compile.text import INDEX, PTR
 
-PARTS = 4, 2  # the cuts that are tried
+PARTS = 2  # more of them cost more to add than they save
 FEWER_ROWS = 3  # times fewer rows than k: so much smaller than B is what all parts write
 SHORTEST = 96  # steps of k of one part
 ADDED = 32 << 10  # bytes of parts that one tile of the second phase adds
@@ -22,7 +22,7 @@ def parts_of(spec, target):
     if not spec.updated or spec.batch or spec.m * FEWER_ROWS > spec.k or spec.n * spec.element.bytes < 256:
         return 1
     most = min(spec.k // SHORTEST, target.l2 // 4 // (spec.m * spec.n * spec.element.bytes))  # the parts stay in the cache
-    return next((count for count in PARTS if count <= most and spec.k % count == 0), 1)
+    return PARTS if most >= PARTS and spec.k % PARTS == 0 else 1
 
 
 def emit_split(module, spec, count, *, a, b, c, workspace, epilogue, name="matmul"):

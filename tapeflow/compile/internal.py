@@ -50,6 +50,12 @@ CHECK_ORDER = Internal("check_order", lambda x, before, **attrs: P.sorted_ids.ke
 COPY = Internal("copy", lambda x: x, lambda x: x)
 
 
+# An array whose elements are all written before any is read.
+EMPTY = Internal(
+    "empty", lambda *, shape, dtype: np.zeros(shape, dtype.numpy_dtype), lambda *, shape, dtype: Spec(shape, dtype)
+)
+
+
 def _with_row(array, index, row):
     result = array.copy()
     result[index] = row
@@ -104,6 +110,7 @@ __all__ = [
     "CHECK_ORDER",
     "CHECK_RANGE",
     "COPY",
+    "EMPTY",
     "ROW",
     "ROW_SET",
     "SKIP_STREAM",

@@ -18,6 +18,10 @@ SMALL, SECOND = (
     4 << 20,
     0.06,
 )  # of small work tiles of two heights, which take twice as long to compile, must save such a part
+LINE = 64  # bytes of a cache line
+# How many steps of k before their use rows of B are asked for, into the first cache and into the second: from there a line
+# comes within a hundred cycles, from beyond, or from another core, within several hundred.
+NEAR, FAR = 8, 32
 UNROLLED = 12  # levels with no more steps than this together are written out: nested loops of 3 would cost more than they do
 
 
@@ -139,6 +143,14 @@ class Shape(NamedTuple):
 
     rows: int
     vectors: int
+
+
+def reads_ahead(rows, vectors):
+    """Whether a product's tile asks for rows of B ahead: where its multiply-adds leave the load ports room for two requests.
+
+    B's rows lie apart or in few of a page, and no cache foresees them.
+    """
+    return rows * vectors >= rows + 3 * vectors
 
 
 def choose_shape(m, n, k, lanes, registers, most_rows=None):
@@ -292,7 +304,16 @@ def _accumulate(f, type, rows, columns, levels, a, b, sums, kind):
                 sums[i * vectors + j] = kind.add(f, sums[i * vectors + j], parts[j], row[j])
         return sums
 
+    def ask(b, last):
+        """Ask for the rows of B that later steps will read; never for one behind the last, which another core may be writing."""
+        for steps, cache in (NEAR, 1), (FAR, 2):
+            place = b + steps * levels[0].b
+            place = f.where(f.compare("ult", place, last), place, last)
+            for at in range(0, vectors * type.lanes * type.bytes, LINE):
+                f.prefetch(place + at, cache)
+
     counts = [level.steps for level in levels]
+    ahead = kind is OUTER and len(levels) == 1 and reads_ahead(len(rows), vectors)
     if all(isinstance(count, int) for count in counts) and math.prod(counts) <= UNROLLED:
         for numbers in itertools.product(*map(range, counts)):
             at_a = sum(n * level.a for n, level in zip(numbers, levels, strict=True))
@@ -304,8 +325,11 @@ def _accumulate(f, type, rows, columns, levels, a, b, sums, kind):
         if not levels:
             return step(a, b, sums)
         level, *inner = levels
+        last = b + (f.index(level.steps) - 1) * level.b if ahead else None
         with f.loop(0, level.steps, carry=[a, b, *sums]) as loop:
             a, b, *sums = loop.values
+            if ahead:
+                ask(b, last)
             loop.next = [a + level.a, b + level.b, *nest(inner, a, b, sums)]
         return loop.results[2:]
 

@@ -60,6 +60,11 @@ def imports():
     return {name: _runtime()[name] for name in runtime.NAMES}
 
 
+def allocator():
+    """The addresses of the functions that NumPy calls for memory."""
+    return [_runtime()[name] for name in runtime.ALLOCATOR]
+
+
 _code = None
 
 
@@ -68,7 +73,7 @@ def _runtime():
     global _code
     with _lock:
         if _code is None:
-            _code = compile_text(runtime.runtime_text(), [*runtime.NAMES, runtime.CURRENT])
+            _code = compile_text(runtime.runtime_text(), [*runtime.NAMES, *runtime.ALLOCATOR, runtime.CURRENT])
         return _code
 
 

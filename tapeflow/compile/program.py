@@ -11,6 +11,7 @@ from tapeflow.base.errors import invalid
 from tapeflow.compile import entry as entries
 from tapeflow.compile import pool
 from tapeflow.compile.asserts import Assert
+from tapeflow.compile.buffers import aligned_copy, begins_well
 from tapeflow.compile.effects import is_barrier
 from tapeflow.compile.entry import Argument, Result, make_entry
 from tapeflow.compile.explain import describe, explain, fallbacks
@@ -31,7 +32,9 @@ from tapeflow.core.variable import SOLE, _references
 DATA = 16  # where an ndarray object keeps the address of its elements; checked below
 ALIGN = 64
 _named: set[tuple] = set()  # what `DEBUG=1` has named
-LARGE = 1 << 20  # bytes from which an array of a result is kept to be used again: less comes from the heap, which has touched it
+LARGE = (
+    1 << 20
+)  # bytes from which an array of a result is kept to be used again: less comes from the heap, which has touched it
 
 
 def address(array):
@@ -61,9 +64,8 @@ class Program:
         self.plan = plan = Plan(graph)
         self.parts = self._split()
         self.written = write([part for part in self.parts if isinstance(part, Stretch)], plan)
-        self.text = self.written.text
         names = [p.name for p in self.parts if isinstance(p, Stretch)]
-        self.code = compile_text(self.text, names, pool.imports()) if self.text else None
+        self.code = compile_text(self.written.texts, names, pool.imports()) if self.written.texts else None
         pool.reserve(self.written.scratch)
         plan.release()
         for part in self.parts:
@@ -128,6 +130,9 @@ class Program:
             return kind(*first, np.dtype(x._dtype.numpy_dtype), x.dims, **where, **more)
 
         variables = plan.variables.values()
+        for held in variables:
+            if held.written and held.place.slot != ARENA:
+                own_buffer(held.variable)  # the fast call takes buffers as they are
         return make_entry(
             self.code[self.parts[0].name],
             frame.pointer,
@@ -426,9 +431,9 @@ NAMES = {"checked_numerics": "CheckNumerics"}
 def own_buffer(variable):
     """Let a variable's array be its own, and fit to be written by native code: a copy where a tensor or view shares it."""
     old = variable._tensor._value
-    if old.flags.owndata and old.flags.carray and _references(variable, old) == SOLE:
+    if old.flags.owndata and old.flags.carray and _references(variable, old) == SOLE and begins_well(old):
         return
-    variable._tensor = wrap(np.array(old, order="C"))
+    variable._tensor = wrap(aligned_copy(old))
 
 
 __all__ = ["Program"]

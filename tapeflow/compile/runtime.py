@@ -34,6 +34,13 @@ TEAM_SIZE = 32
 PATIENCE = 8192  # turns of waiting before a worker sleeps: 100 to 400 us
 
 NAMES = ("tapeflow_begin", "tapeflow_run", "tapeflow_end", "tapeflow_worker", "tapeflow_stop")
+# What NumPy calls for memory, each with a context before the arguments that the C library's function has
+ALLOCATOR = {
+    "tapeflow_malloc": ("aligned_alloc", PTR, [INDEX]),
+    "tapeflow_calloc": ("calloc", PTR, [INDEX, INDEX]),
+    "tapeflow_realloc": ("realloc", PTR, [PTR, INDEX]),
+    "tapeflow_free": ("free", None, [PTR]),
+}
 CURRENT = "tapeflow_pool"  # a pointer to the pool's memory, or null
 
 
@@ -81,6 +88,7 @@ def runtime_text():
     _write_run(module)
     _write_worker(module)
     _write_stop(module)
+    _write_allocator(module)
     return str(module)
 
 
@@ -257,3 +265,15 @@ def _write_stop(module):
         store_atomic(f, one, pool + STOP)
         fetch(f, "add", pool + GENERATION, one)
         wake_all(f, pool + GENERATION)
+
+
+def _write_allocator(module):
+    """NumPy's functions for memory that begins at a cache line."""
+    for name, (function, result, types) in ALLOCATOR.items():
+        first = [INDEX] if function == "aligned_alloc" else []
+        module.declare(function, result or "void", *first, *types)
+        with module.function(name, [("context", PTR), *[(f"x{i}", type) for i, type in enumerate(types)]], result) as f:
+            arguments = [f.index(LINE)] * len(first) + f.arguments[1:]
+            found = f.call(function, result, *arguments)
+            if result is not None:
+                f.ret(found)

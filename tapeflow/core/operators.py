@@ -2,7 +2,7 @@
 
 from tapeflow.base.dtypes import string
 from tapeflow.core.convert import CONSTANTS, READERS, operand
-from tapeflow.core.primitive import LARGE, NO_ATTRS, bind
+from tapeflow.core.primitive import LARGE, NO_ATTRS, any_large, bind
 from tapeflow.core.state import ongoing, scoped
 from tapeflow.core.tensor import Tensor, ndarray
 
@@ -23,28 +23,29 @@ def on_two(op, convert=operand, otherwise=bind):
         dtype = x._dtype
         if y.__class__ is not Tensor:
             cls = y.__class__
-            if cls in READERS:
-                y = READERS[cls](y)
-            else:
-                known = CONSTANTS[dtype.type].get((cls, y)) if cls is int or cls is float else None
+            if cls is int or cls is float:
+                known = CONSTANTS[dtype.type].get((cls, y))
                 y = convert(y, x) if known is None else known
-                if y is NotImplemented:
-                    return y
+            else:
+                y = READERS[cls](y) if cls in READERS else convert(y, x)
+            if y is NotImplemented:
+                return y
         if y._dtype is dtype and accepts & dtype.bit and not scoped:
-            hot = op.hot
-            if hot is None or (x._value.size < LARGE > y._value.size) or (result := hot((x, y), NO_ATTRS)) is None:
-                try:
-                    value = op.kernel(x._value, y._value)  # a tensor that has no value yet raises when it is asked for it
-                except Exception:
-                    return otherwise(op, (x, y), NO_ATTRS)
-                if value.__class__ is ndarray and value.size >= LARGE and op.heat is not None:
-                    op.heat()
-                result = Tensor()
-                result._value = value
-                result._dtype = dtype
-                result._mark = None
+            if op.hot is not None and any_large((x, y)):
+                return otherwise(op, (x, y), NO_ATTRS)
+            try:
+                value = op.kernel(x._value, y._value)  # a tensor that has no value yet raises when it is asked for it
+            except Exception:
+                return otherwise(op, (x, y), NO_ATTRS)
+            if value.__class__ is ndarray and op.heat is not None and value.size >= LARGE:
+                op.heat()
+            result = Tensor()
+            result._value = value
+            result._dtype = dtype
             if ongoing:
                 op.note((x, y), NO_ATTRS, result)
+            else:
+                result._mark = None
             return result
         return otherwise(op, (x, y), NO_ATTRS)
 

@@ -56,7 +56,8 @@ class Primitive:
 
     runs_graphs = False  # see `tapeflow.trace.call.Structured`
     hot = None  # hot(inputs, attrs) gives the results where a compiler has made native code of the op, else None
-    heat = None  # heat() is called when a result has `LARGE` elements or more: it may set `hot`
+    light = False  # whether `hot` is asked only where an input has `LARGE` elements or more
+    heat = None  # heat() is called when a result has so many: it may set `hot`
 
     def __init__(
         self,
@@ -152,7 +153,7 @@ def bind(op, inputs, attrs=NO_ATTRS):
     """
     if scoped and state.scope is not None and (op.stateful or has_symbols(attrs) or _joins_graph(op, inputs)):
         return _interpret(op, inputs, attrs)
-    if op.hot is not None:
+    if op.hot is not None and (not op.light or any_large(inputs)):
         outputs = op.hot(inputs, attrs)
         if outputs is not None:
             if ongoing:
@@ -213,6 +214,19 @@ def bind(op, inputs, attrs=NO_ATTRS):
         else:
             op.note(inputs, attrs, outputs)
     return outputs
+
+
+def is_large(value):
+    """Whether a NumPy value has `LARGE` elements or more."""
+    return value.__class__ is ndarray and value.size >= LARGE
+
+
+def any_large(inputs):
+    """Whether a tensor among some inputs has so many."""
+    for x in inputs:  # noqa: SIM110 - `any` takes three times as long
+        if x.__class__ is Tensor and x._value.__class__ is ndarray and x._value.size >= LARGE:
+            return True
+    return False
 
 
 def _note(op, inputs, attrs, outputs):
@@ -346,10 +360,12 @@ __all__ = [
     "Primitive",
     "Spec",
     "Tensor",
+    "any_large",
     "bind",
     "dtype_bits",
     "has_symbols",
     "infer_specs",
+    "is_large",
     "map_symbols",
     "symbols_in",
 ]

@@ -288,3 +288,13 @@ def test_native_ops_work_in_a_forked_child():
         same = (x @ y).numpy().tobytes() == expected.tobytes()
         os._exit(0 if same and not pool.settings.stale.value else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_examples_of_a_map_that_has_ended_are_refused_by_light_ops_too():
+    kept, x = [], tf.constant(normal(64, 64))
+    for _ in range(5):
+        x + x
+    tf.vectorized_map(lambda row: kept.append(row) or row, x)
+    assert P.add.hot is not None
+    with pytest.raises(TypeError, match="out of scope"):
+        kept[0] + 1.0

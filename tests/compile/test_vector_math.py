@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from native_checks import elementwise
 
+import tapeflow as tf
+from tapeflow.compile import piecewise
 from tapeflow.compile.functions import FUNCTIONS
 
 WIDE = {"float32": np.float64, "float64": np.longdouble}
@@ -60,6 +62,14 @@ def any_bits(dtype, count):
     return rng.integers(0, np.iinfo(integer).max, count, dtype=integer).view(dtype)
 
 
+def borders(rows):
+    """The numbers around the starts of a table's intervals, where the sum with the offset may round to either."""
+    start = int(np.float32(rows.offset).view(np.int32)) >> rows.shift
+    starts = (np.arange(start, start + 32, dtype=np.int32) << rows.shift).view(np.float32) - np.float32(rows.offset)
+    steps = np.concatenate([2.0 ** np.arange(-30, -18), [0.0], -(2.0 ** np.arange(-30, -18))])
+    return (starts[:, None] + steps).ravel()
+
+
 def samples(dtype, count):
     """Numbers of every size, and more where functions bend."""
     parts = [
@@ -71,6 +81,8 @@ def samples(dtype, count):
         1 + rng.standard_normal(count) * 0.1,
         2.0 ** rng.uniform(-40, 10, count) * rng.choice([-1, 1], count),
         np.arange(1, 300) * (np.pi / 2),  # where sines and cosines vanish
+        borders(piecewise.TANH),
+        borders(piecewise.ERF),
     ]
     with np.errstate(all="ignore"):
         return np.concatenate([np.asarray(part, dtype) for part in parts])
@@ -103,6 +115,24 @@ def test_within_two_ulp(name, dtype, isa):
     worst = int(np.argmax(distance))
     place = [v[worst] for v in values]
     assert distance[worst] <= ULP, f"{name}{place} = {got[worst]!r}, exactly {exact[worst]!r}: {distance[worst]} ulp"
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e-8, 1e-3])
+def test_quotients_by_roots(offset):
+    """Three operations: each is within 2 ulp, all together within 4; special values are those of the three instructions."""
+    x, y = samples("float32", 200_000), rng.permutation(samples("float32", 200_000))
+    grid = np.asarray(SPECIAL, np.float32)
+    x, y = np.concatenate([np.repeat(grid, len(grid)), x]), np.concatenate([np.tile(grid, len(grid)), y])
+    compiled = tf.function(lambda x, y: x / (tf.sqrt(y) + offset) if offset else x / tf.sqrt(y))
+    got = compiled(tf.constant(x), tf.constant(y)).numpy()
+    with np.errstate(all="ignore"):
+        root = np.sqrt(y.astype(np.float64)) + np.float32(offset) if offset else np.sqrt(y.astype(np.float64))
+        exact = x / root
+        distance = ulps(got, exact, "float32")
+    tiny = np.finfo(np.float32).tiny
+    distance[(np.abs(exact) < tiny) & (np.abs(got) <= tiny)] = 0  # denormal results become 0
+    worst = int(np.argmax(distance))
+    assert distance[worst] <= 2 * ULP, f"{x[worst]!r} / sqrt({y[worst]!r}) = {got[worst]!r}: {distance[worst]} ulp"
 
 
 def test_every_function_is_tested():
