@@ -34,6 +34,17 @@ class Pair:
         return Pair(function(self.re), function(self.im))
 
 
+def flat(values):
+    """Registers, with both parts in the place of a pair."""
+    return [part for x in values for part in ((x.re, x.im) if x.__class__ is Pair else (x,))]
+
+
+def paired(parts, values):
+    """Registers as pairs where there are pairs in `values`: the inverse of `flat`."""
+    rest = iter(parts)
+    return [Pair(next(rest), next(rest)) if x.__class__ is Pair else next(rest) for x in values]
+
+
 def _parts(word):
     """A rule that is the same for both parts."""
     return lambda c, *xs: Pair(*[functools.reduce(word, part) for part in ([x.re for x in xs], [x.im for x in xs])])
@@ -306,4 +317,4 @@ RULES |= {
     "where": lambda c, condition, x, y: where(c.f, condition, x, y),
 }
 
-__all__ = ["Pair", "RULES"]
+__all__ = ["RULES", "Pair", "flat", "paired"]

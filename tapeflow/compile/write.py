@@ -2,6 +2,7 @@
 
 from tapeflow.compile import runtime
 from tapeflow.compile.asserts import Assert
+from tapeflow.compile.complex_math import Pair, flat, paired
 from tapeflow.compile.control import Nested
 from tapeflow.compile.denormals import flush_denormals, restore_mode
 from tapeflow.compile.evaluate import Register
@@ -130,11 +131,19 @@ class StepWriter:
 
     def _read(self, place, dtype):
         """A scalar as it is in memory."""
-        return place.value if place.__class__ is Register else self.f.load(place, MEMORY.get(dtype) or MACHINE[dtype])
+        if place.__class__ is Register:
+            return place.value
+        type = MEMORY.get(dtype) or MACHINE[dtype]
+        if dtype.is_complex:
+            return Pair(self.f.load(place, type), self.f.load(place + type.bytes, type))
+        return self.f.load(place, type)
 
     def _write(self, place, value):
         if place.__class__ is Register:
             place.value = value
+        elif value.__class__ is Pair:
+            self.f.store(value.re, place)
+            self.f.store(value.im, place + value.type.bytes)
         else:
             self.f.store(value, place)
 
@@ -213,21 +222,21 @@ class StepWriter:
             self.registers, self.depth = {}, plan.depth
         homes = [_home(plan, key)[2] for key in step.results]
         states = [self.registers.setdefault(id(home), Register()) for home in homes]
-        with f.forever(first) as loop:
-            for state, value in zip(states, loop.values, strict=True):
+        with f.forever(flat(first)) as loop:
+            for state, value in zip(states, paired(loop.values, first), strict=True):
                 state.value = value
             for inner in cond.steps:
                 self.step(cond, inner)
             loop.leave_unless(self._output(cond).differs(0))
             for inner in body.steps:
                 self.step(body, inner)
-            loop.next = [state.value for state in states]
-        for state, value in zip(states, loop.results, strict=True):
+            loop.next = flat([state.value for state in states])
+        for state, value in zip(states, paired(loop.results, first), strict=True):
             state.value = value
         if outermost:
             self.registers = None
             for key, state in zip(step.results, states, strict=True):
-                f.store(state.value, self.pointer(plan, key))
+                self._write(self.pointer(plan, key), state.value)
 
     def _switch(self, plan, step):
         number = self._read(self.pointer(plan, step.operands[0]), step.node.inputs[0]._dtype)
@@ -253,8 +262,14 @@ class StepWriter:
 
         if first == len(plans) - 1:
             return run(plans[first])
-        rest = lambda: self._choose(plans, number, first + 1, registers)  # noqa: E731
-        return self.f.choose(number.equals(first), lambda: run(plans[first]), rest)
+        found = []
+
+        def one():
+            found.extend(run(plans[first]))
+            return flat(found)
+
+        rest = lambda: flat(self._choose(plans, number, first + 1, registers))  # noqa: E731
+        return paired(self.f.choose(number.equals(first), one, rest), found)
 
     def _output(self, plan):
         """The one output of a condition."""
@@ -275,14 +290,12 @@ def _is_scalar(step):
     """Whether a step computes scalars alone, and cannot fail."""
     if isinstance(step, Nested):
         values = (*step.node.inputs, *step.node.outputs)
-        if any(x.dims or x._dtype.is_complex for x in values) or any(plan.rows for plan in step.plans):
+        if any(x.dims for x in values) or any(plan.rows for plan in step.plans):
             return False
         return all(_is_scalar(inner) for plan in step.plans for inner in plan.steps)
     if isinstance(step, Copy):
-        return not step.value.dims and not step.value._dtype.is_complex
-    if not isinstance(step, Loops) or step.kernel.dims or step.kernel.may_fail:
-        return False
-    return not any(dtype.is_complex for dtype in step.kernel.dtypes)
+        return not step.value.dims
+    return isinstance(step, Loops) and not step.kernel.dims and not step.kernel.may_fail
 
 
 __all__ = ["StepWriter", "Stretch", "write"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tapeflow.base.dtypes import bool_
+from tapeflow.base.dtypes import bool_, int32
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import known_dims
 from tapeflow.core.primitive import P, Primitive
@@ -181,8 +181,21 @@ def _slice_kernel(x, *, begin, size):
     return x[tuple(key)]
 
 
+def _placed(g, begin, n, axis):
+    """Zeros with `g` from a place on that is a tensor: not a pad, for its shape would be known only when it has run."""
+    k = g.dims[axis]
+    place = P.range(*[P.constant(value=i) for i in (0, n, 1)]) - P.cast(begin, dtype=int32)
+    inside = P.logical_and(place >= 0, place < k)
+    rows = P.gather(g, P.where(inside, place, P.zeros_like(place)), axis=axis, batch_dims=0)
+    return P.where(P.reshape(inside, shape=(n, *(1,) * (len(g.dims) - axis - 1))), rows, P.zeros_like(rows))
+
+
 def _slice_vjp(g, x_shape, *, begin, size):
     dims = x_shape if isinstance(x_shape, tuple) else P.unstack(x_shape, axis=0, num=len(begin))
+    for axis, (b, n, k) in enumerate(zip(begin, dims, g.dims or (), strict=False)):
+        if isinstance(b, Tensor) and n.__class__ is int and k:
+            g = _placed(g, b, n, axis)
+            begin = (*begin[:axis], 0, *begin[axis + 1 :])
     return P.pad(g, paddings=tuple([(b, n - b - k) for b, n, k in zip(begin, dims, dims_of(g), strict=True)]))
 
 

@@ -185,6 +185,27 @@ def test_variables_loops_and_branches():
     close(got, expected, 1e-6)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_loops_of_scalars(dtype):
+    """Newton's iteration, with a branch; all of it stays in registers."""
+
+    def step(z, count):
+        w = z - (z * z * z - 1.0) / (3.0 * z * z)
+        return tf.cond(tf.abs(w) > 0.9, lambda: (w, count + 1), lambda: (1.1j * w, count))
+
+    def newton(z, n):
+        count = tf.constant(0)
+        for _ in tf.range(n):
+            z, count = step(z, count)
+        return z, count, tf.math.conj(z)
+
+    inputs = [tf.constant(0.3 + 0.7j, tf.as_dtype(dtype)), tf.constant(7)]
+    function = tf.function(newton)
+    for found, expected in zip(function(*inputs), newton(*inputs), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert "NumPy kernel" not in function.explain()
+
+
 def test_a_complex_variable_is_updated_where_it_is():
     v = tf.Variable(tf.ones([5], tf.complex64))
 

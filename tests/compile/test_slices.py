@@ -84,6 +84,22 @@ def test_slices_that_begin_at_tensors(data):
     x = np.random.default_rng(3).standard_normal(dims)
     native(lambda x, *begin: tf.slice(x, begin, size) + 1.0, x, *begin)
 
+    def gradients(x, *begin):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = tf.reduce_sum(tf.slice(x, begin, size) ** 3)
+            g = tape.gradient(y, x)
+            z = tf.reduce_sum(g * g)
+        return g, outer.gradient(z, x)
+
+    native(gradients, x, *begin)
+    graph = graph_of(gradients, specs_of([x, *begin]))
+    eager = gradients(tf.constant(x), *[int(b) for b in begin])
+    for found, expected in zip(graph.run([x, *begin], graph.outputs), eager, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
 
 @configured(100)
 @given(keys(), st.sampled_from(DTYPES), st.booleans(), st.booleans())
