@@ -44,6 +44,7 @@ conformance: $(VENV)/test.stamp $(PEERS)/tensorflow.stamp
 	$(BIN)/python tests/conformance/run.py --tensorflow $(PEERS)/tensorflow/bin/python
 	$(BIN)/python tests/conformance/pipelines_run.py --tensorflow $(PEERS)/tensorflow/bin/python
 	$(BIN)/python tests/conformance/programs_run.py --tensorflow $(PEERS)/tensorflow/bin/python
+	$(BIN)/python tests/conformance/complex_run.py --tensorflow $(PEERS)/tensorflow/bin/python
 	$(BIN)/python tests/conformance/checkpoints_run.py --tensorflow $(PEERS)/tensorflow/bin/python
 
 fuzz: $(VENV)/test.stamp

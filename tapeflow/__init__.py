@@ -8,9 +8,11 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tapeflow\.")
 
 from tapeflow import api, compat  # noqa: E402
 from tapeflow.api.export import LATER, build, public  # noqa: E402
+from tapeflow.base.heap import keep_freed_memory  # noqa: E402
 
 __version__ = "2.21.0+tapeflow.0.1"
 
+keep_freed_memory()
 build(sys.modules[__name__])
 compat.install_finder()
 

@@ -1,5 +1,6 @@
 """Hypothesis strategies for the programs of `programs`."""
 
+import complex_programs
 from hypothesis import strategies as st
 from programs import BINARY, UNARY
 
@@ -31,3 +32,17 @@ def steps(depth):
 def programs(depth=2, most=6):
     """A strategy for programs."""
     return st.lists(steps(depth), min_size=1, max_size=most).map(tuple)
+
+
+@st.composite
+def matrix_programs(draw, most=25):
+    """A strategy for programs of complex matrices, (shape, steps): a step is an op's name with the numbers of the values it takes."""
+    shape = draw(st.tuples(st.sampled_from([2, 3, 5, 17]), st.sampled_from([2, 3, 8, 33])))
+    steps = []
+    for number in range(draw(st.integers(3, most))):
+        earlier = st.integers(max(0, number - 5), number + 1)
+        if draw(st.booleans()):
+            steps.append((draw(st.sampled_from(sorted(complex_programs.UNARY))), draw(earlier)))
+        else:
+            steps.append((draw(st.sampled_from(sorted(complex_programs.BINARY))), draw(earlier), draw(earlier)))
+    return shape, steps

@@ -109,6 +109,7 @@ def main():
         fit("ATAN", name, ATAN, lambda z: z + EPSILON / 100, 0, lean, atan)
         fit("ERF", name, ERF, lambda z: mp.mpf(1), 0, mp.mpf("1.002"), erf)
     fit("ASIN", "F64", ASIN, lambda z: z + EPSILON / 100, 0, mp.mpf("0.2505"), 11)
+    fit("EXP_NEAR", "F32", EXP, lambda r: r * r + EPSILON, -HALF_LN2 / 32, HALF_LN2 / 32, 1)
     fit("EXP_SHORT", "F64", EXP, lambda r: r * r + EPSILON, -HALF_LN2, HALF_LN2, 5)
     fit("LOG_SHORT", "F64", LOG, lambda f: f * f + EPSILON, *fraction, 12)
     fit("POW_LOG", "F64", POW_LOG, lambda z: 1 / POW_LOG(z), 0, mp.mpf("0.02945"), 7)

@@ -18,7 +18,7 @@ from tapeflow.base.dtypes import bool_, float32, float64, int16, int32, int64
 from tapeflow.base.errors import InvalidArgumentError, OperatorNotAllowedInGraphError, invalid
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.composite import Composite
-from tapeflow.core.convert import convert_to_tensor, operand
+from tapeflow.core.convert import CONSTANTS, convert_to_tensor, operand
 from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.operators import on_two
 from tapeflow.core.primitive import NO_ATTRS, P, bind
@@ -63,7 +63,9 @@ def _binary(name):
     method = on_two(op, CONVERT.get(name, operand), OTHERWISE.get(name, bind))
 
     def reflected(self, other):
-        other = operand(other, self)
+        cls = other.__class__
+        known = CONSTANTS[self._dtype.type].get((cls, other)) if cls is int or cls is float else None
+        other = operand(other, self) if known is None else known
         return other if other is NotImplemented else method(other, self)
 
     return method, reflected

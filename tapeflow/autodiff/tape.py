@@ -276,6 +276,9 @@ class GradientTape:
         leaves = self._leaves
         if len(sources) != len(leaves):
             return None
+        if len(leaves) == 1 and sources[0].__class__ is Variable:
+            mark = sources[0]._tensor._mark
+            return (mark,) if leaves.get(mark, NO_LEAF)[1] is sources[0] else None
         marks = {}
         for x in sources:
             if x.__class__ is not Variable:

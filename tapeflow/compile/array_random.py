@@ -7,7 +7,7 @@ from tapeflow.base.dtypes import bfloat16, float16, float32, float64
 from tapeflow.compile.arrays import ArrayOp
 from tapeflow.compile.libm import logf, sincosf
 from tapeflow.compile.philox import WORD, blocks, philox, stream_at
-from tapeflow.compile.text import F32, F64, I32, I64
+from tapeflow.compile.text import F32, F64, I32, I64, INDEX, PTR
 from tapeflow.ops.random_bits import AUTO_SELECT, PHILOX
 
 MANTISSA = {float16: 10, bfloat16: 7, float32: 23}
@@ -113,6 +113,62 @@ def _fill(prepare):
     return emit
 
 
+def _truncated_normals(call):
+    """Normals within (-2, 2): each four numbers have 256 blocks, whose first normals that fit they are."""
+    stream, out = call.inputs[0], call.outputs[0]
+    redo = _group_again(call.module, out)
+    lanes = call.module.target.vector_bytes // 8
+    size = math.prod(out.dims)
+    vectors = -(-size // (4 * lanes))
+    turns = -(-vectors // max(1, min(64, vectors * lanes // TILE)))
+    with call.phase(-(-vectors // turns)) as f:
+        state = stream_at(f, call.pointer(f, stream))
+        target = call.pointer(f, out)
+        misfits = f.stack(8 * lanes)
+
+        def vector(number, active=None):
+            first = number * lanes
+            normals = _normals32(f, blocks(f, state, first, lanes, 256))
+            out.store(f, _interleaved(f, normals), target + first * (4 * out.size), active)
+            wrong = functools.reduce(lambda a, b: a | b, [f.compare("oge", f.abs(x), 2.0) for x in normals])
+            with f.when(f.any(wrong)):
+                f.store(f.where(wrong, f.constant(I64.vector(lanes), 1), 0), misfits)
+                with f.loop(0, lanes) as lane, f.when(f.load(misfits + lane.index * 8, I64).differs(0)):
+                    group = first + lane.index
+                    left = f.minimum(4, size - group * 4)
+                    f.call(redo, None, *state, group, target + group * (4 * out.size), left)
+
+        whole, left = divmod(size, 4 * lanes)
+        start = f.arguments[1] * turns
+        with f.loop(start, f.minimum(whole, start + turns)) as loop:
+            vector(f.index(loop.index))
+        if left:
+            with f.when((start <= whole) & (f.index(whole) < start + turns)):
+                vector(f.index(whole), left)
+
+
+def _group_again(module, out):
+    """The function that fills one group with the first normals that fit, block by block."""
+
+    def make():
+        name = module.fresh("truncated")
+        arguments = [("low", I64), ("high", I64), ("key", I64), ("group", INDEX), ("target", PTR), ("count", INDEX)]
+        with module.function(name, arguments, internal=True, attributes="nounwind noinline cold") as f:
+            *state, group, target, count = f.arguments
+            with f.forever([f.index(0), f.index(0)]) as loop:
+                block, taken = loop.values
+                loop.leave_unless(taken < count)
+                for x in _normals32(f, blocks(f, state, group * 256 + block, 1)):
+                    fits = (f.abs(x) < 2.0) & (taken < count)
+                    with f.when(fits):
+                        out.store(f, x, target + taken * out.size)
+                    taken = taken + f.where(fits, f.index(1), 0)
+                loop.next = [block + 1, taken]
+        return name
+
+    return module.once(("truncated", out.dtype), make)
+
+
 def _is_philox(node):
     return node.attrs.get("alg", PHILOX) in (PHILOX, AUTO_SELECT) and node.inputs[0].dims == (3,)
 
@@ -155,6 +211,7 @@ RANDOM = {
     "random_normal": ArrayOp(
         lambda node: _is_philox(node) and node.outputs[0]._dtype is not float64, _fill(_by_dtype(lambda dtype: _normals32))
     ),
+    "truncated_normal": ArrayOp(lambda node: _is_philox(node) and node.outputs[0]._dtype is not float64, _truncated_normals),
     "random_full_int": ArrayOp(_is_philox, _fill(_by_dtype(_ints))),
     "random_uniform_int": ArrayOp(_is_philox, _fill(_ints_between), may_fail=True),
 }

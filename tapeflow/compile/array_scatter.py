@@ -52,7 +52,7 @@ class Rows:
                 body(f.index(whole * size), left)
 
 
-def _begin(call, out, number, source=None):
+def begin(call, out, number, source=None):
     """The phase that fills the result with a number, or copies another array to it."""
     size = math.prod(out.dims) * out.size
     tiles = max(1, min(64, size >> 16))
@@ -193,7 +193,7 @@ def _tensor_scatter(call):
     tensor, indices, updates = call.inputs
     width = math.prod(tensor.dims[call.attrs.get("batch_dims", 0) + indices.dims[-1] :])
     how = {"add": "sum", "mul": "prod"}.get(call.attrs["how"], call.attrs["how"])
-    _begin(call, call.outputs[0], 0, tensor)
+    begin(call, call.outputs[0], 0, tensor)
     count = math.prod(indices.dims[:-1])
     _accumulate(call, updates, count, width, _coordinates(call, indices, tensor.dims), how)
 
@@ -202,7 +202,7 @@ def _scatter_nd(call):
     indices, updates = call.inputs
     dims = call.outputs[0].dims
     width = math.prod(dims[call.attrs.get("batch_dims", 0) + indices.dims[-1] :])
-    _begin(call, call.outputs[0], 0)
+    begin(call, call.outputs[0], 0)
     _accumulate(call, updates, math.prod(indices.dims[:-1]), width, _coordinates(call, indices, dims), "sum")
 
 
@@ -210,7 +210,7 @@ def _gather_grad(call):
     g, indices = call.inputs
     dims = call.outputs[0].dims
     row_of, count = _gathered(call, indices, dims)
-    _begin(call, call.outputs[0], 0)
+    begin(call, call.outputs[0], 0)
     _accumulate(call, g, count, math.prod(dims[call.attrs["axis"] % len(dims) + 1 :]), row_of, "sum")
 
 
@@ -218,7 +218,7 @@ def _segments(how):
     def emit(call):
         data, ids = call.inputs
         out = call.outputs[0]
-        _begin(call, out, _identity(how, out.dtype))
+        begin(call, out, _identity(how, out.dtype))
         _accumulate(call, data, math.prod(ids.dims), math.prod(out.dims[1:]), _ids(call, ids), how)
 
     return emit
@@ -275,4 +275,4 @@ SCATTERS = {
     **{f"unsorted_segment_{how}": ArrayOp(_adds, _segments(how), may_fail=True) for how in ("sum", "prod", "max", "min")},
 }
 
-__all__ = ["SCATTERS"]
+__all__ = ["SCATTERS", "begin"]

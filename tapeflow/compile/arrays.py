@@ -146,7 +146,7 @@ def fits(node, ops):
     if op is None or has_tensors(node.attrs):
         return None
     for x in (*node.inputs, *node.outputs):
-        if x._dtype not in MACHINE or x.dims is None or None in x.dims or 0 in x.dims:
+        if x._dtype not in MACHINE or x._dtype.is_complex or x.dims is None or None in x.dims or 0 in x.dims:
             return None
     return op if op.fits(node) else None
 

@@ -3,11 +3,14 @@
 import math
 
 from tapeflow.base.dtypes import bool_
-from tapeflow.compile.internal import SKIP_STREAM
+from tapeflow.compile.decompose_slices import explicit, is_clear
+from tapeflow.compile.internal import SKIP_STREAM, SLICE_SET
 from tapeflow.compile.rebuild import has_tensors, rebuilt
 from tapeflow.compile.scalars import MACHINE, SHORT
+from tapeflow.compile.views import key_parts
 from tapeflow.core.graph import Graph
 from tapeflow.core.primitive import P
+from tapeflow.core.tensor import Tensor
 from tapeflow.ops.random_bits import PHILOX
 
 RESERVED = 256  # how many blocks a generator's number may take
@@ -30,7 +33,7 @@ def _visit(builder, node, inputs, attrs):
     rule = CHANGES.get(node.op.name)
     if rule is None:
         return builder.copy(node, inputs, {key: _changed(attr) for key, attr in attrs.items()})
-    return None if has_tensors(attrs) else rule(builder, node, inputs, attrs)
+    return rule(builder, node, inputs, attrs)
 
 
 def _changed(attr):
@@ -50,14 +53,14 @@ def _update(builder, node, variable, value):
 
 def _op_stream(builder, node, inputs, attrs):
     variable = getattr(attrs["source"], "variable", None)
-    if variable is None:
+    if variable is None or has_tensors(attrs):
         return None
     return _skipped(builder, node, variable, attrs["shape"], attrs.get("each", RESERVED))
 
 
 def _generator_stream(builder, node, inputs, attrs):
     variable = attrs["variable"]
-    if attrs["alg"] != PHILOX or variable._shape._dims != (3,):
+    if has_tensors(attrs) or attrs["alg"] != PHILOX or variable._shape._dims != (3,):
         return None
     return _skipped(builder, node, variable, attrs["shape"], RESERVED)
 
@@ -94,6 +97,45 @@ def _scatter_variable(builder, node, inputs, attrs):
     return (value,)
 
 
-CHANGES = {"op_stream": _op_stream, "generator_stream": _generator_stream, "scatter_variable": _scatter_variable}
+def _assign_slice(builder, node, inputs, attrs):
+    """A part of a variable, changed where it is; its indices may be tensors."""
+    variable, key, (value,) = attrs["variable"], attrs["key"], inputs
+    dims = variable._shape._dims
+    if any(x is None or None in x or 0 in x for x in (dims, value.dims)) or variable._dtype.is_complex:
+        return None
+    if variable._dtype not in MACHINE or (has_tensors({"key": key}) and not is_clear(key)):
+        return None
+    key = explicit(key, len(dims))
+    plain = tuple([0 if isinstance(part, Tensor) else part for part in key])
+    places, taken, indices = [], [], []
+    numbers = iter(dims)
+    for part, chosen in zip(key, key_parts(plain, dims), strict=True):
+        if part is None:
+            taken.append(1)
+            continue
+        n, (start, step, stays) = next(numbers), chosen
+        count = len(range(*slice(*part).indices(n))) if stays else 1
+        if stays:
+            taken.append(count)
+        if isinstance(part, Tensor):
+            indices.append(part)
+        places.append((None if isinstance(part, Tensor) else start, step or 1, count))
+    if 0 in taken:
+        return None
+    before = _read(builder, node, variable)
+    with builder.tracing(node.line):
+        whole = tuple(count for _, _, count in places)
+        value = P.reshape(P.broadcast_to(value, shape=tuple(taken)), shape=whole)
+    after = builder.add(SLICE_SET, (before, value, *indices), {"places": tuple(places), "op": "strided_slice"}, node.line)
+    _update(builder, node, variable, after[0])
+    return after
+
+
+CHANGES = {
+    "assign_slice": _assign_slice,
+    "op_stream": _op_stream,
+    "generator_stream": _generator_stream,
+    "scatter_variable": _scatter_variable,
+}
 
 __all__ = ["changes_as_updates"]

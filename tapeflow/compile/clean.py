@@ -11,6 +11,7 @@ from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
 
 DROPPABLE = {"read_variable", "shape"}  # stateful ones that only look
+COMMUTATIVE = {"add", "mul"}
 
 
 def is_effect(node):
@@ -52,8 +53,11 @@ def share_common(graph):
 
 def node_key(op, inputs, attrs):
     """What equal nodes have in common, or None where an attr cannot be compared."""
+    keys = [tensor_key(x) for x in inputs]
+    if op.name in COMMUTATIVE:
+        keys.sort(key=repr)
     try:
-        key = (op.name, tuple([tensor_key(x) for x in inputs]), tuple(sorted((k, attr_key(v)) for k, v in attrs.items())))
+        key = (op.name, tuple(keys), tuple(sorted((k, attr_key(v)) for k, v in attrs.items())))
         hash(key)
     except TypeError:
         return None

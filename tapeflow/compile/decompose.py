@@ -8,10 +8,12 @@ import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import INTEGERS, bfloat16, float16, float32, float64, int64
+from tapeflow.base.dtypes import INTEGERS, bfloat16, float16, float32, float64, int64, uint64
 from tapeflow.base.shape import normalize_axes
 from tapeflow.compile.decompose_images import IMAGES
-from tapeflow.compile.internal import CHECK_NUMERICS, check_range
+from tapeflow.compile.decompose_random import DRAWS
+from tapeflow.compile.decompose_slices import SLICES
+from tapeflow.compile.internal import CHECK_NUMERICS, CHECK_ORDER, check_range
 from tapeflow.compile.rebuild import rebuilt
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import wrap
@@ -53,10 +55,14 @@ def _widened(rule, builder, inputs, attrs):
 
 
 def _mean(builder, x, *, axis=None, keepdims=False):
-    if x._dtype not in WIDE:
+    if x._dtype not in WIDE and x._dtype not in INTEGERS:
         return None
     axes = normalize_axes(axis, len(x.dims))
     count = math.prod([x.dims[i] for i in axes])
+    if x._dtype in INTEGERS:  # rounded toward zero
+        wide = uint64 if x._dtype.is_unsigned else int64
+        total = P.sum(P.cast(x, dtype=wide), axis=axes, keepdims=keepdims)
+        return P.cast(P.truncatediv(total, wrap(wide.type(count))), dtype=x._dtype)
     return P.sum(x, axis=axes, keepdims=keepdims) / wrap(x._dtype.type(count))
 
 
@@ -216,12 +222,21 @@ def _bincount(builder, values, weights, *, size, binary):
     return P.reshape(found, shape=(*values.dims[:-1], size)) if len(values.dims) == 2 else found
 
 
+def _sorted_ids(builder, ids, data):
+    if len(ids.dims) != 1 or not data.dims or data.dims[0] != ids.dims[0]:
+        return None
+    before = P.pad(P.strided_slice(ids, key=((None, -1, None),)), paddings=((1, 0),), value=ids._dtype.min)
+    return builder.add(CHECK_ORDER, (ids, before), {"op": "segment", "count": ids.dims[0]}, None)[0]
+
+
 def _check_numerics(builder, x, *, message):
     return builder.add(CHECK_NUMERICS, (x,), {"message": message}, None)[0] if x._dtype in WIDE else None
 
 
 DECOMPOSED = {
+    **DRAWS,
     **IMAGES,
+    **SLICES,
     "check_numerics": _check_numerics,
     "argmax": _arg_extreme("max", -math.inf),
     "argmin": _arg_extreme("min", math.inf),
@@ -233,6 +248,7 @@ DECOMPOSED = {
     "roll": _roll,
     "set_diag": _set_diag,
     "softmax": _softmax,
+    "sorted_ids": _sorted_ids,
     "log_softmax": _log_softmax,
     "logsumexp": _logsumexp,
     "sparse_xent": _sparse_xent,

@@ -62,7 +62,8 @@ class Held(NamedTuple):
     """A variable that the step reads, where it finds its value, and whether it changes it there.
 
     An array is changed in place if nobody but the variable holds it, else the call is refused. A scalar that was changed
-    is read from its cell afterwards, and becomes the variable's.
+    is read from its cell afterwards, and becomes the variable's. Where `variable` is None, the call's arguments after the
+    tensors are such variables, in their order.
     """
 
     variable: Any
@@ -152,7 +153,8 @@ def _write(module, constants, arguments, results, held, ending):
     with module.function("entry", signature, PTR) as f:
         own, args, count = f.arguments
         writer = _Writer(f, constants, own)
-        writer.check(count.equals(len(arguments)))
+        given = [one for one in held if one.variable is None]
+        writer.check(count.equals(len(arguments) + len(given)))
         if ending.release:
             writer.check(f.load(writer.word(BUSY), I64).equals(0))
             if ending.refuse_at is not None:
@@ -160,7 +162,9 @@ def _write(module, constants, arguments, results, held, ending):
         values = [writer.check_argument(f.load(args + 8 * i, PTR), argument) for i, argument in enumerate(arguments)]
         writer.made = [writer.prepare(result) for result in results]
         # From here to the step no Python code runs: no other call comes between, and no variable is assigned.
-        tensors = [writer.check_held(one) for one in held]
+        places = iter(range(8 * len(arguments), 8 * (len(arguments) + len(given)), 8))
+        owners = [f.load(args + next(places), PTR) if one.variable is None else writer.thing(one.variable) for one in held]
+        tensors = [writer.check_held(owner, one) for owner, one in zip(owners, held, strict=True)]
         for value, argument in zip(values, arguments, strict=True):
             writer.take(value, argument)
         for tensor, one in zip(tensors, held, strict=True):
@@ -169,8 +173,8 @@ def _write(module, constants, arguments, results, held, ending):
             if array is not None:
                 f.store(f.load(array + DATA, PTR), writer.table + 8 * result.slot)
         writer.run(ending.release, tensors)
-        for tensor, one in zip(tensors, held, strict=True):
-            writer.give_back(tensor, one)
+        for owner, tensor, one in zip(owners, tensors, held, strict=True):
+            writer.give_back(owner, tensor, one)
             if ending.release:
                 _drop(f, tensor)
         writer.check_failures(ending)
@@ -259,11 +263,11 @@ class _Writer:
         else:
             _copy_scalar(f, self.thing(argument.cell), value + PAYLOAD, argument.dtype.itemsize)
 
-    def check_held(self, held):
+    def check_held(self, owner, held):
         """Check a variable's tensor, which the variable keeps alive; its array must be the variable's alone to be changed."""
         f = self.f
         f.module.declare("PyObject_GetAttr", PTR, PTR, PTR)
-        tensor = f.call("PyObject_GetAttr", PTR, self.thing(held.variable), self.word(VALUE_NAME))
+        tensor = f.call("PyObject_GetAttr", PTR, owner, self.word(VALUE_NAME))
         self._need(tensor)
         _drop(f, tensor)
         changes = held.written and bool(held.shape)
@@ -287,7 +291,7 @@ class _Writer:
         f.line(f"call void {self.word(STEP)}(ptr {self.table})")
         f.call("PyEval_RestoreThread", None, thread)
 
-    def give_back(self, tensor, held):
+    def give_back(self, owner, tensor, held):
         """What changes of a variable that the step has written: its tensor is another for tapes, a scalar is a new one."""
         f = self.f
         if not held.written:
@@ -300,7 +304,7 @@ class _Writer:
             return
         f.module.declare("PyObject_SetAttr", I32, PTR, PTR, PTR)
         made = self.tensor(held, None)
-        f.call("PyObject_SetAttr", I32, self.thing(held.variable), self.word(VALUE_NAME), made)
+        f.call("PyObject_SetAttr", I32, owner, self.word(VALUE_NAME), made)
         _drop(f, made)
 
     def prepare(self, result):

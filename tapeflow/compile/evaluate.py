@@ -7,8 +7,9 @@ import ml_dtypes
 
 from tapeflow.base.dtypes import bool_, float32
 from tapeflow.compile.affine import coefficient
+from tapeflow.compile.complex_math import Pair
 from tapeflow.compile.expr import MEMORY_OPS
-from tapeflow.compile.scalars import CHOICES, MACHINE, MEMORY, RULES, SHORT, Call
+from tapeflow.compile.scalars import CHOICES, MACHINE, MEMORY, RULES, SHORT, Call, rule_of
 from tapeflow.compile.text import F32, I32, I64, INDEX, PTR, Value, first_lanes
 from tapeflow.compile.vector_math import ROOT_OFFSETS, is_wide, over_root
 
@@ -183,7 +184,7 @@ class Evaluator:
     def _make(self, expr, u):
         match expr.op:
             case "constant":
-                return self.f.constant(MACHINE[expr.dtype], expr.data[1].value)  # it came from an array of the dtype
+                return self._constant(expr.data[1].value, expr.dtype)  # it came from an array of the dtype
             case "load":
                 return self._load(expr, u)
             case "index":
@@ -199,8 +200,16 @@ class Evaluator:
         args = self.alike([self.value(x, u) for x in expr.args])
         attrs = dict(expr.data or ())
         position = attrs.pop("position", None)
-        call = Call(self.f, expr.dtype, [x.dtype for x in expr.args], attrs, lambda *what: self._failing(position, *what))
-        return self.rounded(RULES[expr.op](call, *args), expr)
+        dtypes = [x.dtype for x in expr.args]
+        call = Call(self.f, expr.dtype, dtypes, attrs, lambda *what: self._failing(position, *what))
+        return self.rounded(rule_of(expr.op, (expr.dtype, *dtypes))(call, *args), expr)
+
+    def _constant(self, number, dtype):
+        type = MACHINE[dtype]
+        if not dtype.is_complex:
+            return self.f.constant(type, number)
+        number = complex(number)
+        return Pair(self.f.constant(type, number.real), self.f.constant(type, number.imag))
 
     def rounded(self, value, expr):
         """The value of an operation, as its dtype can hold it."""
@@ -217,6 +226,8 @@ class Evaluator:
 
     def spread(self, x):
         """A value as a vector."""
+        if x.__class__ is Pair:
+            return x.map(self.spread)
         if x.type.lanes == self.lanes:
             return x
         key = ("spread", x.text, x.type.name)
@@ -308,19 +319,16 @@ class Evaluator:
 
     def _load(self, expr, u):
         operand, form = expr.data
-        memory = MEMORY.get(expr.dtype) or MACHINE[expr.dtype]
         step = 0 if self.vector is None else coefficient(form, self.vector)
         mask = self.value(expr.args[0], u) if expr.args else None
         pointer = self.address(operand, form, u)
         if mask is not None and mask.type.lanes > 1 and step != 1:
-            found = self._gather(pointer, memory, step, operand, mask)
-        elif not step:
-            found = self._one(pointer, memory, mask)
-        elif step == 1:
-            found = self._vector(pointer, memory, mask)
-        else:
-            found = self._gather(pointer, memory, step, operand, mask)
-        return self._in_register(found, expr.dtype)
+            return self._gather(pointer, expr.dtype, step, operand, mask)
+        if not step:
+            return self._one(pointer, expr.dtype, mask)
+        if step == 1:
+            return self._vector(pointer, expr.dtype, mask)
+        return self._gather(pointer, expr.dtype, step, operand, mask)
 
     def _in_register(self, found, dtype):
         if dtype is bool_:
@@ -331,7 +339,6 @@ class Evaluator:
         """A load at an index that is a value."""
         f = self.f
         operand, form, stride = expr.data
-        memory = MEMORY.get(expr.dtype) or MACHINE[expr.dtype]
         step = 0 if self.vector is None else coefficient(form, self.vector)
         size = self.dtypes[operand].size
         place = f.convert(self.value(expr.args[0], u), I64, signed=not expr.args[0].dtype.is_unsigned)
@@ -339,43 +346,60 @@ class Evaluator:
         scalar = place.type.lanes == 1 and (mask is None or mask.type.lanes == 1)
         if scalar and step in (0, 1):
             pointer = self.address(operand, form, u) + Value(f, INDEX, (place * (stride * size)).text)
-            found = self._vector(pointer, memory, mask) if step else self._one(pointer, memory, mask)
-        else:
-            number, place = self.alike([self._number(form, u), self.spread(place)])
-            offsets = (number + place * stride) * size
-            places = f.emit(PTR.vector(self.lanes), f"getelementptr i8, ptr {self.pointers[operand]}, {offsets!r}")
-            found = self._gathered(places, memory, mask)
-        return self._in_register(found, expr.dtype)
+            return self._vector(pointer, expr.dtype, mask) if step else self._one(pointer, expr.dtype, mask)
+        number, place = self.alike([self._number(form, u), self.spread(place)])
+        offsets = (number + place * stride) * size
+        return self._gathered(
+            f.emit(PTR.vector(self.lanes), f"getelementptr i8, ptr {self.pointers[operand]}, {offsets!r}"), expr.dtype, mask
+        )
 
-    def _one(self, pointer, memory, mask):
+    def _one(self, pointer, dtype, mask):
         if pointer.__class__ is Register:
-            return pointer.value
+            return self._in_register(pointer.value, dtype)
+        if dtype.is_complex:
+            part = dtype.real_dtype
+            return Pair(self._one(pointer, part, mask), self._one(pointer + part.size, part, mask))
+        memory = MEMORY.get(dtype) or MACHINE[dtype]
         if mask is None:
-            return self.f.load(pointer, memory)
-        return self.f.choose(mask, lambda: [self.f.load(pointer, memory)], lambda: [0])[0]
+            return self._in_register(self.f.load(pointer, memory), dtype)
+        return self._in_register(self.f.choose(mask, lambda: [self.f.load(pointer, memory)], lambda: [0])[0], dtype)
 
-    def _vector(self, pointer, memory, mask):
-        type = memory.vector(self.lanes)
-        if mask is None:
-            return self.f.load(pointer, type, self.active)
-        mask = self.spread(mask)
-        if self.active is not None:
-            mask = mask & self._active_mask()
-        return self.f.load(pointer, type, mask)
+    def _vector(self, pointer, dtype, mask):
+        f = self.f
+        memory = MEMORY.get(dtype) or MACHINE[dtype]
+        if mask is not None:
+            mask = self.spread(mask)
+            if self.active is not None:
+                mask = mask & self._active_mask()
+        if not dtype.is_complex:
+            return self._in_register(
+                f.load(pointer, memory.vector(self.lanes), self.active if mask is None else mask), dtype
+            )
+        if mask is not None:
+            mask = f.shuffle(mask, None, _alternating(self.lanes, 0))
+        elif self.active is not None:
+            mask = 2 * self.active
+        both = f.load(pointer, memory.vector(2 * self.lanes), mask)
+        return Pair(*[f.shuffle(both, None, range(part, 2 * self.lanes, 2)) for part in (0, 1)])
 
-    def _gather(self, pointer, memory, step, operand, mask):
+    def _gather(self, pointer, dtype, step, operand, mask):
         """A load of lanes that lie apart."""
-        return self._gathered(self._places(pointer, step * self.dtypes[operand].size), memory, mask)
+        return self._gathered(self._places(pointer, step * self.dtypes[operand].size), dtype, mask)
 
-    def _gathered(self, places, memory, mask):
+    def _gathered(self, places, dtype, mask):
         """A load of lanes by their addresses."""
-        f, type = self.f, memory.vector(self.lanes)
+        f = self.f
+        if dtype.is_complex:
+            part = dtype.real_dtype
+            behind = f.emit(places.type, f"getelementptr i8, {places!r}, i64 {part.size}")
+            return Pair(self._gathered(places, part, mask), self._gathered(behind, part, mask))
+        type = (MEMORY.get(dtype) or MACHINE[dtype]).vector(self.lanes)
         mask = self._whole_mask(mask)
         name = f"llvm.masked.gather.{type.suffix}.v{self.lanes}p0"
         pointers = PTR.vector(self.lanes)
         f.module.declare(name, type, pointers, I32, type.mask, type)
-        text = f"call {type} @{name}({places!r}, i32 {memory.bytes}, {mask!r}, {type} zeroinitializer)"
-        return f.emit(type, text)
+        text = f"call {type} @{name}({places!r}, i32 {type.bytes}, {mask!r}, {type} zeroinitializer)"
+        return self._in_register(f.emit(type, text), dtype)
 
     def _whole_mask(self, mask):
         if mask is None:
@@ -399,10 +423,21 @@ class Evaluator:
             value = f.convert(value, memory)
         if pointer.__class__ is Register:
             pointer.value = value
-        elif not step:
-            f.store(value, pointer)
+        elif value.__class__ is Pair and step != 1:
+            for part, behind in ((value.re, 0), (value.im, value.type.bytes)):
+                self._store_part(part, pointer + behind, step, operand)
+        elif value.__class__ is Pair:
+            value = self.spread(value)
+            both = f.shuffle(value.re, value.im, _alternating(self.lanes, self.lanes))
+            f.store(both, pointer, None if self.active is None else 2 * self.active)
+        else:
+            self._store_part(value, pointer, step, operand)
+
+    def _store_part(self, value, pointer, step, operand):
+        if not step:
+            self.f.store(value, pointer)
         elif step == 1:
-            f.store(self.spread(value), pointer, self.active)
+            self.f.store(self.spread(value), pointer, self.active)
         else:
             self._scatter(self.spread(value), pointer, step, operand)
 
@@ -412,6 +447,11 @@ class Evaluator:
         f.module.declare(name, "void", type, PTR.vector(self.lanes), I32, type.mask)
         places = self._places(pointer, step * self.dtypes[operand].size)
         f.line(f"call void @{name}({value!r}, {places!r}, i32 {type.bytes}, {self._whole_mask(None)!r})")
+
+
+def _alternating(lanes, behind):
+    """Each lane number, and after it the one so many further on."""
+    return [number for lane in range(lanes) for number in (lane, lane + behind)]
 
 
 __all__ = ["Evaluator", "Register", "combine", "identity"]

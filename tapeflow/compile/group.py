@@ -266,7 +266,7 @@ def kind_of(node):
         return "view"
     if name in ("zeros_like", "ones_like", "gather") or is_scalar(node):
         return "point"
-    if name in REDUCERS:
+    if name in REDUCERS and not outs[0]._dtype.is_complex:
         return "reduce"
     if name in PIECES:
         return "pieces"

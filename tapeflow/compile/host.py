@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tapeflow.base import flags
 from tapeflow.base.errors import InvalidArgumentError
+from tapeflow.compile import llvm
 
 # What each forced instruction set is compiled as: CPU name, vector bytes, vector registers, fused multiply-add.
 LEVELS = {
@@ -58,10 +59,8 @@ def _host(level):
 
 
 def _detect():
-    import llvmlite.binding as llvm
-
     arch = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
-    features = llvm.get_host_cpu_features()
+    features = llvm.host_features()
     if arch != "x86_64":  # NEON
         size, registers, fma = 16, 32, True
     elif all(features.get(name) for name in ("avx512f", "avx512vl", "avx512bw", "avx512dq")):
@@ -70,7 +69,8 @@ def _detect():
         size, registers, fma = 32, 16, True
     else:
         size, registers, fma = 16, 16, bool(features.get("fma"))
-    return Host(arch, llvm.get_host_cpu_name(), features.flatten(), size, registers, fma, **_caches())
+    listed = ",".join([f"{'+' if has else '-'}{name}" for name, has in sorted(features.items())])
+    return Host(arch, llvm.host_cpu(), listed, size, registers, fma, **_caches())
 
 
 def _caches():

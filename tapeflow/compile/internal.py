@@ -1,5 +1,7 @@
 """Ops that only compiled graphs have; they are made by passes, and no user calls them."""
 
+import numpy as np
+
 from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Spec
@@ -40,8 +42,18 @@ def _checked(x, *, limit, op, message):
 CHECK_RANGE = Internal("check_range", _checked, lambda x, **attrs: x)
 
 
+# The ids of segments as they are, beside those before them; an error where one is less, or negative.
+CHECK_ORDER = Internal("check_order", lambda x, before, **attrs: P.sorted_ids.kernel(x, x), lambda x, before, **attrs: x)
+
+
 # The same elements in memory of their own: never taken out of a graph.
 COPY = Internal("copy", lambda x: x, lambda x: x)
+
+
+# An array whose elements are all written before any is read.
+EMPTY = Internal(
+    "empty", lambda *, shape, dtype: np.zeros(shape, dtype.numpy_dtype), lambda *, shape, dtype: Spec(shape, dtype)
+)
 
 
 def _with_row(array, index, row):
@@ -53,6 +65,20 @@ def _with_row(array, index, row):
 # An array's row by an index, and the array with another row; the index is known to be in range.
 ROW = Internal("row", lambda array, index: array[index], lambda array, index: Spec(array.shape[1:], array.dtype))
 ROW_SET = Internal("row_set", _with_row, lambda array, index, row: array)
+
+
+def _with_slice(array, value, *indices, places, op):
+    numbers = iter(indices)
+    result = array.copy()
+    key = [
+        int(next(numbers)) if start is None else range(start, start + count * step, step) for start, step, count in places
+    ]
+    result[np.ix_(*[[k] if k.__class__ is int else k for k in key])] = value
+    return result
+
+
+# An array with another value in places: for each axis (start, step, count), where start is None for an index that is an operand.
+SLICE_SET = Internal("slice_set", _with_slice, lambda array, *others, **attrs: array)
 
 
 # A tensor as it is; an error where an element is infinite or nan. It stays although nobody reads it.
@@ -79,4 +105,16 @@ def check_range(builder, x, limit, op, message, line=None):
     return builder.add(CHECK_RANGE, (x,), {"limit": limit, "op": op, "message": message}, line)[0]
 
 
-__all__ = ["CHECK_NUMERICS", "CHECK_RANGE", "COPY", "ROW", "ROW_SET", "SKIP_STREAM", "Internal", "check_range"]
+__all__ = [
+    "CHECK_NUMERICS",
+    "CHECK_ORDER",
+    "CHECK_RANGE",
+    "COPY",
+    "EMPTY",
+    "ROW",
+    "ROW_SET",
+    "SKIP_STREAM",
+    "SLICE_SET",
+    "Internal",
+    "check_range",
+]

@@ -4,21 +4,19 @@ No IR pass pipeline is run: the text is in SSA with explicit vectors already, an
 training step (102 to 184..268 ms) without making it faster. Code generation at level 2; level 0 made code 7 times slower.
 """
 
+import contextlib
 import ctypes
-import itertools
+import functools
 import sys
 import threading
 import time
 
 from tapeflow.base import flags
+from tapeflow.compile import llvm
 from tapeflow.compile.cache import cache, key_of
 from tapeflow.compile.host import host
 
 LEVEL = 2
-_numbers = itertools.count()
-_lock = threading.RLock()  # llvmlite's objects are not made for several threads
-_machines: dict = {}
-_jit = None
 
 
 class Code:
@@ -28,16 +26,16 @@ class Code:
     pool enters code only for a tile that its caller waits for, so it is never inside when the last holder lets go.
     """
 
-    def __init__(self, tracker, names, text="", seconds=0.0, size=0):
-        self._tracker = tracker
+    def __init__(self, linked, names, texts, seconds, size):
+        self._linked = linked
         self.names = tuple(names)
-        self.text = text
+        self.texts = tuple(texts)
         self.seconds = seconds  # to make it, or to load it where the disk had it
         self.size = size  # bytes of object code
 
     def __getitem__(self, name):
         """The address of an exported function."""
-        return self._tracker[name]
+        return self._linked.addresses[name]
 
     def function(self, name, *arguments, result=None):
         """An exported function as a ctypes callable, which lets other Python threads run during the call.
@@ -52,11 +50,11 @@ class Code:
         return function
 
 
-def compile_text(text, names, imports=None):
+def compile_text(texts, names, imports=None):
     """The `Code` of a module in LLVM's textual form, from the disk cache where it is there.
 
     Args:
-        text: the module.
+        texts: the module; or a list of modules that refer to each other, which are compiled at the same time.
         names: the functions whose addresses are wanted.
         imports: addresses of functions that the text declares, by name, besides those of the process.
 
@@ -71,83 +69,66 @@ def compile_text(text, names, imports=None):
         42
     """
     start = time.perf_counter()
+    texts = [texts] if isinstance(texts, str) else texts
     target = host()
     store = cache()
-    key = key_of(text, target.cpu, target.features, str(LEVEL), _version())
-    code = store.get(key) if store else None
-    with _lock:
-        if code is not None:
-            try:
-                tracker = _load(code, names, imports)
-            except RuntimeError:  # sound, yet not what this LLVM links: compiled anew below
-                code = None
-        if code is None:
-            code = _emit(text, target)
-            if store:
+    keys = [key_of(text, target.cpu, target.features, str(LEVEL), llvm.version()) for text in texts]
+    objects = [store.get(key) if store else None for key in keys]
+    linked = None
+    if None not in objects:
+        with contextlib.suppress(RuntimeError):  # sound, yet not what this LLVM links: compiled anew
+            linked = llvm.Linked(_linker(), objects, names, imports or {})
+    if linked is None:
+        objects = _emit(texts, target)
+        if store:
+            for key, code in zip(keys, objects, strict=True):
                 store.put(key, code)
-            tracker = _load(code, names, imports)
-    return Code(tracker, names, text, time.perf_counter() - start, len(code))
+        linked = llvm.Linked(_linker(), objects, names, imports or {})
+    return Code(linked, names, texts, time.perf_counter() - start, sum(map(len, objects)))
 
 
 def assembly(text):
     """The assembly that a module becomes, for people (`DEBUG=5`, `explain`)."""
-    with _lock:
-        return _machine(host()).emit_assembly(_parse(text))
+    return _machine(host()).emit(text, assembly=True).decode()
 
 
-def _version():
-    import llvmlite.binding as llvm
+def _emit(texts, target):
+    """The object code of each text; the last is made on this thread, the others on their own, which LLVM lets run side by side."""
+    for text in texts:
+        if flags.DEBUG >= 4:
+            print(text, file=sys.stderr)
+        if flags.DEBUG >= 5:
+            print(assembly(text), file=sys.stderr)
+    found = [None] * len(texts)
 
-    return f"llvmlite {sys.modules['llvmlite'].__version__} llvm {llvm.llvm_version_info}"
+    def emit(number):
+        try:
+            found[number] = _machine(target).emit(texts[number])
+        except RuntimeError as error:
+            found[number] = error
 
-
-def _parse(text):
-    import llvmlite.binding as llvm
-
-    _initialize()
-    module = llvm.parse_assembly(text)
-    module.verify()  # 3 % of the time; what is wrong would end the process in code generation
-    return module
-
-
-def _emit(text, target):
-    if flags.DEBUG >= 4:
-        print(text, file=sys.stderr)
-    if flags.DEBUG >= 5:
-        print(assembly(text), file=sys.stderr)
-    return _machine(target).emit_object(_parse(text))
-
-
-def _load(code, names, imports):
-    import llvmlite.binding as llvm
-
-    global _jit
-    if _jit is None:
-        _jit = llvm.create_lljit_compiler(_machine(host()))
-    builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
-    for name in names:
-        builder.export_symbol(name)
-    for name, address in (imports or {}).items():
-        builder.import_symbol(name, address)
-    return builder.link(_jit, f"tapeflow{next(_numbers)}")
-
-
-def _initialize():
-    import llvmlite.binding as llvm
-
-    if not _machines:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
+    threads = []
+    for number in range(len(texts) - 1):
+        thread = threading.Thread(target=emit, args=(number,))
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is ending, or there are too many
+            emit(number)
+        else:
+            threads.append(thread)
+    emit(len(texts) - 1)
+    for thread in threads:
+        thread.join()
+    for code in found:
+        if isinstance(code, RuntimeError):
+            raise code
+    return found
 
 
 def _machine(target):
-    import llvmlite.binding as llvm
+    return llvm.Machine(target.cpu, target.features, LEVEL)
 
-    machine = _machines.get((target.cpu, target.features))
-    if machine is None:
-        _initialize()
-        machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=target.cpu, features=target.features, opt=LEVEL, codemodel="jitdefault", jit=True, reloc="default"
-        )
-        _machines[target.cpu, target.features] = machine
-    return machine
+
+@functools.cache
+def _linker():
+    return llvm.make_linker(_machine(host()))

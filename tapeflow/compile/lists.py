@@ -4,7 +4,7 @@ A list becomes an array whose first axis counts the elements; `list_set` in the 
 as does `x[i]` of an array by the loop's counter. Native loops then write and read the rows where they are.
 """
 
-from tapeflow.compile.internal import ROW, ROW_SET
+from tapeflow.compile.internal import EMPTY, ROW, ROW_SET
 from tapeflow.compile.rebuild import Builder, rebuilt, users_of
 from tapeflow.compile.specialise import folded_node, specialised_node
 from tapeflow.compile.trips import counters_of, turns_of
@@ -251,7 +251,8 @@ class _Form:
         """The new operands, and the attrs with graphs that have arrays."""
         inputs = list(self.inputs)
         for k, (length, dims, dtype) in self.lists.items():
-            (inputs[k],) = builder.add(P.fill, (), {"shape": (length, *dims), "value": 0, "dtype": dtype}, None)
+            op, more = (EMPTY, {}) if self._is_filled(k) else (P.fill, {"value": 0})
+            (inputs[k],) = builder.add(op, (), {"shape": (length, *dims), "dtype": dtype, **more}, None)
         for k in (*self.consumed, *range(self.count, len(inputs))):
             if self._is_list(self.body.inputs[k]):
                 inputs[k] = self.walk.arrays[id(inputs[k])]
@@ -274,9 +275,12 @@ class _Form:
             found = self._replaced(inner, node, inputs) if graph is self.body else None
             inner.keep(node, inner.copy(node, inputs, inner.attrs(node.attrs)) if found is None else found)
         inner.graph.outputs = tuple([inner.value(x) for x in graph.outputs])
-        # Lists of which every element is written need no elements to begin with.
-        inner.graph.fresh = {k for k, (length, *_) in self.lists.items() if length == self.turns or k in self.single}
+        inner.graph.fresh = set(filter(self._is_filled, self.lists))
         return inner.graph
+
+    def _is_filled(self, k):
+        """Whether the turns write every element of list `k`, so that it needs none to begin with."""
+        return self.lists[k][0] == self.turns or k in self.single
 
     def _replaced(self, inner, node, inputs):
         """What stands for a node of the body, or None for a copy of it."""

@@ -2,7 +2,8 @@
 
 import itertools
 
-from tapeflow.compile.clean import attr_key, tensor_key
+from tapeflow.compile.clean import tensor_key
+from tapeflow.compile.numbering import number_of, numbered, operand
 from tapeflow.compile.rebuild import operands, rebuilt, shallow
 from tapeflow.core.tensor import Tensor
 
@@ -51,43 +52,19 @@ def _same(small, large, match):
     names = {}
     theirs = {position: ("value", k) for k, position in enumerate(match)}
     for part in ("cond", "body"):
-        mine = _keys(small, part, {k: ("value", k) for k in range(len(match))}, names)
-        other = _keys(large, part, theirs, names)
+        mine = _numbers(small, part, {k: ("value", k) for k in range(len(match))}, names)
+        other = _numbers(large, part, theirs, names)
         outs = (small.attrs[part].outputs, large.attrs[part].outputs)
         pairs = [(0, 0)] if part == "cond" else list(enumerate(match))
-        if any(_key(outs[0][k], mine) != _key(outs[1][i], other) for k, i in pairs):
+        if any(number_of(outs[0][k], mine) != number_of(outs[1][i], other) for k, i in pairs):
             return False
     return True
 
 
-def _key(x, keys):
-    return ("constant", tensor_key(x)) if x.__class__ is Tensor else keys[id(x)]
-
-
-def _keys(node, part, values, names):
-    """What each value of a nested graph computes, as a number: equal numbers compute the same."""
-    graph, count = node.attrs[part], node.attrs["count"]
-    keys = {}
-    for i, x in enumerate(graph.inputs):
-        own = values.get(i, ("own", id(node), i)) if i < count else ("operand", tensor_key(node.inputs[i]))
-        keys[id(x)] = names.setdefault(own, len(names))
-    for inner in graph.nodes:
-        if inner.stateful:
-            described = ("effect", id(inner))
-        else:
-            attrs = tuple([(name, _attr(value, keys)) for name, value in sorted(inner.attrs.items())])
-            described = (inner.op.name, tuple([_key(x, keys) for x in inner.inputs]), attrs)
-        for out in inner.outputs:
-            keys[id(out)] = names.setdefault((described, out.index), len(names))
-    return keys
-
-
-def _attr(value, keys):
-    if isinstance(value, Tensor):
-        return _key(value, keys)
-    if isinstance(value, (tuple, list)):
-        return tuple([_attr(item, keys) for item in value])
-    return attr_key(value)
+def _numbers(node, part, values, names):
+    count = node.attrs["count"]
+    inputs = [values.get(i, ("own", id(node), i)) if i < count else operand(x) for i, x in enumerate(node.inputs)]
+    return numbered(node.attrs[part], inputs, names)
 
 
 def _can_move(graph, small, large):

@@ -25,11 +25,11 @@ def philox(f, key, low, high):
     return c0, c1, c2, c3
 
 
-def blocks(f, stream, first, lanes):
-    """The words of `lanes` blocks from number `first` on (an index) of a stream of 128-bit counter and key."""
+def blocks(f, stream, first, lanes, step=1):
+    """The words of `lanes` blocks of a stream of 128-bit counter and key: those of number `first` * `step` (an index) and so on."""
     low, high, key = stream
     type = I64.vector(lanes)
-    offsets = f.splat(f.convert(first, I64), lanes) + f.iota(type)
+    offsets = (f.splat(f.convert(first, I64), lanes) + f.iota(type)) * step
     at = offsets + f.splat(low, lanes)
     carried = f.compare("ult", at, offsets)
     return philox(f, key, at, f.splat(high, lanes) + f.where(carried, f.constant(type, 1), 0))

@@ -9,6 +9,7 @@ import time
 from typing import NamedTuple
 
 from tapeflow.base import flags
+from tapeflow.compile.by_parts import by_parts
 from tapeflow.compile.changes import changes_as_updates
 from tapeflow.compile.clean import drop_dead, keep_old_values, lift_variables, share_common
 from tapeflow.compile.decompose import decompose
@@ -18,6 +19,7 @@ from tapeflow.compile.lists import lists_as_arrays
 from tapeflow.compile.merge_loops import merge_loops
 from tapeflow.compile.purify import variables_as_values
 from tapeflow.compile.rebuild import operands
+from tapeflow.compile.recall import recall
 from tapeflow.compile.rewrite import rewrite
 from tapeflow.compile.unread import drop_unread
 from tapeflow.core.tensor import Tensor
@@ -53,6 +55,9 @@ PASSES = (
     Pass("drop unread results", drop_unread, "what a later loop does not read any more, an earlier one need not give"),
     Pass("drop dead nodes", drop_dead, "the lists that a merged loop keeps for one reader alone are clear only then"),
     Pass("lists as arrays", lists_as_arrays, "a loop that keeps its states can then be native, and so can its gradient"),
+    Pass("recall", recall, "a gradient's loop computes again what its function's loop has computed in the same turn"),
+    Pass("drop unread results", drop_unread, "what is read is not computed, and what that alone needed need not be kept"),
+    Pass("by parts", by_parts, "sums and products of complex numbers are some of real ones, which have their kernels"),
     Pass(
         "hoist products", hoist_products, "one large product is quicker than many small ones, and loops wait for each turn"
     ),

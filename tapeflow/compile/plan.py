@@ -4,6 +4,7 @@ from tapeflow.compile.asserts import Assert, is_native_assert
 from tapeflow.compile.control import Nested, State, with_states
 from tapeflow.compile.group import Grouping
 from tapeflow.compile.halving import Part, in_two
+from tapeflow.compile.internal import EMPTY
 from tapeflow.compile.kernels import kernel_of
 from tapeflow.compile.library import library
 from tapeflow.compile.memory import Arena, bytes_of
@@ -180,7 +181,15 @@ class Plan:
                 self.values.update((id(x.value), x.value) for x in group.anchor.operands)
             else:
                 steps += self._opaque_steps(group.anchor.node)
-        return steps
+        return self._without_empty(steps)
+
+    def _without_empty(self, steps):
+        """The steps without those that make arrays that only native loops fill: these have them where their results are."""
+        read = {key for step in steps if not _is_empty(step) for key in self._keys(step)}
+        kept = [step for step in steps if not _is_empty(step) or ("value", id(step.node.outputs[0])) in read]
+        if self.around is not None and any(map(_is_empty, kept)):
+            raise Unfit("an array of unwritten rows")
+        return kept
 
     def _count_readers(self):
         """For the id of each stored value the groups that read it from memory."""
@@ -221,6 +230,8 @@ class Plan:
                     return []
                 target = ("variable", id(variable))
                 return [Copy(self.key_of(value), target, value)]
+            case "empty":
+                return [Host(node)]
             case "assert_that" if is_native_assert(node):
                 return [Assert(node, self)]
             case "while_loop" | "switch":
@@ -243,8 +254,9 @@ class Plan:
         for x in (*node.inputs, *node.outputs):
             if not _is_plain(x):
                 return f"a {x._dtype.name}" if x._dtype not in MACHINE else "a shape that depends on data"
-        operands = [self.key_of(x) for x in node.inputs]
         results = [("value", id(x)) for x in node.outputs]
+        fresh = getattr(node.attrs.get("body"), "fresh", ())
+        operands = [results[k] if k in fresh else self.key_of(x) for k, x in enumerate(node.inputs)]
         slots, constants, size = self.root.slots, dict(self.root.constants), self.root._arena.size
         for x in node.outputs:
             variable = self._variable_of(x)
@@ -350,6 +362,10 @@ class Plan:
         place = self._slot()
         self.root.constants[place.slot] = np.ascontiguousarray(value._value)
         self.places[key] = place
+
+
+def _is_empty(step):
+    return isinstance(step, Host) and step.node.op is EMPTY
 
 
 def _is_plain(x):

@@ -69,6 +69,10 @@ EXP_SHORT = (
     0.0001991928865846315,
 )  # fmt: skip
 
+# The same for float32 and |r| <= ln(2) / 64: 2**-33. And 2**(i / 32).
+EXP_NEAR = (0.5000041, 0.16666766)
+POWERS = tuple([2.0 ** (i / 32) for i in range(32)])
+
 # (log(1 + f) - f + f**2 / 2) / f**3, sqrt(1/2) - 1 <= f <= sqrt(2) - 1: 2**-30, 2**-56
 LOG = {
     F32: (

@@ -32,7 +32,9 @@ from tapeflow.core.variable import SOLE, _references
 DATA = 16  # where an ndarray object keeps the address of its elements; checked below
 ALIGN = 64
 _named: set[tuple] = set()  # what `DEBUG=1` has named
-LARGE = 1 << 20  # bytes from which an array of a result is kept to be used again: less comes from the heap, which has touched it
+LARGE = (
+    1 << 20
+)  # bytes from which an array of a result is kept to be used again: less comes from the heap, which has touched it
 
 
 def address(array):
@@ -62,9 +64,8 @@ class Program:
         self.plan = plan = Plan(graph)
         self.parts = self._split()
         self.written = write([part for part in self.parts if isinstance(part, Stretch)], plan)
-        self.text = self.written.text
         names = [p.name for p in self.parts if isinstance(p, Stretch)]
-        self.code = compile_text(self.text, names, pool.imports()) if self.text else None
+        self.code = compile_text(self.written.texts, names, pool.imports()) if self.written.texts else None
         pool.reserve(self.written.scratch)
         plan.release()
         for part in self.parts:
@@ -107,8 +108,11 @@ class Program:
         """Whether the program is one native stretch, without Python steps."""
         return len(self.parts) == 1 and isinstance(self.parts[0], Stretch)
 
-    def entry(self):
-        """A builtin function from tensors to tensors, for a program that is one native stretch; or None."""
+    def entry(self, stand_in=None):
+        """A builtin function from tensors to tensors, for a program that is one native stretch; or None.
+
+        It takes as its last argument a variable to use in place of `stand_in`, where there is one.
+        """
         plan = self.plan
         if not self.native:
             return None
@@ -135,7 +139,14 @@ class Program:
             [described(Argument, x, place) for x, place in zip(plan.graph.inputs, plan.inputs, strict=True)],
             [described(Result, output.value, output.place) for output, _ in plan.outputs],
             held=[
-                described(entries.Held, held.value, held.place, held.variable, written=held.written) for held in variables
+                described(
+                    entries.Held,
+                    held.value,
+                    held.place,
+                    None if held.variable is stand_in else held.variable,
+                    written=held.written,
+                )
+                for held in variables
             ],
             failures=[base + offset for offset in self.written.messages],
             failed=(lambda: frame.fail(self)) if any(held.written for held in variables) else None,

@@ -37,6 +37,10 @@ add_n(x) = x
 add_n(x, y) = add(x, y)
 identity(x) = x
 stop_gradient(x) = x
+real(complex(x, y)) = x
+imag(complex(x, y)) = y
+complex(real(x), imag(x)) = x
+conj(conj(x)) = x
 """
 
 
@@ -235,6 +239,16 @@ def _matmul(builder, op, inputs, attrs):
     return Step((op, tuple(operands), flags)) if changed else None
 
 
+def _mul(builder, op, inputs, attrs):
+    """The sign of a factor is the product's, where two may meet or what follows takes it; a complex zero's would be another."""
+    for i, x in enumerate(inputs):
+        node = producer(builder, x)
+        if node is not None and node.op.name == "neg" and not x._dtype.is_complex:
+            (product,) = builder.add(op, (*inputs[:i], node.inputs[0], *inputs[i + 1 :]), attrs, None)
+            return Step((P.neg, (product,), {}))
+    return None
+
+
 def _concat(builder, op, inputs, attrs):
     return (inputs[0],) if len(inputs) == 1 else None
 
@@ -249,6 +263,7 @@ RULES = {
     "cast": _cast,
     "sum_to": _sum_to,
     "matmul": _matmul,
+    "mul": _mul,
     "concat": _concat,
 }
 

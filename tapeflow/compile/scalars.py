@@ -1,17 +1,22 @@
 """How each elementwise primitive is computed on one element, or on a vector of them: the table of `scalar` lowerings.
 
 An entry is `rule(c, x, y, ...)` over `text.Value`s; c is the `Call`: the function being written, the dtypes, the attrs. NaN,
-infinities and signed zeros come out as from the primitive's NumPy kernel.
+infinities and signed zeros come out as from the primitive's NumPy kernel. Complex numbers have a table of their own
+(`complex_math.py`).
 """
 
 from tapeflow.base import dtypes
-from tapeflow.base.dtypes import bfloat16, bool_, float16, float32, float64
+from tapeflow.base.dtypes import bfloat16, bool_, complex64, complex128, float16, float32, float64
+from tapeflow.compile import complex_math
 from tapeflow.compile.functions import FUNCTIONS
 from tapeflow.compile.text import BF16, F16, F32, F64, I1, I8, I16, I32, I64
 from tapeflow.ops.nn import SELU_ALPHA, SELU_SCALE
 
-# What an element is in a register. Short floats are computed in float32, and rounded after each operation.
+# What an element is in a register. Short floats are computed in float32, and rounded after each operation; a complex number is
+# a `Pair` of registers.
 MACHINE = {
+    complex64: F32,
+    complex128: F64,
     float32: F32,
     float64: F64,
     float16: F32,
@@ -34,6 +39,7 @@ CHOICES = {
     "abs",
     "clip_by_value",
     "copy",
+    "conj",
     "floor",
     "ceil",
     "rint",
@@ -71,6 +77,8 @@ class Call:
 
 def is_scalar(node):
     """Whether a node has a rule here, for the dtypes that it has."""
+    if any(x._dtype.is_complex for x in (*node.inputs, *node.outputs)):
+        return node.op.name in complex_math.RULES
     rule = RULES.get(node.op.name)
     if rule is None or node.outputs[0]._dtype not in MACHINE:
         return False
@@ -81,6 +89,11 @@ def is_scalar(node):
     ):
         return False
     return all(x._dtype in MACHINE and (kinds is None or x._dtype in kinds) for x in node.inputs)
+
+
+def rule_of(name, dtypes):
+    """The rule of a primitive for the dtypes of its operands and its result."""
+    return (complex_math.RULES if any(dtype.is_complex for dtype in dtypes) else RULES)[name]
 
 
 def _test(name):
@@ -194,6 +207,11 @@ def _floored(c, x, y):
 def _modulo(c, x, y):
     """The remainder with the sign of the divisor."""
     f = c.f
+    if x.type.floating:
+        remainder = x % y
+        other_side = remainder.differs(0) & ((y < 0) ^ (remainder < 0))
+        remainder = f.where(other_side, remainder + y, remainder)
+        return f.where(remainder.equals(0), f.copysign(remainder, y), remainder)
     if not c.signed:
         return _guarded(c, x, y, f.urem)
     number = _literal(y) or 0
@@ -208,6 +226,8 @@ def _modulo(c, x, y):
 
 def _remainder(c, x, y):
     """The remainder with the sign of the dividend."""
+    if x.type.floating:
+        return x % y
     if not c.signed:
         return _guarded(c, x, y, c.f.urem)
     remainder, minus = _guarded(c, x, y, lambda a, b: a % b)
@@ -278,6 +298,24 @@ def _pow_slope(c, x, y):
     return c.f.where(y.equals(0), c.f.constant(x.type, 0), y * FUNCTIONS["pow"](c.f, x, y - 1.0))
 
 
+def _next_after(c, x, y):
+    """One float further: away from 0 the bits, as an integer, count up."""
+    f = c.f
+    bits = {F32: I32, F64: I64}[x.type.scalar]
+    away = (x < y) ^ (x < 0)
+    number = f.bits(x, bits) + f.where(away, 1, f.constant(bits.vector(x.type.lanes), -1))
+    least = f.copysign(f.bits(f.constant(bits.vector(x.type.lanes), 1), x.type.scalar), y)
+    found = f.where(x.equals(y), y, f.where(x.equals(0), least, f.bits(number, x.type.scalar)))
+    return f.where(f.compare("uno", x, y), x + y, found)
+
+
+def _check_order(c, x, before):
+    c.fail(before > x, "segment ids are not increasing: {value} stands behind a greater one", x)
+    why = "possibly because 'segment_ids' input is not sorted"
+    c.fail(x < 0, f"Segment id {{value}} out of range [0, {c.attrs['count']}), {why}.", x)
+    return x
+
+
 def _check_range(c, x):
     """The element itself, or 0 where it is an error, so that what it points to can be read."""
     wrong = c.f.compare("uge", x, c.attrs["limit"])
@@ -292,9 +330,11 @@ def _check_numerics(c, x):
 
 
 RULES = {
+    "check_order": _check_order,
     "check_range": _check_range,
     "checked_numerics": _check_numerics,
     "copy": lambda c, x: x,
+    "conj": lambda c, x: x,
     "add": lambda c, x, y: x + y,
     "sub": lambda c, x, y: x - y,
     "mul": lambda c, x, y: x * y,
@@ -344,6 +384,8 @@ RULES = {
     "bitwise_or": lambda c, x, y: x | y,
     "bitwise_xor": lambda c, x, y: x ^ y,
     "bitwise_invert": lambda c, x: ~x,
+    "population_count": lambda c, x: c.f.convert(c.f.intrinsic("ctpop", x), I8),
+    "nextafter": _next_after,
     "left_shift": _shift("left"),
     "right_shift": _shift("right"),
     "elu": _elu,
@@ -360,8 +402,6 @@ RULES = {
 INTEGERS = frozenset(dtypes.INTEGERS)
 FLOATS = frozenset({float32, float64, float16, bfloat16})
 KINDS = {
-    "truncatemod": INTEGERS,
-    "floormod": INTEGERS,
     "relu6": FLOATS,
     "pow_slope": FLOATS,
     "bitcast": INTEGERS | FLOATS,
@@ -371,6 +411,6 @@ KINDS = {
 RULES |= {name: _function(name) for name in FUNCTIONS if name not in RULES}
 
 # Ops that may find an error while they run.
-FAILING = {"checked_numerics", "check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
+FAILING = {"checked_numerics", "check_order", "check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
 
-__all__ = ["Call", "FAILING", "FLOATS", "INTEGERS", "CHOICES", "MACHINE", "MEMORY", "SHORT", "RULES", "is_scalar"]
+__all__ = ["Call", "FAILING", "FLOATS", "INTEGERS", "CHOICES", "MACHINE", "MEMORY", "SHORT", "RULES", "is_scalar", "rule_of"]

@@ -34,6 +34,8 @@ from tapeflow.compile.values import (
     type_of,
 )
 
+INTERNAL = "internal "
+
 
 class Module:
     """Functions and declarations that become one object file."""
@@ -41,7 +43,7 @@ class Module:
     def __init__(self):
         self.target = host()
         self._declared = {}
-        self._parts = []
+        self._parts = []  # (its declaration, its text) of each function; (None, text) of what else there is
         self._made = {}
         self._names = {}
 
@@ -63,8 +65,8 @@ class Module:
         return self._made[key]
 
     def add(self, text):
-        """Append LLVM text as it is (globals, hand-written functions)."""
-        self._parts.append(text)
+        """Append LLVM text as it is: constants, or a variable that one function uses."""
+        self._parts.append((None, text))
 
     @contextlib.contextmanager
     def function(self, name, arguments, result=None, *, internal=False, attributes="nounwind"):
@@ -82,11 +84,29 @@ class Module:
         if result is None:
             made.line("ret void")
         declared = ", ".join(f"{type} {' '.join(rest)} %{word}" for word, type, *rest in arguments)
-        head = f"define {'internal ' if internal else ''}{result or 'void'} @{name}({declared}) {attributes} {{"
-        self._parts.append("\n".join([head, "entry:", *made.head, *made.lines, "}\n"]))
+        head = f"define {INTERNAL if internal else ''}{result or 'void'} @{name}({declared}) {attributes} {{"
+        declaration = f"declare {result or 'void'} @{name}({', '.join([str(type) for _, type, *_ in arguments])})"
+        self._parts.append((declaration, "\n".join([head, "entry:", *made.head, *made.lines, "}\n"])))
 
     def __str__(self):
-        return "\n".join([*self._declared.values(), *self._parts])
+        return "\n".join([*self._declared.values(), *[text for _, text in self._parts]])
+
+    def pieces(self, count):
+        """The module as so many texts of about the same size, which are linked together: each can be compiled by itself."""
+        total = sum(len(text) for _, text in self._parts)
+        pieces = [[*self._declared.values()] for _ in range(count)]
+        before = 0
+        for declaration, text in self._parts:
+            home = min(count - 1, (before + len(text) // 2) * count // max(1, total))
+            before += len(text)
+            for number, piece in enumerate(pieces):
+                if declaration is None:
+                    piece.append(text)
+                elif number == home:
+                    piece.append(text.replace(INTERNAL, "", 1))
+                else:
+                    piece.append(declaration)
+        return ["\n".join(piece) for piece in pieces]
 
 
 class Function:

@@ -53,6 +53,8 @@ def _loop(inputs, attrs, live):
     rest = [i for i in range(count, len(inputs)) if i in reads]
     kept = [*live, *rest]
     cond, body = [_part(part, [part.inputs[i] for i in kept], part.outputs) for part in (parts[0], body)]
+    fresh = getattr(parts[1], "fresh", ())
+    body.fresh = {number for number, k in enumerate(live) if k in fresh}
     return tuple([inputs[i] for i in kept]), {**attrs, "cond": cond, "body": body, "count": len(live)}, live
 
 

@@ -6,6 +6,8 @@ NumPy has them. Where a polynomial on an interval of reduced arguments carries t
 that its own error is far below an ulp: that, and not the polynomial, is where accuracy is lost.
 """
 
+import struct
+
 from tapeflow.compile import piecewise
 from tapeflow.compile import polynomials as table
 from tapeflow.compile.polynomials import FORMATS, LOG2_E
@@ -115,12 +117,40 @@ def _scaled_by_instruction(f, p, n):
 
 def exp(f, x):
     """e**x"""
+    return at_full_width(f, _exp_by_table, x) if is_wide(f, x) else _exp_by_polynomial(f, x)
+
+
+def _exp_by_polynomial(f, x):
+    """The same to 0.6 ulp."""
     k = format_of(x)
     x = f.maximum(k.exp_low, f.minimum(k.exp_high, x))
     n = _Whole(f, x, k)
     r = f.fma(n.value, -k.ln2_low, f.fma(n.value, -k.ln2_high, x))
     # Summed up from the constant on it would be an operation less, but each would wait for the one before.
     return scaled(f, f.fma(r * r, horner(f, r, by_type(table.EXP, x)), r) + 1.0, n)
+
+
+def _exp_by_table(f, x):
+    """The same to 1.0 ulp, with the nearest multiple of 1 / 32 in the place of the whole number: what is left is short."""
+    k = format_of(x)
+    magic = k.magic / 32
+    rounded = f.fma(x, LOG2_E, magic)
+    n = rounded - magic
+    r = _short(f, f.fma(n, -k.ln2_low, f.fma(n, -k.ln2_high, x)))
+    power = _looked_up(f, f.bits(rounded, I32), table.POWERS)
+    grown = f.fma(r * r, horner(f, r, table.EXP_NEAR), r)
+    return _scaled_by_instruction(f, f.fma(power, grown, power), n)  # of n it takes the whole part
+
+
+def _short(f, r):
+    """r, or 1/2 where it is longer or nan: where n alone decides, the rest must be a number."""
+    name = "llvm.x86.avx512.mask.range.ps.512"
+    mask = type_of(f"i{r.type.lanes}")
+    f.module.declare(name, r.type, r.type, r.type, I32, r.type, mask, I32)
+    nearer, present_rounding = f.constant(I32, 0b0110), f.constant(I32, 4)
+    return f.call(
+        name, r.type, r, f.constant(r.type, 0.5), nearer, f.constant(r.type, 0), f.constant(mask, -1), present_rounding
+    )
 
 
 def exp_parts(f, x, low):
@@ -149,7 +179,7 @@ def expm1(f, x):
 
 def sigmoid(f, x):
     """1 / (1 + e**-x), accurate in both tails."""
-    e = exp(f, -f.abs(x))
+    e = _exp_by_polynomial(f, -f.abs(x))
     total, lost = fast_two_sum(f.constant(x.type, 1.0), e)
     negative = x < 0.0
     q = f.where(negative, e, 1.0) / total
@@ -160,7 +190,7 @@ def sigmoid(f, x):
 def tanh(f, x):
     """(e**2x - 1) / (e**2x + 1)"""
     if is_wide(f, x):
-        return by_table(f, x, piecewise.TANH)
+        return at_full_width(f, by_table, x, piecewise.TANH)
     k = format_of(x)
     t = _expm1(f, f.minimum(-k.expm1_low, f.abs(x) * 2.0))
     total = t + 2.0
@@ -263,7 +293,7 @@ def log1p(f, x, low=None):
 
 def softplus(f, x):
     """log(1 + e**x)"""
-    return f.maximum(0.0, x) + log1p(f, exp(f, -f.abs(x)))
+    return f.maximum(0.0, x) + log1p(f, _exp_by_polynomial(f, -f.abs(x)))
 
 
 def asinh(f, x):
@@ -306,7 +336,7 @@ def atanh(f, x):
 def erf(f, x):
     """2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x."""
     if is_wide(f, x):
-        return by_table(f, x, piecewise.ERF)
+        return at_full_width(f, by_table, x, piecewise.ERF)
     a = f.abs(x)
     near = f.fma(x, horner(f, x * x, by_type(table.ERF, x)), x)
     if x.type.scalar is F32:
@@ -353,7 +383,7 @@ def erfc(f, x):
     return f.where(a > 0.5, far, near)
 
 
-# Odd functions that end at 1, where an instruction looks up 16 of 32 numbers: half the work of their formulas
+# Where an instruction looks up 16 of 32 numbers: half the work of the formulas
 
 
 def is_wide(f, x):
@@ -362,25 +392,32 @@ def is_wide(f, x):
     return x.type.scalar is F32 and target.vector_bytes == 64 and target.arch == "x86_64"
 
 
-def by_table(f, x, rows):
-    """The function of a `piecewise.Table`. Fewer lanes than 16 are computed as 16, so that all have the same bits."""
+def at_full_width(f, function, x, *rest):
+    """`function(f, x, *rest)` of 16 lanes. Fewer are computed as 16, so that all have the same bits."""
     lanes = x.type.lanes
-    if lanes < 16:
-        wide = f.splat(x, 16) if lanes == 1 else f.shuffle(x, None, [i % lanes for i in range(16)])
-        found = by_table(f, wide, rows)
-        return f.lane(found, 0) if lanes == 1 else f.shuffle(found, None, range(lanes))
-    size = f.abs(x)
-    a = f.minimum(rows.end, size)
-    row = f.maximum(rows.least - 1, f.lshr(f.bits(a, I32), 21))  # the instruction looks at its last 5 bits alone
-    turned = -(rows.least - 1) % 32
-    constant, *rest = [_looked_up(f, row, numbers[turned:] + numbers[:turned]) for numbers in rows.coefficients]
-    y = a - _looked_up(f, row, rows.centres[turned:] + rows.centres[:turned])
-    value = f.fma(y, horner(f, y, rest), f.where(a < rows.first, a, constant))
-    return f.copysign(value, x)
+    if lanes == 16:
+        return function(f, x, *rest)
+    wide = f.splat(x, 16) if lanes == 1 else f.shuffle(x, None, [i % lanes for i in range(16)])
+    found = function(f, wide, *rest)
+    return f.lane(found, 0) if lanes == 1 else f.shuffle(found, None, range(lanes))
+
+
+def by_table(f, x, rows):
+    """The odd function of a `piecewise.Table`, which ends at 1."""
+    a = f.minimum(rows.end, f.abs(x))
+    moved = a + rows.offset
+    row = f.lshr(f.bits(moved, I32), rows.shift)
+    first = int.from_bytes(struct.pack(">f", rows.offset)) >> rows.shift
+    turned = -first % 32
+    constant, *rest, centre = [
+        _looked_up(f, row, numbers[turned:] + numbers[:turned]) for numbers in (*rows.coefficients, rows.centres)
+    ]
+    y = a - centre
+    return f.copysign(f.fma(y, horner(f, y, rest), f.where(moved < rows.first + rows.offset, a, constant)), x)
 
 
 def _looked_up(f, row, numbers):
-    """The number of each lane's row among 32."""
+    """The number of each lane's row among 32, of which the last 5 bits alone count."""
     name = "llvm.x86.avx512.vpermi2var.ps.512"
     low, high = (f.vector(F32, numbers[i : i + 16]) for i in (0, 16))
     f.module.declare(name, low.type, low.type, row.type, low.type)

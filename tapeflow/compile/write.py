@@ -5,6 +5,7 @@ from tapeflow.compile.asserts import Assert
 from tapeflow.compile.control import Nested
 from tapeflow.compile.denormals import flush_denormals, restore_mode
 from tapeflow.compile.evaluate import Register
+from tapeflow.compile.host import cores
 from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.loops import write_kernel, write_scalars
 from tapeflow.compile.memory import bytes_of
@@ -12,6 +13,8 @@ from tapeflow.compile.places import ARENA, WORKSPACE, Borrowed, RowPlace
 from tapeflow.compile.scalars import MACHINE, MEMORY
 from tapeflow.compile.steps import Copy, Loops
 from tapeflow.compile.text import INDEX, PTR, Module
+
+PIECE = 100_000  # characters of text from which two threads are quicker at it than one: 30 ms of work
 
 
 class Stretch:
@@ -33,7 +36,7 @@ def write(stretches, plan):
         module = Module()
         for stretch in stretches:
             _write_stretch(module, stretch, plan, written)
-        written.text = str(module)
+        written.texts = module.pieces(min(cores(), 1 + len(str(module)) // PIECE))
     return written
 
 
@@ -58,14 +61,14 @@ class Written:
     """What came of writing.
 
     Attributes:
-        text: the module.
+        texts: the module; in pieces where it is large.
         messages: offset in the arena of a kernel's cells for errors -> their (node, message) pairs; of an `Assert`, itself.
         shared: whether threads share a step of it.
         workspace, scratch: the bytes that library calls work in: for all threads together, and for each.
     """
 
     def __init__(self):
-        self.text = ""
+        self.texts = []
         self.messages = {}
         self.workspace = 0
         self.scratch = 0
@@ -184,9 +187,8 @@ class StepWriter:
             return self._scalar_loop(plan, step)
         cond, body = step.plans
         f = self.f
-        fresh = getattr(step.node.attrs["body"], "fresh", ())
-        for k, (x, source, target) in enumerate(zip(step.node.outputs, step.operands, step.results, strict=False)):
-            if k in fresh or plan.places[source] is plan.places[target]:
+        for x, source, target in zip(step.node.outputs, step.operands, step.results, strict=False):
+            if plan.places[source] is plan.places[target]:
                 continue
             f.copy(self.pointer(plan, target), self.pointer(plan, source), bytes_of(x))
         with f.forever([]) as loop:
@@ -204,12 +206,8 @@ class StepWriter:
         """A loop whose values are all scalars keeps them in registers: through memory, each turn would wait for the one before."""
         f = self.f
         cond, body = step.plans
-        fresh = getattr(step.node.attrs["body"], "fresh", ())
         dtypes = [x._dtype for x in step.node.outputs]
-        first = [
-            f.constant(MEMORY.get(dtype) or MACHINE[dtype], 0) if k in fresh else self._read(self.pointer(plan, key), dtype)
-            for k, (dtype, key) in enumerate(zip(dtypes, step.operands, strict=False))
-        ]
+        first = [self._read(self.pointer(plan, key), dtype) for dtype, key in zip(dtypes, step.operands, strict=False)]
         outermost = self.registers is None
         if outermost:
             self.registers, self.depth = {}, plan.depth
@@ -277,12 +275,14 @@ def _is_scalar(step):
     """Whether a step computes scalars alone, and cannot fail."""
     if isinstance(step, Nested):
         values = (*step.node.inputs, *step.node.outputs)
-        if any(x.dims for x in values) or any(plan.rows for plan in step.plans):
+        if any(x.dims or x._dtype.is_complex for x in values) or any(plan.rows for plan in step.plans):
             return False
         return all(_is_scalar(inner) for plan in step.plans for inner in plan.steps)
     if isinstance(step, Copy):
-        return not step.value.dims
-    return isinstance(step, Loops) and not step.kernel.dims and not step.kernel.may_fail
+        return not step.value.dims and not step.value._dtype.is_complex
+    if not isinstance(step, Loops) or step.kernel.dims or step.kernel.may_fail:
+        return False
+    return not any(dtype.is_complex for dtype in step.kernel.dtypes)
 
 
 __all__ = ["StepWriter", "Stretch", "write"]

@@ -1,6 +1,6 @@
 """The one reverse walk: records in, cotangents out. Tapes and graphs share it."""
 
-from tapeflow.core.primitive import P, bind
+from tapeflow.core.primitive import P, bind, is_large
 from tapeflow.core.rules import same
 from tapeflow.core.slices import IndexedSlices
 from tapeflow.core.state import ongoing
@@ -66,15 +66,17 @@ def walk(records, cotangents, kept=(), useful=None):
             if g is None:
                 continue
         if saved.__class__ is tuple:
-            if attrs or useful is not None or g._dtype.is_complex:
+            if useful is not None or g.__class__ is not Tensor or g._dtype.is_complex:
                 _carry(saved, g, cotangents, useful, attrs)
                 continue
-            for edge in saved:  # `_carry`, in line for the usual case
+            for edge in saved:  # `_carry`, in line for one tensor
                 if edge is None:
                     continue
                 mark, rule, dims, residuals = edge
                 if rule.call is same:
                     result = g
+                elif attrs:
+                    result = rule.call(g, *residuals, **rule.attrs(attrs))
                 elif rule.on_values is None or ongoing or (result := on_arrays(rule.on_values, g, residuals)) is None:
                     if rule.reads == 2:  # a call with a star is three times as slow
                         x, y = residuals
@@ -103,10 +105,15 @@ def walk(records, cotangents, kept=(), useful=None):
 def on_arrays(rule, g, residuals):
     """What a rule makes of the values themselves, without a tensor for each step; None where that fails, or gives another dtype."""
     before = g._value
+    if is_large(before):
+        return None  # tensors find native code
     try:
-        if len(residuals) == 2:
+        if len(residuals) == 2:  # a call with a star and a list is three times as slow
             x, y = residuals
             value = rule(before, x._value, y._value)
+        elif len(residuals) == 1:
+            (x,) = residuals
+            value = rule(before, x._value)
         else:
             value = rule(before, *[x._value for x in residuals])
     except Exception:  # the op that fails has the words for it

@@ -1,10 +1,10 @@
 """What Python's operators on tensors call: the shortest way through an op of two inputs."""
 
 from tapeflow.base.dtypes import string
-from tapeflow.core.convert import CONSTANTS, operand
-from tapeflow.core.primitive import NO_ATTRS, bind
+from tapeflow.core.convert import CONSTANTS, READERS, operand
+from tapeflow.core.primitive import LARGE, NO_ATTRS, any_large, bind
 from tapeflow.core.state import ongoing, scoped
-from tapeflow.core.tensor import Tensor
+from tapeflow.core.tensor import Tensor, ndarray
 
 
 def on_two(op, convert=operand, otherwise=bind):
@@ -23,15 +23,22 @@ def on_two(op, convert=operand, otherwise=bind):
         dtype = x._dtype
         if y.__class__ is not Tensor:
             cls = y.__class__
-            known = CONSTANTS[dtype.type].get((cls, y)) if cls is int or cls is float else None
-            y = convert(y, x) if known is None else known
+            if cls is int or cls is float:
+                known = CONSTANTS[dtype.type].get((cls, y))
+                y = convert(y, x) if known is None else known
+            else:
+                y = READERS[cls](y) if cls in READERS else convert(y, x)
             if y is NotImplemented:
                 return y
         if y._dtype is dtype and accepts & dtype.bit and not scoped:
+            if op.hot is not None and any_large((x, y)):
+                return otherwise(op, (x, y), NO_ATTRS)
             try:
                 value = op.kernel(x._value, y._value)  # a tensor that has no value yet raises when it is asked for it
             except Exception:
                 return otherwise(op, (x, y), NO_ATTRS)
+            if value.__class__ is ndarray and op.heat is not None and value.size >= LARGE:
+                op.heat()
             result = Tensor()
             result._value = value
             result._dtype = dtype

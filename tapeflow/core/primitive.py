@@ -22,6 +22,7 @@ class _Registry:
 P: Any = _Registry()
 PRIMITIVES: dict[str, "Primitive"] = vars(P)
 NO_ATTRS: dict = {}
+LARGE = 1 << 11  # elements from which native code is quicker than a call of NumPy
 
 
 class Primitive:
@@ -55,6 +56,8 @@ class Primitive:
 
     runs_graphs = False  # see `tapeflow.trace.call.Structured`
     hot = None  # hot(inputs, attrs) gives the results where a compiler has made native code of the op, else None
+    light = False  # whether `hot` is asked only where an input has `LARGE` elements or more
+    heat = None  # heat() is called when a result has so many: it may set `hot`
 
     def __init__(
         self,
@@ -150,11 +153,14 @@ def bind(op, inputs, attrs=NO_ATTRS):
     """
     if scoped and state.scope is not None and (op.stateful or has_symbols(attrs) or _joins_graph(op, inputs)):
         return _interpret(op, inputs, attrs)
-    if op.hot is not None:
+    if op.hot is not None and (not op.light or any_large(inputs)):
         outputs = op.hot(inputs, attrs)
         if outputs is not None:
             if ongoing:
-                _note(op, inputs, attrs, outputs)
+                if scoped:
+                    _note(op, inputs, attrs, outputs)
+                else:
+                    op.note(inputs, attrs, outputs)
             return outputs
     if len(inputs) == 2:  # the usual cases, without the cost of loops and of unpacking
         x, y = inputs
@@ -194,6 +200,8 @@ def bind(op, inputs, attrs=NO_ATTRS):
         outputs = Tensor()  # `wrap`, in line for the usual results: an array of the input's dtype, a scalar
         if result.__class__ is not ndarray or not result.ndim or dtype is None or result.dtype is not dtype.numpy_dtype:
             dtype = BY_CLASS.get(result.__class__)
+        elif op.heat is not None and result.size >= LARGE:
+            op.heat()
         if dtype is None:
             outputs = wrap(result)
         else:
@@ -201,13 +209,29 @@ def bind(op, inputs, attrs=NO_ATTRS):
             outputs._dtype = dtype
             outputs._mark = None
     if ongoing:
-        _note(op, inputs, attrs, outputs)
+        if scoped:
+            _note(op, inputs, attrs, outputs)
+        else:
+            op.note(inputs, attrs, outputs)
     return outputs
 
 
+def is_large(value):
+    """Whether a NumPy value has `LARGE` elements or more."""
+    return value.__class__ is ndarray and value.size >= LARGE
+
+
+def any_large(inputs):
+    """Whether a tensor among some inputs has so many."""
+    for x in inputs:  # noqa: SIM110 - `any` takes three times as long
+        if x.__class__ is Tensor and x._value.__class__ is ndarray and x._value.size >= LARGE:
+            return True
+    return False
+
+
 def _note(op, inputs, attrs, outputs):
-    """Mark the results of an op, and tell the recorders of it."""
-    if scoped and within_trace():  # computed from constants: one more of them
+    """Mark the results of an op, and tell the recorders of it, while some thread traces or maps."""
+    if within_trace():  # computed from constants: one more of them
         for out in outputs if op.multiple else (outputs,):
             out._mark = CONSTANT
     else:
@@ -336,10 +360,12 @@ __all__ = [
     "Primitive",
     "Spec",
     "Tensor",
+    "any_large",
     "bind",
     "dtype_bits",
     "has_symbols",
     "infer_specs",
+    "is_large",
     "map_symbols",
     "symbols_in",
 ]

@@ -13,7 +13,7 @@ from tapeflow.base.errors import invalid
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.composite import Composite, unsupported
 from tapeflow.core.convert import READERS, convert_to_tensor
-from tapeflow.core.primitive import P, Primitive, bind
+from tapeflow.core.primitive import P, Primitive, bind, is_large
 from tapeflow.core.record import watch_reading
 from tapeflow.core.state import ongoing, scoped, state
 from tapeflow.core.tensor import Spec, Tensor, ndarray, wrap
@@ -83,6 +83,7 @@ class Variable(Trackable, metaclass=_Creation):
     """
 
     __array_priority__ = 101
+    hot_update = None  # hot_update(variable, how, delta) adds or subtracts in place by native code, or gives False
 
     def __init__(
         self,
@@ -230,6 +231,8 @@ class Variable(Trackable, metaclass=_Creation):
         new = value._value
         if new.shape != (self._shape._dims if how == "assign" else self._tensor._value.shape):
             self._check_shape(how, value)
+        if is_large(new) and self.hot_update is not None and self.hot_update(self, how, value):
+            return self
         self._store(how, new)
         return self
 

@@ -5,7 +5,7 @@ import numpy as np
 from tapeflow.base.dtypes import int32, int64
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import listed
-from tapeflow.core.primitive import P, Primitive
+from tapeflow.core.primitive import P, Primitive, bind
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import FLOATS, elementwise, sample
 from tapeflow.ops.window import with_batch
@@ -274,7 +274,7 @@ def _as_column(g):
     dims = g.dims
     if dims is None or None in dims:
         return P.expand_dims(g, axis=(-1,))
-    return P.reshape(g, shape=(*dims, 1))  # quicker
+    return bind(P.reshape, (g,), {"shape": (*dims, 1)})  # quicker
 
 
 def _sparse_vjp(g, wanted, out, logits):

@@ -91,8 +91,7 @@ def categorical(logits, num_samples, key, counter, *, dtype=np.int64, threads=No
     if not out.size:
         return out
     key, counter = stream_ints(key, counter)
-    cost = int(50 * (num_samples * math.log(classes) / math.log(2) + classes))
-    step = rows_per_task(batch, cost, threads)
+    step = rows_per_task(batch, work_of_row(num_samples, classes), threads)
     for start in range(0, batch, step):
         part = out[start : start + step]
         at = counter + start * (num_samples + 3) // 4
@@ -100,6 +99,11 @@ def categorical(logits, num_samples, key, counter, *, dtype=np.int64, threads=No
         units = units64(blocks).reshape(-1)[: part.size].reshape(part.shape)
         part[...] = _found(logits[start : start + step].astype(np.float64), units)
     return out
+
+
+def work_of_row(num_samples, classes):
+    """TensorFlow's estimate of the cycles that one row's draws cost."""
+    return int(50 * (num_samples * math.log(classes) / math.log(2) + classes))
 
 
 def _found(logits, units):

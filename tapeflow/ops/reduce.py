@@ -9,7 +9,7 @@ import numpy as np
 from tapeflow.base.dtypes import bool_, int32
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import normalize_axes
-from tapeflow.core.primitive import P, Primitive
+from tapeflow.core.primitive import P, Primitive, bind
 from tapeflow.core.rules import shape_of
 from tapeflow.core.tensor import Spec
 from tapeflow.ops.family import FLOATS, NUMBERS, REALS, sample
@@ -38,7 +38,7 @@ def _axes(name, axis, rank):
 
 def spread(g, shape, axis, keepdims):
     """Broadcast a reduction's cotangent back to the shape that was reduced."""
-    return P.broadcast_to(_kept(g, shape, axis, keepdims), shape=shape)
+    return bind(P.broadcast_to, (_kept(g, shape, axis, keepdims),), {"shape": shape})
 
 
 def _kept(g, shape, axis, keepdims):

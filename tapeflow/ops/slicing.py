@@ -283,6 +283,8 @@ strided_slice_grad = movement(
     samples=lambda: [
         ((sample(3, 5),), {"shape": (2, 3, 5), "key": (1,)}),
         ((sample(2, 3),), {"shape": (2, 3, 5), "key": (Ellipsis, -1)}),
+        ((sample(2, 1, 2),), {"shape": (2, 3, 5), "key": ((None, None, -1), None, 1, (0, 4, 2))}),
+        ((sample(2, 3, 2),), {"shape": (2, 3, 5), "key": ((None, None, None), (None, None, None), (4, None, -3))}),
     ],
 )
 

@@ -4,6 +4,8 @@ import contextlib
 import functools
 import gc
 import logging
+import os
+import subprocess
 import sys
 import types
 import weakref
@@ -456,3 +458,33 @@ def test_without_recursion():
         x = tf.compat.v1.placeholder(tf.int32, [])
         with pytest.raises(tf.errors.OperatorNotAllowedInGraphError):
             tf.autograph.to_graph(run, recursive=False)(x)
+
+
+PACKAGE = """
+import sys
+import tapeflow as tf
+
+@tf.function
+def halved(n):
+    while n > 1:
+        n = n // 2
+    return n
+
+before = "{first}" and __import__("malt").convert
+assert int(halved(tf.constant(6))) == 1
+assert ("malt.impl.api" in sys.modules) == bool(before)
+import malt
+from malt import to_graph as found
+assert found is malt.to_graph
+assert malt.convert is sys.modules["malt.impl.api"].convert and malt.core.converter.Feature and not hasattr(malt, "nothing")
+assert int(halved(tf.constant(9))) == 1
+"""
+
+
+@pytest.mark.parametrize("first", ["malt", ""])
+def test_malt_is_whole_for_who_imports_it(tmp_path, first):
+    """Though the conversion leaves most of it out."""
+    (tmp_path / "program.py").write_text(PACKAGE.format(first=first))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, tmp_path / "program.py"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

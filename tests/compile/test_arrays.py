@@ -37,7 +37,7 @@ def compiled(function, *values, within=0):
 
 def samples():
     for name in sorted(ARRAY_OPS):
-        if name == "skip_stream":
+        if name not in PRIMITIVES:
             continue
         op = PRIMITIVES[name]
         for number, (inputs, attrs) in enumerate(op.samples() if op.samples is not None else default_samples(op)):
@@ -229,6 +229,23 @@ def test_rows_of_a_variable_are_changed_where_they_are():
     np.testing.assert_array_equal(table.numpy(), expected)
 
 
+def test_the_order_of_segment_ids_is_checked():
+    @tf.function
+    def means(data, ids):
+        return tf.math.segment_mean(data * 2.0, ids)
+
+    data = tf.constant(np.arange(8.0).reshape(4, 2))
+    np.testing.assert_array_equal(means(data, tf.constant([0, 0, 2, 2])), [[2, 4], [0, 0], [10, 12]])
+    compiled(lambda ids, data: P.sorted_ids(ids, data), np.array([0, 3, 3, 7]), np.ones((4, 2)))
+    for ids, words in (
+        ([0, 2, 1, 1], "not increasing"),
+        ([0, 0, 0, -1], "not increasing"),
+        ([-1, 0, 1, 1], "id -1 out of range"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+            means(data, tf.constant(ids))
+
+
 # Random numbers
 
 SIZES = [(), (1,), (3,), (7, 5), (4, 1031), (100003,)]
@@ -244,9 +261,18 @@ def test_random_numbers_have_the_kernels_bits(shape, dtype, isa):
         found = [P.random_uniform(stream, shape=shape, dtype=dtype)]
         if dtype is not tf.float64:
             found.append(P.random_normal(stream, shape=shape, dtype=dtype))
+            found.append(P.truncated_normal(stream, shape=shape, dtype=dtype))
         return found
 
     compiled(function, stream)
+
+
+@pytest.mark.parametrize("rows, classes, draws", [(1, 1, 1), (6, 9, 5), (40, 300, 1), (3, 5, 200)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_draws_from_categories_are_the_kernels(rows, classes, draws, dtype):
+    logits = np.random.default_rng(rows).standard_normal((rows, classes)).astype(dtype)
+    logits[0, 0], logits[-1, -1], logits[rows // 2, classes // 2] = np.inf, -np.inf, np.nan
+    compiled(lambda s, x: P.categorical(s, x, num_samples=draws, dtype=tf.int32), np.array([5, -1, 9]), logits)
 
 
 @pytest.mark.parametrize("dtype", [tf.int32, tf.int64, tf.uint32, tf.uint64])

@@ -11,7 +11,7 @@ import pytest
 
 from tapeflow.base import flags
 from tapeflow.compile import cache as cache_module
-from tapeflow.compile import jit
+from tapeflow.compile import jit, llvm
 from tapeflow.compile.cache import DIGEST, Cache, key_of
 from tapeflow.compile.host import host
 from tapeflow.compile.jit import compile_text
@@ -84,7 +84,7 @@ def test_a_renamed_entry_is_a_miss(folder):
 
 
 def test_a_sound_entry_that_does_not_link_is_compiled_again(folder):
-    key = key_of(TEXT.format(1), host().cpu, host().features, str(jit.LEVEL), jit._version())
+    key = key_of(TEXT.format(1), host().cpu, host().features, str(jit.LEVEL), llvm.version())
     Cache(folder).put(key, b"no object file")
     assert call(1) == 2
 
@@ -175,16 +175,14 @@ def test_a_key_depends_on_where_its_parts_end():
 
 
 def test_code_is_freed_with_its_last_holder(monkeypatch):
-    import llvmlite.binding as llvm
-
     freed = []
-    dispose = llvm.orcjit.ResourceTracker._dispose
+    unload = llvm._unload
 
     def count(tracker):
-        freed.append(tracker.name)
-        dispose(tracker)
+        freed.append(tracker)
+        unload(tracker)
 
-    monkeypatch.setattr(llvm.orcjit.ResourceTracker, "_dispose", count)
+    monkeypatch.setattr(llvm, "_unload", count)
     code = compile_text(TEXT.format(9), ["add9"])
     function = code.function("add9", ctypes.c_int64, result=ctypes.c_int64)
     del code

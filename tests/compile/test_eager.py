@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tapeflow as tf
 from tapeflow.base import flags
-from tapeflow.compile import eager
+from tapeflow.compile import eager, pool
 from tapeflow.core.primitive import PRIMITIVES, P
 
 rng = np.random.default_rng(7)
@@ -45,7 +45,7 @@ def soon(monkeypatch):
 
 
 def natives(name):
-    return [found for found in PRIMITIVES[name].hot.known.values() if found.__class__ is eager.Native]
+    return [found for found in PRIMITIVES[name].hot.known.code.values() if found.__class__ is eager.Native]
 
 
 def arrays(result):
@@ -65,6 +65,96 @@ def test_native_results_are_those_of_the_kernel(case):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
     for a, b in zip(results[2], results[3], strict=True):
         assert a.tobytes() == b.tobytes()
+
+
+def with_extremes(*shape):
+    x = normal(*shape)
+    x.flat[:5] = [0.0, -0.0, np.inf, -np.inf, np.nan]
+    return x
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", eager.LIGHT)
+@pytest.mark.filterwarnings("ignore:.* encountered in")
+def test_light_ops_have_the_numbers_of_the_kernel(name, dtype):
+    op = PRIMITIVES[name]
+    inputs = [with_extremes(48, 64).astype(dtype), np.roll(with_extremes(48, 64), 2).astype(dtype)][: len(op.parameters)]
+    kinds = [inputs, [inputs[0], inputs[-1][:1]], [inputs[0], inputs[-1][0, 9]]] if len(inputs) == 2 else [inputs]
+    for values in kinds:
+        tensors = [tf.constant(x) for x in values]
+        for _ in range(5):
+            np.testing.assert_array_equal(op(*tensors).numpy(), op.kernel(*[x._value for x in tensors]))
+    assert len(natives(name)) == len(kinds)
+
+
+@pytest.mark.parametrize(("name", "attrs"), [("sum", {"axis": (0,)}), ("mean", {"axis": None}), ("sum_to", {"shape": (64,)})])
+def test_sums_of_large_arrays(name, attrs):
+    x = tf.constant(normal(48, 64))
+    results = [PRIMITIVES[name](x, **attrs).numpy() for _ in range(5)]
+    assert natives(name)
+    np.testing.assert_allclose(results[-1], results[0], rtol=1e-5, atol=1e-6)
+
+
+def test_light_ops_on_small_arrays_ask_nothing_before_an_array_was_large():
+    x, y = tf.constant(normal(4, 4)), tf.constant(normal(64, 64))
+    for _ in range(5):
+        x + x
+    assert P.add.hot is None
+    for _ in range(5):
+        y + y
+        x + x
+        y + tf.constant(normal(64))
+    assert {key[0] for key in P.add.hot.known.code} == {((64, 64), (64, 64)), ((64, 64), (64,))}
+
+
+@pytest.mark.parametrize("how", ["assign_add", "assign_sub"])
+def test_large_variables_are_updated_in_place(how):
+    start, delta = normal(48, 64), normal(48, 64)
+    v, same = tf.Variable(start), tf.Variable(start)
+    twice = start.copy()
+    for number in range(8):
+        before = v.value() if number == 5 else None  # a tensor shares the buffer: it keeps its value
+        kept = None if before is None else before.numpy()
+        address = v._tensor._value.ctypes.data
+        getattr(v, how)(delta)
+        assert (v._tensor._value.ctypes.data == address) == (before is None)
+        twice = twice + delta if how == "assign_add" else twice - delta
+        np.testing.assert_array_equal(v.numpy(), twice)
+        if before is not None:
+            np.testing.assert_array_equal(before.numpy(), kept)
+    assert any(callable(code) for code in tf.Variable.hot_update.known.code.values())
+    np.testing.assert_array_equal(same.numpy(), start)
+
+
+def test_an_update_is_another_reading_to_a_tape():
+    v = tf.Variable(normal(48, 64))
+    one = tf.ones([48, 64])
+    for _ in range(6):
+        before = v.numpy()
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(v * v)
+            v.assign_add(one)
+            z = y + tf.reduce_sum(v)
+        np.testing.assert_allclose(tape.gradient(z, v).numpy(), 2 * before + 1, rtol=1e-6)
+
+
+def test_the_same_tensor_on_both_sides_of_an_update():
+    v = tf.Variable(normal(48, 64))
+    for _ in range(5):
+        expected = v.numpy() * 2
+        v.assign_add(v)
+        np.testing.assert_array_equal(v.numpy(), expected)
+
+
+def test_native_ops_make_the_pool():
+    x, y = tf.constant(normal(300, 64)), tf.constant(normal(64, 200))
+    for _ in range(5):
+        x @ y
+    pool.set_thread_count(2)
+    assert pool.settings.stale.value
+    x @ y
+    assert natives("matmul") and not pool.settings.stale.value
+    pool.set_thread_count(0)
 
 
 def test_results_of_earlier_calls_stay():
@@ -123,7 +213,7 @@ def test_an_op_without_native_code_stays_on_its_kernel():
     x = tf.constant(normal(0, 4))
     for _ in range(5):
         assert (x @ tf.ones([4, 2])).shape == (0, 2)
-    assert None in P.matmul.hot.known.values() and not natives("matmul")
+    assert None in P.matmul.hot.known.code.values() and not natives("matmul")
 
 
 def test_determinism_keeps_every_op_on_its_kernel():
@@ -144,7 +234,7 @@ def test_ops_stay_on_their_kernels_without_the_compiler():
 def test_the_shapes_that_are_known_are_bounded():
     for n in range(1, 2 * eager.MOST):
         tf.ones([n, 2]) @ tf.ones([2, 3])
-    assert len(P.matmul.hot.known) <= eager.MOST
+    assert len(P.matmul.hot.known.code) <= eager.MOST
 
 
 def test_threads_share_native_ops():
@@ -195,5 +285,16 @@ def test_native_ops_work_in_a_forked_child():
     assert natives("matmul")
     child = os.fork()
     if not child:
-        os._exit(0 if (x @ y).numpy().tobytes() == expected.tobytes() else 1)
+        same = (x @ y).numpy().tobytes() == expected.tobytes()
+        os._exit(0 if same and not pool.settings.stale.value else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_examples_of_a_map_that_has_ended_are_refused_by_light_ops_too():
+    kept, x = [], tf.constant(normal(64, 64))
+    for _ in range(5):
+        x + x
+    tf.vectorized_map(lambda row: kept.append(row) or row, x)
+    assert P.add.hot is not None
+    with pytest.raises(TypeError, match="out of scope"):
+        kept[0] + 1.0

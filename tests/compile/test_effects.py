@@ -36,6 +36,7 @@ def blocks(depth):
         st.tuples(st.just("add"), st.integers(0, 1), *value),
         st.tuples(st.just("keep"), st.integers(0, 1), INDEX),
         st.tuples(st.just("slice"), st.integers(0, 1), INDEX),
+        st.tuples(st.just("row"), st.integers(0, 1), INDEX),
         st.tuples(st.just("rows"), st.integers(0, 1), INDEX),
         st.tuples(st.just("python"), st.integers(0, 1), INDEX),
         st.tuples(st.just("count")),
@@ -87,6 +88,10 @@ class World:
 
     def _slice(self, locals_, target, source):
         self.arrays[target][1:, ::2].assign(locals_[source][:2, :3])
+        return locals_
+
+    def _row(self, locals_, target, source):
+        self.arrays[target][self.number % 3, 1:].assign(locals_[source][self.number % 2, :4])
         return locals_
 
     def _rows(self, locals_, target, source):

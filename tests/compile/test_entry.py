@@ -185,7 +185,7 @@ def test_everything_goes_with_the_function(scaled):
 def test_the_text_holds_no_addresses(scaled):
     """So that another process finds it in the disk cache."""
     assert Scaled().entry is not scaled.entry
-    texts = {made.entry.__self__.kept[0].text for made in (scaled, Scaled())}
+    texts = {made.entry.__self__.kept[0].texts for made in (scaled, Scaled())}
     assert len(texts) == 1
 
 

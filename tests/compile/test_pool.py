@@ -143,7 +143,7 @@ def test_a_forked_child_makes_its_own_workers(step):
         code = 1
         try:
             numbers.run(step, 100, 10)  # before it has workers: alone
-            assert pool.settings.stale
+            assert pool.settings.stale.value
             pool.ensure()
             numbers.run(step, 100, 1000)
             code = 0

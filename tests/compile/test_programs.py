@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from native_checks import Guarded
 
 import tapeflow as tf
-from compiled import both, check, graph_of
+from compiled import both, check, graph_of, specs_of
 from tapeflow.base import flags
 from tapeflow.compile import pool
 from tapeflow.compile.control import Nested
 from tapeflow.compile.executable import MOST_PROGRAMS, Staged, compile_graph
+from tapeflow.compile.expr import parts
 from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.program import Frame
 from tapeflow.compile.steps import Host, Loops
@@ -50,6 +51,16 @@ def test_softmax_is_one_kernel_of_three_passes():
     program = check(tf.nn.softmax, floats(17, 33), within=8)
     assert kinds(program) == [Loops]
     assert [member.kind for member in program.plan.steps[0].kernel.members].count("reduce") == 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.complex64])
+def test_the_sign_of_a_factor_is_the_product_s(dtype):
+    """Zeros have their signs, too: those of complex products would be others."""
+    values = [np.array([[0.0, -0.0, 2, -3]]), np.array([[0.0], [-0.0], [5], [-7]])]
+    x, y = [(v * (1 + 1j) if dtype is np.complex64 else v).astype(dtype) for v in values]
+    expected, got, _ = both(graph_of(lambda x, y: ((-x) * y, x * -y, (-x) * -y), specs_of([x, y])), [x, y])
+    for one, other in zip(expected, got, strict=True):
+        assert one.tobytes() == np.asarray(other).tobytes()
 
 
 def test_bias_and_activation_join_the_product():
@@ -323,6 +334,63 @@ def test_sums_of_products_by_counters_that_run_against_each_other():
     program = check(function, floats(6, 3, 4), floats(6, 3, 4), floats(4, 4), rtol=1e-4)
     (loop,) = [step for step in program.plan.steps if isinstance(step, Nested)]
     assert sum(isinstance(inner, LibraryStep) for inner in loop.plans[1].steps) == 2  # the crossed sum, and h @ w
+
+
+def functions_in(nested):
+    """The names of all that the kernels of a loop's body compute, those after a product among them."""
+    steps = nested.plans[1].steps
+    kernels = [step.kernel for step in steps if isinstance(step, Loops)]
+    kernels += [step.epilogue for step in steps if isinstance(step, LibraryStep) and step.epilogue]
+    return {x.op for kernel in kernels for x in parts([member.expr for member in kernel.members])}
+
+
+def test_a_gradient_reads_what_its_loop_has_computed():
+    """The products and the activations of a gated layer are kept, sums and the like are not."""
+
+    def function(x, w, u):
+        def body(i, h):
+            z = x[i] @ w + h @ u
+            return i + 1, tf.sigmoid(z) * tf.tanh(z * 2.0 + h)
+
+        with tf.GradientTape() as tape:
+            tape.watch([w, u])
+            _, h = tf.while_loop(lambda i, h: i < 6, body, [0, tf.zeros([3, 5])])
+            loss = tf.reduce_sum(tf.square(h))
+        return loss, *tape.gradient(loss, [w, u])
+
+    program = check(function, floats(6, 3, 4), floats(4, 5), floats(5, 5), rtol=1e-5)
+    forward, backward = [step for step in program.plan.steps if isinstance(step, Nested)]
+    assert functions_in(forward) >= {"sigmoid", "tanh"}
+    assert not functions_in(backward) & {"sigmoid", "tanh"}
+    assert sum(out.dims == (6, 3, 5) for out in forward.node.outputs) == 3  # h, and two activations
+    assert kinds(program).count(LibraryStep) == 3  # x @ w before the first loop, the gradients after the second
+
+
+@pytest.mark.parametrize(
+    ("start", "step", "other", "again"),
+    [(0, 1, False, False), (5, -1, False, False), (5, -1, True, True), (0, 1, True, False)],
+)
+def test_what_a_later_loop_reads_by_other_turns_is_computed(start, step, other, again):
+    """Only in the turn in which both loops have the same rows they compute the same."""
+
+    def function(x, y):
+        def keep(i, rows, total):
+            a = tf.tanh(x[i] * y[i])
+            return i + 1, rows.write(i, a * total), total + a
+
+        rows = tf.TensorArray(tf.float32, 6, element_shape=[3])
+        _, rows, total = tf.while_loop(lambda i, *_: i < 6, keep, [0, rows, tf.ones([3])], maximum_iterations=6)
+        rows = rows.stack()
+
+        def use(k, i, j, total):
+            return k + 1, i + step, j + 1, total + tf.tanh(x[j if other else i] * y[i]) * rows[i]
+
+        begin = [0, start, 0, tf.zeros([3])]
+        return total, tf.while_loop(lambda k, *_: k < 6, use, begin, maximum_iterations=6)[3]
+
+    program = check(function, floats(6, 3), floats(6, 3), rtol=1e-5)
+    _, late = [step for step in program.plan.steps if isinstance(step, Nested)]
+    assert ("tanh" in functions_in(late)) == again
 
 
 @pytest.mark.parametrize("sequences", [True, False])

@@ -1,6 +1,7 @@
 """LLVM text by expressions: what is written is what runs."""
 
 import ctypes
+import threading
 
 import ml_dtypes
 import numpy as np
@@ -205,3 +206,46 @@ def test_an_exponent_in_a_loop_is_multiplied_and_added_in_one_instruction():
         f.ret(x * y + z)
     assert "fmadd" in assembly(str(module)).replace("vfmadd", "fmadd")
     assert "fmadd" not in assembly(str(apart))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_pieces_of_a_module_call_each_other(count):
+    module = Module()
+    module.add("@table = internal constant [3 x i64] [i64 2, i64 3, i64 5]")
+    for number, callee in enumerate((None, "f0", "f1", "f0")):
+        with module.function(f"f{number}", [("x", INDEX)], INDEX, internal=number < 3) as f:
+            (x,) = f.arguments
+            entry = f.load(f.emit(PTR, f"getelementptr i64, ptr @table, i64 {number % 3}"), I64)
+            f.ret(f.convert(entry, INDEX) + (x if callee is None else f.call(callee, INDEX, x * 7)))
+    with module.function("both", [("x", INDEX)], INDEX) as f:
+        f.ret(f.call("f2", INDEX, *f.arguments) - f.call("f3", INDEX, *f.arguments))
+    pieces = module.pieces(count)
+    assert len(pieces) == count and all("@table = internal" in piece for piece in pieces)
+    assert sum(piece.count("define ") for piece in pieces) == 5
+    code = compile_text(pieces, ["both", "f3"])
+    assert code.function("f3", INT, result=INT)(11) == 2 + 2 + 77
+    assert code.function("both", INT, result=INT)(11) == (5 + 3 + 2 + 11 * 49) - (2 + 2 + 77)
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_a_piece_that_is_no_module_raises(wrong):
+    texts = [f"define i64 @right{number}() {{ ret i64 {number} }}" for number in range(3)]
+    texts[wrong] = f"define i64 @wrong() {{ ret i32 {wrong} }}"
+    with pytest.raises(RuntimeError, match="cannot read a module"):
+        compile_text(texts, [f"right{wrong - 1}"])
+
+
+def test_two_threads_compile_at_once():
+    text = "define i64 @f(i64 %x) {{ %y = add i64 %x, {} ret i64 %y }}"
+    found = {}
+
+    def work(number):
+        code = compile_text(text.format(number), ["f"])
+        found[number] = code.function("f", INT, result=INT)(1000)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {number: 1000 + number for number in range(20)}

@@ -5,6 +5,7 @@ import pytest
 from native_checks import elementwise
 
 import tapeflow as tf
+from tapeflow.compile import piecewise
 from tapeflow.compile.functions import FUNCTIONS
 
 WIDE = {"float32": np.float64, "float64": np.longdouble}
@@ -61,6 +62,14 @@ def any_bits(dtype, count):
     return rng.integers(0, np.iinfo(integer).max, count, dtype=integer).view(dtype)
 
 
+def borders(rows):
+    """The numbers around the starts of a table's intervals, where the sum with the offset may round to either."""
+    start = int(np.float32(rows.offset).view(np.int32)) >> rows.shift
+    starts = (np.arange(start, start + 32, dtype=np.int32) << rows.shift).view(np.float32) - np.float32(rows.offset)
+    steps = np.concatenate([2.0 ** np.arange(-30, -18), [0.0], -(2.0 ** np.arange(-30, -18))])
+    return (starts[:, None] + steps).ravel()
+
+
 def samples(dtype, count):
     """Numbers of every size, and more where functions bend."""
     parts = [
@@ -72,6 +81,8 @@ def samples(dtype, count):
         1 + rng.standard_normal(count) * 0.1,
         2.0 ** rng.uniform(-40, 10, count) * rng.choice([-1, 1], count),
         np.arange(1, 300) * (np.pi / 2),  # where sines and cosines vanish
+        borders(piecewise.TANH),
+        borders(piecewise.ERF),
     ]
     with np.errstate(all="ignore"):
         return np.concatenate([np.asarray(part, dtype) for part in parts])

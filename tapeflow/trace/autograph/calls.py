@@ -6,12 +6,10 @@ import sys
 import types
 import weakref
 
-from malt.core import converter
-from malt.operators import py_builtins
-
 from tapeflow.trace.autograph import source
 from tapeflow.trace.autograph.builtins import call_builtin
 from tapeflow.trace.autograph.log import log, warn
+from tapeflow.trace.autograph.malt import converter, py_builtins
 from tapeflow.trace.autograph.status import status
 
 # Wrappers of the standard library call the user's function, which is to be converted; nothing else of it is.

@@ -2,11 +2,9 @@
 
 import operator
 
-from malt.operators.data_structures import ListPopOpts, ListStackOpts
-from malt.operators.slices import GetItemOpts
-
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.trace.autograph.branches import symbolic
+from tapeflow.trace.autograph.malt import GetItemOpts, ListPopOpts, ListStackOpts
 from tapeflow.trace.autograph.status import public
 
 UPDATES = {"add": operator.add, "sub": operator.sub, "mult": operator.mul, "div": operator.truediv, "pow": operator.pow}

@@ -2,9 +2,6 @@
 
 import sys
 
-from malt.core.converter import STANDARD_OPTIONS as STD
-from malt.core.converter import Feature
-
 from tapeflow.trace.autograph.branches import and_, assert_stmt, eq, if_exp, if_stmt, not_, not_eq, or_
 from tapeflow.trace.autograph.calls import artifact as autograph_artifact
 from tapeflow.trace.autograph.calls import converted_call
@@ -22,8 +19,11 @@ from tapeflow.trace.autograph.lists import (
     update_item_with_op,
 )
 from tapeflow.trace.autograph.loops import for_stmt, while_stmt
+from tapeflow.trace.autograph.malt import converter
 from tapeflow.trace.autograph.scopes import FunctionScope, with_function_scope
 from tapeflow.trace.autograph.variables import Undefined, UndefinedReturnValue, ld, ldu
+
+Feature, STD = converter.Feature, converter.STANDARD_OPTIONS
 
 
 def caught():

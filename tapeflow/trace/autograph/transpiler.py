@@ -2,31 +2,39 @@
 
 import ast
 import functools
+import threading
 import types
 import weakref
 
-from malt.converters import (
+from tapeflow.trace.autograph import operators
+from tapeflow.trace.autograph.malt import (
+    activity,
+    anno,
     asserts,
     break_statements,
     call_trees,
+    cfg,
     conditional_expressions,
     continue_statements,
     control_flow,
+    converter,
     directives,
     functions,
+    inspect_utils,
     lists,
+    liveness,
     logical_expressions,
+    naming,
+    qual_names,
+    reaching_definitions,
+    reaching_fndefs,
     return_statements,
+    set_loop_options,
     slices,
+    templates,
+    transformer,
     variables,
 )
-from malt.core import converter
-from malt.impl import api as malt
-from malt.lang.directives import set_loop_options
-from malt.pyct import anno, cfg, inspect_utils, naming, qual_names, templates, transformer
-from malt.pyct.static_analysis import activity, liveness, reaching_definitions, reaching_fndefs
-
-from tapeflow.trace.autograph import operators
 from tapeflow.trace.autograph.prepare import prepare
 from tapeflow.trace.autograph.source import Untransformable, syntax_tree
 from tapeflow.trace.autograph.status import loop_options
@@ -166,16 +174,12 @@ def _renamed(code, name, original):
     return walk(code)
 
 
-class Transpiler(malt.PyToPy):
-    """malt's transpiler with tapeflow's operators, which never writes a file and knows the lines of the user's."""
+class Transpiler:
+    """Converts functions by malt's passes, with tapeflow's operators, and knows the lines of the user's."""
 
     def __init__(self):
-        super().__init__()
+        self._lock = threading.RLock()
         self._factories = {}  # id of a code object: a weak reference to it, and its factories
-
-    def get_transformed_name(self, node):
-        """TensorFlow's name of a converted function."""
-        return "tf__lam" if isinstance(node, ast.Lambda) else f"tf__{node.name}"
 
     def transform_ast(self, node, ctx):
         """All passes, in order; one that has nothing to do is left out, as each walks the whole tree several times."""
@@ -215,7 +219,7 @@ class Transpiler(malt.PyToPy):
             Untransformable: the function cannot be converted.
         """
         code = function.__code__
-        with self._cache_lock:
+        with self._lock:
             entry = self._factories.get(id(code))
             if entry is None:
                 forget = functools.partial(_forget, self._factories, id(code))
@@ -247,17 +251,30 @@ class Transpiler(malt.PyToPy):
         future = inspect_utils.getfutureimports(function)
         namespace = inspect_utils.getnamespace(function)
         namer = naming.Namer(namespace)
-        name = namer.new_symbol(self.get_transformed_name(node), ())
+        name = namer.new_symbol(_converted_name(node), ())
         info = transformer.EntityInfo(name, "", "<fragment>", future, namespace)
         context = transformer.Context(info, namer, converter.ProgramContext(options))
         try:
-            node = self.transform_ast(self._erase_arg_defaults(node), context)
+            node = self.transform_ast(_without_defaults(node), context)
         except Exception as error:  # whatever malt cannot say better
             raise Untransformable(f"{type(error).__name__}: {error}") from error
         if isinstance(node, ast.Lambda):
             return ast.Assign([ast.Name(name, ast.Store())], node), context
         node.name = name
         return node, context
+
+
+def _converted_name(node):
+    """TensorFlow's name of a converted function."""
+    return "tf__lam" if isinstance(node, ast.Lambda) else f"tf__{node.name}"
+
+
+def _without_defaults(node):
+    """A function's tree whose defaults are None: their values are known, their expressions belong to another place."""
+    args = node.args
+    args.defaults = [ast.Constant(None) for _ in args.defaults]
+    args.kw_defaults = [x and ast.Constant(None) for x in args.kw_defaults]
+    return node
 
 
 def _mentions(node, name):

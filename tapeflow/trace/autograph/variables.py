@@ -1,11 +1,10 @@
 """Variables as converted code reads them, and the values that stand for a variable without one."""
 
-from malt.operators.variables import Undefined, UndefinedReturnValue, ld, ldu
-
 from tapeflow.base import nest
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.tensor import Tensor
 from tapeflow.core.variable import Variable
+from tapeflow.trace.autograph.malt import Undefined, UndefinedReturnValue, ld, ldu
 from tapeflow.trace.structure import Flow
 
 PYTHON_VALUES = (bool, int, float, complex, str, bytes)

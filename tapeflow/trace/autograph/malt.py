@@ -1,0 +1,89 @@
+"""What is used of diastatic-malt; the only place that imports it.
+
+Its package imports much by itself that is not used here (`unittest`, `tempfile`, a conversion of its own): three times what is. So the
+package's own code is left out until somebody asks the package for a name.
+"""
+
+import importlib.util
+import sys
+
+
+def _prepare():
+    """Have the package `malt` in place, without having run its code."""
+    spec = importlib.util.find_spec("malt")
+    package = importlib.util.module_from_spec(spec)
+
+    def attribute(name):
+        if package.__dict__.pop("__getattr__", None) is not None:
+            spec.loader.exec_module(package)
+        if name not in package.__dict__:
+            raise AttributeError(f"module 'malt' has no attribute {name!r}")
+        return package.__dict__[name]
+
+    package.__getattr__ = attribute
+    sys.modules["malt"] = package
+
+
+if "malt" not in sys.modules:
+    _prepare()
+
+from malt.converters import (  # noqa: E402
+    asserts,
+    break_statements,
+    call_trees,
+    conditional_expressions,
+    continue_statements,
+    control_flow,
+    directives,
+    functions,
+    lists,
+    logical_expressions,
+    return_statements,
+    slices,
+    variables,
+)
+from malt.core import converter  # noqa: E402
+from malt.lang.directives import set_loop_options  # noqa: E402
+from malt.operators import py_builtins  # noqa: E402
+from malt.operators.data_structures import ListPopOpts, ListStackOpts  # noqa: E402
+from malt.operators.slices import GetItemOpts  # noqa: E402
+from malt.operators.variables import Undefined, UndefinedReturnValue, ld, ldu  # noqa: E402
+from malt.pyct import anno, cfg, inspect_utils, naming, qual_names, templates, transformer  # noqa: E402
+from malt.pyct.static_analysis import activity, liveness, reaching_definitions, reaching_fndefs  # noqa: E402
+
+__all__ = [
+    "GetItemOpts",
+    "ListPopOpts",
+    "ListStackOpts",
+    "Undefined",
+    "UndefinedReturnValue",
+    "activity",
+    "anno",
+    "asserts",
+    "break_statements",
+    "call_trees",
+    "cfg",
+    "conditional_expressions",
+    "continue_statements",
+    "control_flow",
+    "converter",
+    "directives",
+    "functions",
+    "inspect_utils",
+    "ld",
+    "ldu",
+    "lists",
+    "liveness",
+    "logical_expressions",
+    "naming",
+    "py_builtins",
+    "qual_names",
+    "reaching_definitions",
+    "reaching_fndefs",
+    "return_statements",
+    "set_loop_options",
+    "slices",
+    "templates",
+    "transformer",
+    "variables",
+]
