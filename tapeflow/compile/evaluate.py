@@ -5,13 +5,14 @@ import math
 
 import ml_dtypes
 
-from tapeflow.base.dtypes import bool_, float32
+from tapeflow.base.dtypes import bool_
 from tapeflow.compile.affine import coefficient
 from tapeflow.compile.complex_math import Pair
 from tapeflow.compile.expr import MEMORY_OPS
+from tapeflow.compile.roots import over_root, root_below
 from tapeflow.compile.scalars import CHOICES, MACHINE, MEMORY, RULES, SHORT, Call, rule_of
 from tapeflow.compile.text import F32, I32, I64, INDEX, PTR, Value, first_lanes
-from tapeflow.compile.vector_math import ROOT_OFFSETS, is_wide, over_root
+from tapeflow.compile.vector_math import is_wide
 
 
 def identity(name, dtype):
@@ -41,20 +42,6 @@ def combine(f, name, a, b, dtype):
             rule = RULES["maximum" if name == "max" else "minimum"]
             return rule(Call(f, dtype, (dtype, dtype), {}, None), a, b)
     raise ValueError(name)
-
-
-def root_below(expr):
-    """(y, offset) where an expression is x / (sqrt(y) + offset) in float32, as optimizers have it; or None."""
-    if expr.op != "truediv" or expr.dtype is not float32:
-        return None
-    total, offset = expr.args[1], 0.0
-    if total.op == "add":
-        numbers = [x.data[1].value for x in total.args if x.op == "constant"]
-        others = [x for x in total.args if x.op != "constant"]
-        if len(others) != 1 or not ROOT_OFFSETS[0] <= numbers[0] <= ROOT_OFFSETS[1]:
-            return None
-        (total,), (offset,) = others, numbers
-    return (total.args[0], offset) if total.op == "sqrt" else None
 
 
 class Register:

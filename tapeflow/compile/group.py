@@ -152,7 +152,7 @@ class Grouping:
                 self._need(node.outputs[0])
             for out in node.outputs:
                 mine = users.get(id(out), set())
-                if id(out) not in self.stored and kind == "point" and len(mine) > 1 and node.op.name not in CHEAP:
+                if id(out) not in self.stored and kind == "point" and len(mine) > 1 and not _is_cheap(node):
                     self.stored.add(id(out))
                 if id(out) in self.stored:
                     mine = {id(out)}
@@ -271,6 +271,14 @@ def kind_of(node):
     if name in PIECES:
         return "pieces"
     return "opaque"
+
+
+def _is_cheap(node):
+    """Whether a value is rather computed again, by each that reads it, than stored: an operation with a number is."""
+    if node.op.name in CHEAP:
+        return True
+    numbers = [x.__class__ is Tensor and x._value.size == 1 for x in node.inputs]
+    return node.op.name in ("add", "sub", "mul") and any(numbers)
 
 
 def _known(x):
