@@ -1,6 +1,97 @@
-"""Loops of LLVM text as `with` blocks; `Function.loop` and `Function.forever` make them."""
+"""Control flow of LLVM text: blocks and branches, and loops as `with` blocks."""
 
-from tapeflow.compile.values import Value
+import contextlib
+
+from tapeflow.compile.values import Value, literal
+
+
+class Control:
+    """How a `Function` of `text` writes its blocks, branches and loops."""
+
+    def label(self, name):
+        """Begin a block."""
+        self.lines.append(f"{name}:")
+        self.block = name
+
+    def jump(self, name):
+        """End the block by going to another."""
+        self.line(f"br label %{name}")
+
+    def branch(self, condition, yes, no):
+        """End the block by going to one of two."""
+        self.line(f"br i1 {condition}, label %{yes}, label %{no}")
+
+    def phi(self, type, *sources):
+        """A value by the block that control came from: (value, block) of each."""
+        return self.emit(type, f"phi {type} {', '.join(f'[ {value}, %{block} ]' for value, block in sources)}")
+
+    def leave(self):
+        """Return at once, from a function without a result; whatever is written next in the block never runs."""
+        self.line("ret void")
+        self.label(self.name("never"))
+
+    def ret(self, value):
+        """Return a value."""
+        self.line(f"ret {self.constant(self.result, value)!r}")
+
+    @contextlib.contextmanager
+    def when(self, condition):
+        """The block runs where a scalar condition holds."""
+        yes, end = self.name("when"), self.name("end")
+        self.branch(condition, yes, end)
+        self.label(yes)
+        yield
+        self.jump(end)
+        self.label(end)
+
+    def choose(self, condition, yes, no):
+        """Run one of two Python functions' code by a scalar condition; the lists of values that they return are merged."""
+        names = self.name("yes"), self.name("no"), self.name("end")
+        self.branch(condition, *names[:2])
+        ends = []
+        for name, write in zip(names, (yes, no), strict=False):
+            self.label(name)
+            values = list(write() or ())
+            ends.append((values, self.block))
+            self.jump(names[2])
+        self.label(names[2])
+        (first, first_block), (second, second_block) = ends
+        blocks = first_block, second_block
+        return [a if a is b else self._either(a, b, blocks) for a, b in zip(first, second, strict=True)]
+
+    def _either(self, a, b, blocks):
+        type = a.type if a.__class__ is Value else b.type
+        return self.phi(type, (self._text(a, b), blocks[0]), (self._text(b, a), blocks[1]))
+
+    def _text(self, a, other):
+        return a if a.__class__ is Value else literal(other.type, a)
+
+    def loop(self, start, stop, step=1, carry=()):
+        """`for index in range(start, stop, step)`, as a block.
+
+        The block reads `loop.index` and `loop.values`, and sets `loop.next` to the values for the next turn;
+        `loop.results` has the last ones afterwards. A loop of exactly one turn that is known now is written without a
+        loop, so the index may be a Python int.
+
+        Args:
+            start, stop: ints or index values.
+            step: a positive int.
+            carry: the first of the values that a turn hands to the next.
+
+        Example:
+            >>> from tapeflow.compile.text import F32, INDEX, PTR, Module
+            >>> module = Module()
+            >>> with module.function("total", [("x", PTR), ("n", INDEX)], F32) as f:
+            ...     x, n = f.arguments
+            ...     with f.loop(0, n, carry=[f.constant(F32, 0)]) as loop:
+            ...         loop.next = [loop.values[0] + f.load(x + loop.index * 4, F32)]
+            ...     f.ret(loop.results[0])
+        """
+        return Loop(self, start, stop, step, carry)
+
+    def forever(self, carry):
+        """`while True`, as a block that says `loop.leave_unless(condition)` once; `loop.values` and `next` as in `loop`."""
+        return Forever(self, carry)
 
 
 class Carried:

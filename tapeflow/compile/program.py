@@ -32,9 +32,7 @@ from tapeflow.core.variable import SOLE, _references
 DATA = 16  # where an ndarray object keeps the address of its elements; checked below
 ALIGN = 64
 _named: set[tuple] = set()  # what `DEBUG=1` has named
-LARGE = (
-    1 << 20
-)  # bytes from which an array of a result is kept to be used again: less comes from the heap, which has touched it
+LARGE = 1 << 20  # bytes from which a result's array is kept to be used again: less comes from the heap, which has touched it
 
 
 def address(array):
