@@ -8,7 +8,7 @@ import os
 import numpy as np
 
 from tapeflow.api.export import export, export_value
-from tapeflow.api.framework import get_logger
+from tapeflow.base.log import log
 from tapeflow.base.shape import Dimension, TensorShape
 from tapeflow.core.state import state
 from tapeflow.trace.func_graph import FuncGraph, Graph, placeholder
@@ -116,8 +116,18 @@ def forward_compatibility_horizon(year, month, day):
 export_value(placeholder, "compat.v1.placeholder")
 export_value(FuncGraph, "__internal__.FuncGraph")
 export_value(Dimension, "compat.v1.Dimension")
+
+
+def _speaker(level):
+    def speak(msg, *args, **kwargs):
+        getattr(log, level)(msg, *args, **kwargs)
+
+    speak.__name__ = level
+    return speak
+
+
 for _level in ("debug", "info", "warning", "error", "fatal"):
-    export_value(getattr(get_logger(), _level), f"compat.v1.logging.{_level}")
+    export_value(_speaker(_level), f"compat.v1.logging.{_level}")
 _default_graph = Graph()
 
 

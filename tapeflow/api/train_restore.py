@@ -2,18 +2,17 @@
 
 import collections
 import itertools
-import logging
 import weakref
 
 from tapeflow.api.framework import init_scope
 from tapeflow.api.train_graph import GRAPH_KEY, ObjectGraph, attributes_of, node_names
 from tapeflow.base.errors import DataLossError, InvalidArgumentError
+from tapeflow.base.log import log
 from tapeflow.base.shape import TensorShape
 from tapeflow.core.convert import convert_to_tensor
 from tapeflow.core.tensor import wrap
 from tapeflow.io.messages import message
 
-log = logging.getLogger("tapeflow")
 _serial = itertools.count(1)
 
 

@@ -1,16 +1,14 @@
 """The file `checkpoint` of a folder, which names its checkpoints: `tf.train.latest_checkpoint` and what else reads it."""
 
-import logging
 import os
 import time
 
 from tapeflow.api.export import export
 from tapeflow.base.errors import OpError
+from tapeflow.base.log import log
 from tapeflow.io.bundle import index_name
 from tapeflow.io.files import path_of, read_bytes, write_bytes
 from tapeflow.io.messages import message
-
-log = logging.getLogger("tapeflow")
 
 
 def update_checkpoint_state(folder, path, paths=(), timestamps=(), preserved=None):

@@ -1,7 +1,5 @@
 """Ops that read and write files."""
 
-import glob
-
 import numpy as np
 
 from tapeflow.base.dtypes import string
@@ -56,6 +54,8 @@ def _matching_kernel(pattern):
 
 def matches(pattern):
     """The names of the files that match a pattern of `*`, `?` and `[...]`, as bytes."""
+    import glob
+
     return [name.encode() for name in glob.glob(files.path_of(pattern), include_hidden=True)]
 
 

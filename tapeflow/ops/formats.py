@@ -1,6 +1,5 @@
 """Strings that hold other data: comma-separated values, raw numbers, base64, serialized tensors, compressed bytes."""
 
-import base64
 import re
 import zlib
 
@@ -188,10 +187,14 @@ def _decode_base64(s):
         raise invalid("DecodeBase64", "Base64 string length cannot be 1 modulo 4.")
     if not re.fullmatch(rb"[A-Za-z0-9_-]*", body):
         raise invalid("DecodeBase64", "Invalid character found in base64.")
+    import base64  # it takes 1 % of the import of this package
+
     return base64.urlsafe_b64decode(body + b"=" * (-len(body) % 4))
 
 
 def _encode_base64(s, *, pad):
+    import base64
+
     encoded = base64.urlsafe_b64encode(s)
     return encoded if pad else encoded.rstrip(b"=")
 

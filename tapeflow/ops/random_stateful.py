@@ -15,7 +15,6 @@ Example:
 
 import math
 import os
-import random
 import threading
 
 import numpy as np
@@ -71,6 +70,8 @@ class EagerSeeds:
     def set_seed(self, seed):
         """Sets the global seed (None for none), and starts everything again that follows from it."""
         self.global_seed = seed
+        import random  # it takes 1 % of the import of this package
+
         # As TensorFlow does; the generator refuses NumPy's scalars.
         self._op_seeds = random.Random(seed if isinstance(seed, (int, float, str, bytes, type(None))) else int(seed))
         self._streams = {}
