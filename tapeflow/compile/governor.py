@@ -53,7 +53,7 @@ def _after_together(f, governor, word, mean):
     best, hold = word(BEST), word(HOLD)
     best = f.where(best.equals(0) | (mean < best), mean, best)
     alone = word(MEAN_ALONE)
-    slow = (mean * 2 > best * 3) | (alone.differs(0) & (mean > alone))
+    slow = (mean * 2 > best * 3) | (alone.differs(0) & (mean * 4 > alone * 5))
     untried = alone.equals(0) & (mean < LONG)
     try_alone = (slow | untried) & (hold <= 0)
     f.store(mean, governor + MEAN_TOGETHER)
@@ -66,7 +66,7 @@ def _after_together(f, governor, word, mean):
 def _after_alone(f, governor, word, mean):
     f.store(mean, governor + MEAN_ALONE)
     hold, backoff = word(HOLD) + 1, f.maximum(word(BACKOFF), f.constant(I64, 1))
-    won = mean < word(MEAN_TOGETHER)
+    won = mean * 5 < word(MEAN_TOGETHER) * 4
     stay = won & (hold < backoff)
     f.store(f.where(stay, f.constant(I64, 1), 0), governor + ALONE)
     f.store(f.where(won, f.where(stay, hold, 0), f.constant(I64, PATIENCE)), governor + HOLD)
