@@ -45,14 +45,14 @@ class Known:
         self.code = {}
         self.lock = threading.Lock()
 
-    def count(self, key, inputs, work, make):
+    def count(self, key, inputs, make):
         """Count one more call; after the last the op is compiled by `make()`, and the next call is native."""
         done = self.code.get(key, 0)
         if done.__class__ is not int or not flags.COMPILE or flags.VALIDATE:
             return
         if inputs[0]._dtype is not float32 and inputs[0]._dtype is not float64:
             return
-        done += work(self.name, inputs)
+        done += work_of(self.name, inputs)
         if not self.lock.acquire(blocking=False):
             return  # another thread counts, or compiles
         try:
@@ -116,9 +116,8 @@ class Hot:
                     self.fast.clear()
                 self.fast[shapes] = attrs, found.entry
             return found.run(inputs)
-        self.known.count(key, inputs, work_of, lambda: compiled(self.op, inputs, attrs))
+        self.known.count(key, inputs, lambda: compiled(self.op, inputs, attrs))
         return None
-
 
 
 class HotUpdate:
@@ -133,7 +132,7 @@ class HotUpdate:
         found = self.known.code.get(key)
         if found is not None and found.__class__ is not int:
             return found(delta, variable) is not NotImplemented
-        self.known.count(key, (delta,), work_of, lambda: compiled_update(variable, how))
+        self.known.count(key, (delta,), lambda: compiled_update(variable, how))
         return False
 
 
