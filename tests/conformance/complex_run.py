@@ -8,7 +8,7 @@ The programs are those of `tests/complex_programs.py`. Exit status 1 where any r
 import sys
 
 import numpy as np
-from two_libraries import compare
+from two_libraries import compare, not_close
 
 RESULTS = ("value", "dx", "dy", "traced value", "traced dx", "traced dy")
 
@@ -35,11 +35,7 @@ def strategy():
 
 def differences(program, ours, theirs):
     """Which results are not close."""
-    return [
-        f"{name} is {a}, TensorFlow has {b}"
-        for name, a, b in zip(RESULTS, ours, theirs, strict=True)
-        if not np.allclose(a, b, rtol=1e-8, atol=1e-9, equal_nan=True)
-    ]
+    return not_close(RESULTS, ours, theirs)
 
 
 if __name__ == "__main__":

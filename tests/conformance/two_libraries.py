@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
@@ -91,3 +93,12 @@ def evaluated(script, python, library, examples):
     if run.returncode:
         sys.exit(f"{library} failed:\n{run.stderr[-3000:]}")
     return json.loads(run.stdout)
+
+
+def not_close(names, ours, theirs):
+    """What is to be said of the named results, in float64, that are not close."""
+    return [
+        f"{name} is {a}, TensorFlow has {b}"
+        for name, a, b in zip(names, ours, theirs, strict=True)
+        if not np.allclose(a, b, rtol=1e-8, atol=1e-9, equal_nan=True)
+    ]
