@@ -15,12 +15,12 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
 help:
 	@echo 'make digits          train the digit recogniser and draw digits.png'
-	@echo 'make test            ruff, mypy and all tests'
+	@echo 'make test            ruff, mypy and all tests, with the same examples each time'
 	@echo 'make bench           the table of speed and memory, beside every installed peer'
 	@echo 'make bench-compiled  the table of compiled functions, also of what the peers compile (ten minutes)'
 	@echo 'make bench-peers     install TensorFlow, PyTorch and JAX to compare with'
 	@echo 'make conformance     compare answers with the real TensorFlow'
-	@echo 'make fuzz            random programs, compiled and not, for hours; prints the seed of a failure'
+	@echo 'make fuzz            the property tests with new seeds, then random programs for hours; prints the seed of a failure'
 	@echo 'make keras           the tests that Keras ships (long)'
 	@echo 'make clean           remove the environments that the targets above made'
 
@@ -30,7 +30,7 @@ digits: $(VENV)/digits.stamp
 test: $(VENV)/test.stamp
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest --hypothesis-profile=ci $(PYTEST_ARGS)
 
 bench: $(VENV)/tapeflow.stamp
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
@@ -48,7 +48,8 @@ conformance: $(VENV)/test.stamp $(PEERS)/tensorflow.stamp
 	$(BIN)/python tests/conformance/checkpoints_run.py --tensorflow $(PEERS)/tensorflow/bin/python
 
 fuzz: $(VENV)/test.stamp
-	FUZZ=20000 $(BIN)/pytest tests/compile/test_random_programs.py -x
+	$(BIN)/pytest -m hypothesis $(PYTEST_ARGS)
+	FUZZ=20000 $(BIN)/pytest -x $(PYTEST_ARGS) tests/compile/test_random_programs.py tests/trace/test_programs.py tests/autograph/test_random_programs.py
 
 keras: $(VENV)/keras-tests.stamp
 	$(BIN)/python tests/keras/run.py

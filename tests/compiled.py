@@ -20,7 +20,7 @@ def configured(examples):
         suppress_health_check=list(HealthCheck),
         derandomize=not FUZZ,
         print_blob=True,
-        phases=[Phase.generate],
+        phases=[Phase.explicit, Phase.generate],
     )
 
 

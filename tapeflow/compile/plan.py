@@ -186,6 +186,7 @@ class Plan:
     def _without_empty(self, steps):
         """The steps without those that make arrays that only native loops fill: these have them where their results are."""
         read = {key for step in steps if not _is_empty(step) for key in self._keys(step)}
+        read |= {("value", id(output.value)) for output, _ in self.outputs}
         kept = [step for step in steps if not _is_empty(step) or ("value", id(step.node.outputs[0])) in read]
         if self.around is not None and any(map(_is_empty, kept)):
             raise Unfit("an array of unwritten rows")

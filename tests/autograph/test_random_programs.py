@@ -5,15 +5,15 @@ import re
 
 import pytest
 from autograph_programs import function_of, programs
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tapeflow as tf
+from compiled import configured
 from tapeflow.trace.autograph import convert
 
 ints = st.integers(-4, 4)
 triples = st.lists(st.tuples(ints, ints, ints), min_size=3, max_size=3)
-quickly = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -30,7 +30,7 @@ def no_fallback():
     logging.getLogger("tapeflow.autograph").removeHandler(handler)
 
 
-@quickly
+@configured(25)
 @given(programs(), triples)
 def test_python_values_stay_python(source, inputs):
     function = function_of(source)
@@ -38,7 +38,7 @@ def test_python_values_stay_python(source, inputs):
         assert convert(function)(*values) == function(*values)
 
 
-@quickly
+@configured(25)
 @given(programs("rows"), triples)
 def test_graphs_compute_what_python_does(source, inputs):
     python = function_of(source, rows=range)
@@ -47,7 +47,7 @@ def test_graphs_compute_what_python_does(source, inputs):
         assert int(traced(*[tf.constant(value) for value in values])) == python(*values)
 
 
-@quickly
+@configured(25)
 @given(programs("rows"), triples)
 def test_python_loops_with_conditions_of_tensors(source, inputs):
     python = function_of(source, rows=range)
@@ -56,7 +56,7 @@ def test_python_loops_with_conditions_of_tensors(source, inputs):
         assert int(traced(*[tf.constant(value) for value in values])) == python(*values)
 
 
-@quickly
+@configured(25)
 @given(programs("rows", returns=False), triples)
 def test_gradients_are_those_of_eager_code(source, inputs):
     source = re.sub(r"\((-?\d+)\)", r"(\1.0)", source)

@@ -4,9 +4,10 @@ import numpy as np
 import program_strategies
 import programs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 import tapeflow as tf
+from compiled import configured
 
 X, W = np.array([0.3, -0.7, 1.1]), np.array([0.9, 0.2, -0.4])
 TANGENT = np.array([0.5, -1.0, 0.25])
@@ -43,7 +44,7 @@ def derivatives(function, w):
 
 
 @given(program_strategies.programs())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@configured(25)
 def test_every_mode_agrees(program):
     function, w = function_of(program)
     found = {name: derivatives(mode, w) for name, mode in modes(function).items()}
@@ -53,7 +54,7 @@ def test_every_mode_agrees(program):
 
 
 @given(program_strategies.programs())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@configured(25)
 def test_gradients_inside_a_function(program):
     """A tape inside of a function gives what it gives outside."""
     function, w = function_of(program)
@@ -71,7 +72,7 @@ def test_gradients_inside_a_function(program):
 
 
 @given(program_strategies.programs(depth=1, most=3))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@configured(25)
 def test_batches(program):
     """`vectorized_map` of a function gives what one example after the other gives."""
     function, _ = function_of(program)
