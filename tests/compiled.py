@@ -74,7 +74,7 @@ def ulps(got, expected):
 
 
 def check(function, *values, unknown=False, within=4, rtol=None):
-    """Compile `function` for the shapes of some values and compare with its NumPy run; returns the `Program`.
+    """Compile `function` for the shapes of some values and compare with its NumPy run; returns the `Program`, with its plan.
 
     Args:
         unknown: whether its dimensions are unknown while it is traced.
@@ -84,7 +84,7 @@ def check(function, *values, unknown=False, within=4, rtol=None):
     graph = graph_of(function, specs_of(values, unknown))
     expected, got, executable = both(graph, values)
     compare(got, expected, within, rtol)
-    return executable.program(tuple([x.shape for x in as_inputs(values)]))
+    return executable.planned(tuple([x.shape for x in as_inputs(values)]))
 
 
 def compare(got, expected, within=4, rtol=None):

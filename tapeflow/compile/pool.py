@@ -7,15 +7,15 @@ pool taken by another Python thread runs alone, on that thread.
 
 import atexit
 import ctypes
+import importlib
 import mmap
 import os
 import signal
 import threading
 import time
 
-from tapeflow.compile import runtime
+from tapeflow.compile import kept, pool_memory
 from tapeflow.compile.host import cores
-from tapeflow.compile.jit import compile_text
 from tapeflow.compile.threads import set_thread_count as set_thread_count
 from tapeflow.compile.threads import settings as settings
 
@@ -57,12 +57,12 @@ def reserve(scratch):
 
 def imports():
     """The addresses of the functions that a step calls, by name, for the linker."""
-    return {name: _runtime()[name] for name in runtime.NAMES}
+    return {name: _runtime()[name] for name in pool_memory.NAMES}
 
 
 def allocator():
     """The addresses of the functions that NumPy calls for memory."""
-    return [_runtime()[name] for name in runtime.ALLOCATOR]
+    return [_runtime()[name] for name in pool_memory.ALLOCATOR]
 
 
 _code = None
@@ -73,13 +73,18 @@ def _runtime():
     global _code
     with _lock:
         if _code is None:
-            _code = compile_text(runtime.runtime_text(), [*runtime.NAMES, *runtime.ALLOCATOR, runtime.CURRENT])
+            names = [*pool_memory.NAMES, *pool_memory.ALLOCATOR, pool_memory.CURRENT]
+            _code = kept.code_of("runtime", _text, names)
         return _code
+
+
+def _text():
+    return importlib.import_module("tapeflow.compile.runtime").runtime_text()
 
 
 def _current():
     """The native variable that names the pool."""
-    return ctypes.c_void_p.from_address(_runtime()[runtime.CURRENT])
+    return ctypes.c_void_p.from_address(_runtime()[pool_memory.CURRENT])
 
 
 class Pool:
@@ -90,10 +95,10 @@ class Pool:
 
     def __init__(self, threads, scratch):
         self.threads = threads
-        self._memory = mmap.mmap(-1, runtime.SHARES + runtime.LINE * threads)
+        self._memory = mmap.mmap(-1, pool_memory.SHARES + pool_memory.LINE * threads)
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
         self._scratch = []
-        self._word(runtime.THREADS).value = threads
+        self._word(pool_memory.THREADS).value = threads
         self.give_scratch(scratch)
         self._starts = [(ctypes.c_uint64 * 2)(self.address, number) for number in range(1, threads)]
         self._start()
@@ -123,13 +128,13 @@ class Pool:
         for number in range(self.threads):
             memory = mmap.mmap(-1, size)
             self._scratch.append(memory)
-            place = runtime.SHARES + runtime.LINE * number + runtime.SCRATCH
+            place = pool_memory.SHARES + pool_memory.LINE * number + pool_memory.SCRATCH
             self._word(place, ctypes.c_void_p).value = ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
     @property
     def live(self):
         """How many workers run."""
-        return self._word(runtime.LIVE).value
+        return self._word(pool_memory.LIVE).value
 
     def stop(self):
         """End the workers, once no step runs on them."""
