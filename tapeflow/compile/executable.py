@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 
 from tapeflow.base import flags
-from tapeflow.compile import programs
+from tapeflow.compile import pool, programs
 from tapeflow.compile.native import Native
 from tapeflow.compile.worth import is_worth
 from tapeflow.core.graph import graphs_in
@@ -131,6 +131,7 @@ class Executable:
         """The program for input shapes with its plan, which one that was kept has not."""
         program = self._programs.get(shapes)
         if program is None or program.__class__ is Native:
+            pool.prepare()
             program = importlib.import_module("tapeflow.compile.build").build(self, shapes)
         return program
 

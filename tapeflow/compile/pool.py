@@ -6,6 +6,7 @@ pool taken by another Python thread runs alone, on that thread.
 """
 
 import atexit
+import contextlib
 import ctypes
 import importlib
 import mmap
@@ -66,6 +67,27 @@ def allocator():
 
 
 _code = None
+_preparing = None  # the thread that makes it
+
+
+def prepare():
+    """Begin to make the runtime's code on a thread of its own: 30 ms of LLVM's own work, while a program is planned."""
+    global _preparing
+    if _code is None and _preparing is None:
+        _preparing = threading.Thread(target=_prepare, name="tapeflow-runtime")
+        with contextlib.suppress(RuntimeError):  # the interpreter is ending, or there are too many: who needs it makes it
+            _preparing.start()
+
+
+def _prepare():
+    with contextlib.suppress(Exception):  # who needs it has the words for it
+        _runtime()
+
+
+def _wait():
+    """Before a fork: the child would have what the thread holds of LLVM, and not the thread."""
+    if _preparing is not None and _preparing.is_alive():
+        _preparing.join()
 
 
 def _runtime():
@@ -167,4 +189,4 @@ def _forget():
 
 atexit.register(_stop_at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(before=_wait, after_in_child=_forget)
