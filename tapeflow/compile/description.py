@@ -64,8 +64,8 @@ class Description:
             add(f"input {self._new(x)}")
         for node in graph.nodes:
             op = node.op
-            if PRIMITIVES.get(op.name) is not op:
-                raise Undescribed(op.name)
+            if PRIMITIVES.get(op.name) is not op or not op.infer.__module__.startswith("tapeflow."):
+                raise Undescribed(op.name)  # what it means stands in none of our sources
             inputs = self._all(node.inputs)
             attrs = [f"{key}={self._text(attr)}" for key, attr in node.attrs.items()] if node.attrs else ""
             line = self._lines.setdefault(node.line, len(self._lines)) if node.line else ""

@@ -129,7 +129,7 @@ def _array(array):
 
 def _array_of(data):
     shape, dtype, text = data
-    array = np.frombuffer(base64.b64decode(text), as_dtype(dtype).numpy_dtype).reshape(shape).copy()
+    array = np.ndarray(tuple(shape), as_dtype(dtype).numpy_dtype, buffer=base64.b64decode(text)).copy()
     return array if shape else array[()]
 
 

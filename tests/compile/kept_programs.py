@@ -71,6 +71,10 @@ PROGRAMS = {
         [floats(2, 8, 8, 3), floats(3, 3, 3, 4)],
     ),
     "constants": lambda: (tf.function(lambda x: (x + np.arange(5, dtype=np.float32), tf.constant([1, 2]))), [floats(5)]),
+    "constant results": lambda: (
+        tf.function(lambda x: (x * 2.0, *[tf.cast([[1, 0]], t) for t in (tf.bfloat16, tf.complex64, bool)], tf.zeros([0, 3]), 5)),
+        [floats(5)],
+    ),
     "passed through": lambda: (tf.function(lambda x: (x, x * 2.0, x)), [floats(5)]),
     "complex": lambda: (tf.function(lambda x: tf.abs(tf.complex(x, x + 1.0) * (2 - 1j))), [floats(5)]),
     "half": lambda: (tf.function(lambda x: tf.cast(x, tf.bfloat16) * 3 + 1), [floats(5)]),

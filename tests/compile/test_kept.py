@@ -19,7 +19,7 @@ from tapeflow.compile.executable import compile_graph
 from tapeflow.compile.native import Native
 from tapeflow.compile.program import Program
 from tapeflow.core.graph import Graph, Node
-from tapeflow.core.primitive import PRIMITIVES
+from tapeflow.core.primitive import PRIMITIVES, Primitive
 from tapeflow.core.tensor import Spec, Tensor, wrap
 from tapeflow.core.variable import Variable
 
@@ -185,6 +185,12 @@ def test_what_has_no_text_is_refused():
 
     with pytest.raises(Undescribed):
         key_of(tf.function(call).get_concrete_function(tf.TensorSpec([2])).graph, shapes=((2,),))
+    own = Primitive("twice_of_a_test", lambda x: x * 2, lambda x: x, lower="scalar")
+    try:
+        with pytest.raises(Undescribed):
+            key_of(graph_of(own, [((2,), tf.float32)]), shapes=((2,),))
+    finally:
+        del PRIMITIVES[own.name]
     large = np.arange(description.LARGEST, dtype=np.int32)
     with pytest.raises(Undescribed):
         key_of(tf.function(lambda x: x + large).get_concrete_function(tf.TensorSpec([], tf.int32)).graph, shapes=((),))

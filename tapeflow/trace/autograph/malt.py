@@ -1,7 +1,7 @@
 """What is used of diastatic-malt; the only place that imports it.
 
-Its packages import much by themselves that is not used here (`unittest`, `tempfile`, `logging`, a conversion and operators of its own):
-four times what is. So the packages' own code is left out until somebody asks a package for a name.
+Its packages import much by themselves that is not used here (`unittest`, `tempfile`, `logging`, a conversion of their own): four times
+what is. So the packages' own code is left out until somebody asks a package for a name.
 """
 
 import importlib.util
