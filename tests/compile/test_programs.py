@@ -98,8 +98,9 @@ def test_sums_of_many_shapes(shape, axis):
     )
 
 
-def test_a_long_reduction_is_cut_in_two():
-    program = check(lambda x: tf.reduce_sum(x, 0), floats(4096, 33), rtol=1e-5)
+@pytest.mark.parametrize("shape", [(4096, 33), (320, 515)])
+def test_a_long_reduction_is_cut_in_two(shape):
+    program = check(lambda x: tf.reduce_sum(x, 0), floats(*shape), rtol=1e-5)
     assert kinds(program) == [Loops, Loops]
 
 
