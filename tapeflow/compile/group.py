@@ -115,14 +115,14 @@ class Grouping:
         items: a `Root` for each value that is computed element by element, an `Opaque` for each other node, in program order.
     """
 
-    def __init__(self, graph, library):
-        """`library(node)`: the `Library` that has code for a node, or None."""
+    def __init__(self, graph, library, turns):
+        """`library(node)`: the `Library` that has code for a node, or None; `turns`: whether the graph runs in a loop."""
         self.graph = graph
         self.library = library
         self.producers = {id(out): node for node in graph.nodes for out in node.outputs}
         self.positions = {id(node): i for i, node in enumerate(graph.nodes)}
         self.stored = {id(x) for x in graph.inputs}
-        self.reader = Reader(self.producers, self.stored, self.positions)
+        self.reader = Reader(self.producers, self.stored, self.positions, turns)
         self.changes = Changes(graph)
         self._store_old()
         self._choose_stored()

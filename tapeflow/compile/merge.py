@@ -172,7 +172,7 @@ class _Board:
             return group.members[0][0].place is None and self._reads_in_place(group.members[0][0], before)
         library = self.grouping.library(group.anchor.node)
         if library is not None and not library.in_place:
-            return False
+            return id(before) not in group.reads
         return works_in_place(group.anchor.node, value, before, self.grouping.reader, library is not None)
 
     def _reads_in_place(self, root, before):
@@ -314,6 +314,7 @@ class _Board:
         full = place_in(dims, range(len(dims)))
         rows = place_in(dims, [v for v in range(len(dims)) if axes is None or v not in axes])
         level = {id(out): full for out in anchor.node.outputs} if anchor else {}
+        level.update([(self.olds[x], full) for x in level if x in self.olds])
         for root, _ in members:
             level[id(root.value)] = "nowhere" if root.place is not None else rows if is_row(root, dims, axes) else full
             old = self.olds.get(id(root.value))

@@ -85,10 +85,10 @@ def spec_of(node, a, b):
 
 
 def _is_weight(x, reader):
-    """Whether a value is a variable or an input, which is likely to be updated from run to run; what a loop carries is none."""
+    """Whether a value is a variable or an input, which is likely to be updated from run to run; what a loop has is none."""
     node = reader.producers.get(id(x))
     if node is None:
-        return x.__class__ is not Tensor
+        return x.__class__ is not Tensor and not reader.turns
     return node.op.name == "read_variable" and not isinstance(node.attrs["variable"], State)
 
 
