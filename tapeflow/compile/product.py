@@ -95,7 +95,8 @@ def _is_weight(x, reader):
 def step(group, reader, targets):
     """The step of a product."""
     a, b = group.anchor.operands
-    spec = replace(spec_of(group.anchor.node, a, b), updated=_is_weight(b.value, reader))
+    spec = spec_of(group.anchor.node, a, b)
+    spec = replace(spec, updated=_is_weight(b.value, reader), computed=not _is_weight(a.value, reader))
 
     def emit(module, places, result, workspace, epilogue):
         return emit_matmul(module, spec, a=places[0], b=places[1], c=result, workspace=workspace, epilogue=epilogue)
