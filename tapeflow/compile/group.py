@@ -79,7 +79,8 @@ class Group:
 
     Attributes:
         dims: the sizes of the loops; axes: which of them are reduced, None where no root is a reduction.
-        members: pairs (root, names): loop variable v of the root is called names[v] here.
+        members: pairs (root, names): loop variable v of the root is called names[v] here. They are in an order in which they can
+            be computed: what reads the old value of a variable before what is computed in its place.
         anchor: an `Opaque` whose result the roots take element by element, or None.
         reads: ids of the values that are read from memory, those computed here included.
         number: what it is called; previous, next: the numbers of groups that must come directly before and after.

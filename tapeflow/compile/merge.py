@@ -272,7 +272,7 @@ class _Board:
         after = self._between(low, high)
         if after is None:
             return False
-        members = _renamed(first, loops) + _renamed(second, loops)
+        members = _renamed(low, loops) + _renamed(high, loops)
         if not self._agree(members, loops, first, second):
             return False
         first.dims, first.axes = loops
@@ -322,7 +322,7 @@ class _Board:
                 level[old] = level[id(root.value)]
                 if anchor is not None and old in anchor.reads:
                     return False
-        if axes is not None and not self._keeps_old(members):
+        if axes is not None and not self._keeps_old(members, loops):
             return False
         for root, names in members:
             computed_on_row = is_row(root, dims, axes) and root.axes is None
@@ -334,10 +334,10 @@ class _Board:
                     return False
         return True
 
-    def _keeps_old(self, members):
-        """Whether no pass over a row reads an old value in the place of which an earlier pass has written."""
-        turn, reach = {}, {}  # id of a value -> the pass that computes it, and all that this reads from memory
-        for root, _ in sorted(members, key=lambda member: member[0].position):
+    def _keeps_old(self, members, loops):
+        """Whether no old value is read after the stage that writes in its place: a pass over a row, or what comes before it."""
+        turn, stage, reach = {}, {}, {}  # id of a value -> the pass and the stage that compute it, and all that it reads from memory
+        for root, _ in members:
             mine, reads = 0, set()
             for key in {x.data[0] for x in loads(root.expr)}:
                 if key in turn:
@@ -346,10 +346,12 @@ class _Board:
                     reads |= set() if reduced else reach[key]  # an element of an earlier pass is computed again
                 else:
                     reads.add(key)
+            before = is_row(root, *loops) and root.axes is None  # a value of the row, computed before the pass
             turn[id(root.value)], reach[id(root.value)] = (root.axes is not None, mine), reads
+            stage[id(root.value)] = 2 * mine + (not before)
         return all(
-            turn[reader][1] <= last
-            for value, (_, last) in turn.items()
+            stage[reader] <= last
+            for value, last in stage.items()
             for reader, reads in reach.items()
             if self.olds.get(value) in reads
         )

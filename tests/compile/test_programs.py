@@ -177,6 +177,46 @@ def test_values_that_change_places():
     assert a.numpy().tolist() == [3.0, 4.0] and b.numpy().tolist() == [1.0, 2.0]
 
 
+def test_an_old_value_is_read_before_it_is_written_over():
+    """In one kernel too, and where the program computes the new value first."""
+    v, u = tf.Variable(floats(64)), tf.Variable(floats(64))
+
+    @tf.function
+    def step(x):
+        old = v.read_value()
+        new = tf.tanh(x) + 1.0
+        u.assign(old * x)
+        v.assign(new)
+
+    x = floats(64)
+    program = program_of(step, tf.constant(x))
+    for _ in range(2):
+        before = v.numpy()
+        step(tf.constant(x))
+        np.testing.assert_allclose(u, before * x, rtol=1e-6)
+        x = floats(64)
+    assert kinds(program) == [Loops]
+
+
+def test_an_old_value_is_read_before_a_row_is_written_over():
+    v = tf.Variable(floats(32))
+
+    @tf.function
+    def step(x, c):
+        old = v.read_value()
+        new = tf.tanh(c)
+        sums = tf.reduce_sum(x * new[:, None], 1), tf.reduce_sum(x + old[:, None], 1)
+        v.assign(new)
+        return sums
+
+    for _ in range(3):
+        before, x, c = v.numpy(), floats(32, 48), floats(32)
+        one, other = step(tf.constant(x), tf.constant(c))
+        np.testing.assert_allclose(one, (x * np.tanh(c)[:, None]).sum(1), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(other, (x + before[:, None]).sum(1), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(v, np.tanh(c), rtol=1e-6)
+
+
 def test_a_variable_that_is_returned_and_assigned():
     v = tf.Variable([1.0, 2.0])
 
@@ -263,6 +303,9 @@ def test_division_by_a_constant(numbers, divisor):
 def test_a_loop_whose_values_change_places():
     function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, lambda i, a, b: (i + 1, b, a + b), [0, a, b])[1:]  # noqa: E731
     assert kinds(check(function, floats(3), floats(3))) == [Nested]
+    body = lambda i, a, b: (i + 1, tf.tanh(b) * 0.5, a + tf.tanh(b))  # noqa: E731
+    function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, body, [0, a, b])[1:]  # noqa: E731
+    assert kinds(check(function, floats(3), floats(3), rtol=1e-5)) == [Nested]
 
 
 def test_a_choice_is_native():
