@@ -1,6 +1,7 @@
 """Merging of groups: which roots are computed in one kernel, and the order that data and effects impose.
 
-First what follows a library call joins it, then producers and consumers join, then groups that read the same values.
+First what follows a library call joins it, then producers and consumers join, then groups that read the same values; at last what
+is small and in a loop.
 """
 
 import heapq
@@ -15,6 +16,7 @@ from tapeflow.compile.group import Group, Opaque, is_row, loops_of, place_in
 MOST_OPERANDS = 28
 MOST_COST = 400
 FEW_ROWS, LONG_ROWS = 16, 1 << 15
+SMALL = 1 << 14  # elements
 # So many groups are looked at for a path that forbids to merge two; beyond that they stay apart.
 FARTHEST = 2000
 
@@ -27,7 +29,7 @@ def merge(grouping):
         variable's id.
     """
     board = _Board(grouping)
-    for phase in (board.join_anchors, board.join_consumers, board.join_sharers):
+    for phase in (board.join_anchors, board.join_consumers, board.join_sharers, board.join_small_in_turns):
         phase()
     return board.ordered(), board.in_place
 
@@ -260,6 +262,17 @@ class _Board:
                     continue
                 if group.dims == other.dims:
                     self._try(group, other)
+
+    def join_small_in_turns(self):
+        """In a loop small elementwise groups over the same loops join: they are one phase for its threads then."""
+        if not self.grouping.reader.turns:
+            return
+        alike = {}  # the loops -> the groups so far
+        for group in list(self.by_number.values()):
+            if group.anchor is None and group.axes is None and group.is_open and size(group.dims) <= SMALL:
+                others = alike.setdefault(group.dims, [])
+                if not any(self._try(other, group) for other in others):
+                    others.append(group)
 
     def _try(self, first, second):
         """Merge `second` into `first` if the loops agree and the order allows it."""

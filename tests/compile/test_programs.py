@@ -308,6 +308,14 @@ def test_a_loop_whose_values_change_places():
     assert kinds(check(function, floats(3), floats(3), rtol=1e-5)) == [Nested]
 
 
+def test_small_work_of_a_turn_is_one_kernel():
+    body = lambda i, a, b: (i + 1, tf.tanh(a), tf.exp(-b))  # noqa: E731
+    function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, body, [0, a, b])[1:]  # noqa: E731
+    program = check(function, floats(3, 7), floats(3, 7), rtol=1e-5)
+    (loop,) = program.plan.steps
+    assert [step.kernel.dims for step in loop.plans[1].steps if step.kernel.dims] == [(21,)]
+
+
 def test_a_choice_is_native():
     function = lambda x, y: tf.cond(tf.reduce_sum(x) > 0.0, lambda: x * y, lambda: x - y)  # noqa: E731
     for sign in (1, -1):
