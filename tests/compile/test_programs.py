@@ -18,7 +18,7 @@ from tapeflow.compile.executable import MOST_PROGRAMS, compile_graph
 from tapeflow.compile.expr import parts
 from tapeflow.compile.frame import Frame
 from tapeflow.compile.librarystep import LibraryStep
-from tapeflow.compile.steps import Host, Loops
+from tapeflow.compile.steps import Copy, Host, Loops
 
 pytestmark = pytest.mark.usefixtures("isa")
 rng = np.random.default_rng(7)
@@ -100,8 +100,9 @@ def test_sums_of_many_shapes(shape, axis):
     )
 
 
-def test_a_long_reduction_is_cut_in_two():
-    program = check(lambda x: tf.reduce_sum(x, 0), floats(4096, 33), rtol=1e-5)
+@pytest.mark.parametrize("shape", [(4096, 33), (320, 515)])
+def test_a_long_reduction_is_cut_in_two(shape):
+    program = check(lambda x: tf.reduce_sum(x, 0), floats(*shape), rtol=1e-5)
     assert kinds(program) == [Loops, Loops]
 
 
@@ -176,6 +177,46 @@ def test_values_that_change_places():
     for _ in range(3):
         swap()
     assert a.numpy().tolist() == [3.0, 4.0] and b.numpy().tolist() == [1.0, 2.0]
+
+
+def test_an_old_value_is_read_before_it_is_written_over():
+    """In one kernel too, and where the program computes the new value first."""
+    v, u = tf.Variable(floats(64)), tf.Variable(floats(64))
+
+    @tf.function
+    def step(x):
+        old = v.read_value()
+        new = tf.tanh(x) + 1.0
+        u.assign(old * x)
+        v.assign(new)
+
+    x = floats(64)
+    program = program_of(step, tf.constant(x))
+    for _ in range(2):
+        before = v.numpy()
+        step(tf.constant(x))
+        np.testing.assert_allclose(u, before * x, rtol=1e-6)
+        x = floats(64)
+    assert kinds(program) == [Loops]
+
+
+def test_an_old_value_is_read_before_a_row_is_written_over():
+    v = tf.Variable(floats(32))
+
+    @tf.function
+    def step(x, c):
+        old = v.read_value()
+        new = tf.tanh(c)
+        sums = tf.reduce_sum(x * new[:, None], 1), tf.reduce_sum(x + old[:, None], 1)
+        v.assign(new)
+        return sums
+
+    for _ in range(3):
+        before, x, c = v.numpy(), floats(32, 48), floats(32)
+        one, other = step(tf.constant(x), tf.constant(c))
+        np.testing.assert_allclose(one, (x * np.tanh(c)[:, None]).sum(1), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(other, (x + before[:, None]).sum(1), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(v, np.tanh(c), rtol=1e-6)
 
 
 def test_a_variable_that_is_returned_and_assigned():
@@ -264,6 +305,17 @@ def test_division_by_a_constant(numbers, divisor):
 def test_a_loop_whose_values_change_places():
     function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, lambda i, a, b: (i + 1, b, a + b), [0, a, b])[1:]  # noqa: E731
     assert kinds(check(function, floats(3), floats(3))) == [Nested]
+    body = lambda i, a, b: (i + 1, tf.tanh(b) * 0.5, a + tf.tanh(b))  # noqa: E731
+    function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, body, [0, a, b])[1:]  # noqa: E731
+    assert kinds(check(function, floats(3), floats(3), rtol=1e-5)) == [Nested]
+
+
+def test_small_work_of_a_turn_is_one_kernel():
+    body = lambda i, a, b: (i + 1, tf.tanh(a), tf.exp(-b))  # noqa: E731
+    function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, body, [0, a, b])[1:]  # noqa: E731
+    program = check(function, floats(3, 7), floats(3, 7), rtol=1e-5)
+    (loop,) = program.plan.steps
+    assert [step.kernel.dims for step in loop.plans[1].steps if step.kernel.dims] == [(21,)]
 
 
 def test_a_choice_is_native():
@@ -286,20 +338,31 @@ def test_the_gradient_of_a_loop_is_native():
 
 
 def test_products_of_a_loop_are_made_before_and_after_it():
-    """A recurrent layer: its input's product comes before the loop, its weights' gradients after it."""
+    """A recurrent layer: its input's product comes before the loop, its weights' and its bias's gradients after it."""
 
-    def function(x, w, u):
+    def function(x, w, u, b):
         with tf.GradientTape() as tape:
-            tape.watch([w, u])
-            body = lambda i, h: (i + 1, tf.tanh(x[i] @ w + h @ u))  # noqa: E731
+            tape.watch([w, u, b])
+            body = lambda i, h: (i + 1, tf.tanh(x[i] @ w + h @ u + b))  # noqa: E731
             _, h = tf.while_loop(lambda i, h: i < 6, body, [0, tf.zeros([3, 5])])
             loss = tf.reduce_sum(tf.square(h))
-        return loss, *tape.gradient(loss, [w, u])
+        return loss, *tape.gradient(loss, [w, u, b])
 
-    program = check(function, floats(6, 3, 4), floats(4, 5), floats(5, 5), rtol=1e-5)
+    program = check(function, floats(6, 3, 4), floats(4, 5), floats(5, 5), floats(5), rtol=1e-5)
     forward, backward = [step for step in program.plan.steps if isinstance(step, Nested)]
     assert sum(isinstance(step, LibraryStep) for step in forward.plans[1].steps) == 1
-    assert sum(isinstance(step, LibraryStep) for step in backward.plans[1].steps) == 1
+    turn = backward.plans[1].steps
+    assert sum(isinstance(step, LibraryStep) for step in turn) == 1 and not any(isinstance(step, Copy) for step in turn)
+    assert not any(step.kernel.axes for step in turn if isinstance(step, Loops))
+
+
+def test_sums_of_rows_that_no_product_stores_stay_in_their_loop():
+    def function(x):
+        body = lambda i, total, h: (i + 1, total + tf.reduce_sum(h, 0), tf.tanh(h + x[i]))  # noqa: E731
+        return tf.while_loop(lambda i, *_: i < 6, body, [0, tf.ones([5]), tf.ones([3, 5])])[1]
+
+    (loop,) = [step for step in check(function, floats(6, 3, 5), rtol=1e-5).plan.steps if isinstance(step, Nested)]
+    assert any(step.kernel.axes for step in loop.plans[1].steps if isinstance(step, Loops))
 
 
 @pytest.mark.parametrize(
