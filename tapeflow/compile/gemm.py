@@ -14,6 +14,8 @@ import math
 from dataclasses import dataclass
 
 from tapeflow.compile.micro import (
+    ROW_STEPS,
+    Asks,
     Kernel,
     Level,
     Phase,
@@ -227,6 +229,8 @@ class _Writer:
             a_block = plan.tiles_down * plan.rows * self.a_pitch
         self.sums_at = -(-a_block // 64) * 64 if plan.pack_a else 0
         self.scratch = self.sums_at + sums
+        asks_rows = spec.k // plan.blocks_k >= ROW_STEPS * plan.rows
+        self.asks = Asks(spec.a[1] if plan.pack_a and self.k_major else 0, asks_rows)
 
     # B into panels
 
@@ -291,9 +295,8 @@ class _Writer:
         levels = [Level(spec.k, step, b_step)]
         steps = [i * spec.c for i in range(height)]
         epilogue = self.epilogue if columns == width else _Narrowed(self.epilogue, width)
-        return micro_kernel(
-            self.module, self.type, rows, columns, levels, c_steps=steps, epilogue=epilogue, name=self.name, blocked=blocked
-        )
+        more = {"c_steps": steps, "epilogue": epilogue, "name": self.name, "blocked": blocked, "asks": self.asks}
+        return micro_kernel(self.module, self.type, rows, columns, levels, **more)
 
 
 class _Narrowed:
@@ -350,6 +353,7 @@ class _Unit:
         with f.loop(*rows) as down:
             row, tall = self._row(down.index)
             a = self.a + row * w.spec.a[0] + k * w.spec.a[1]
+            after = [self._next_strip(down.index, rows, k, count)] if w.asks.step else []
             if plan.pack_a:
                 a = self._pack_a(a, down.index - rows[0], tall, count)
             with f.loop(*panels) as across:
@@ -358,7 +362,16 @@ class _Unit:
                 sums = self.scratch + w.sums_at + local * (plan.rows * plan.panel * w.size)
                 extra = [f.index(count), sums, f.convert(f.index(number).equals(0), INDEX)] if blocked else []
                 place = [self.matrix * w.spec.m + row, across.index * plan.panel]
-                self._dispatch(tall, across.index, blocked, [a, b, c, *map(f.index, place), self.table, *extra])
+                self._dispatch(tall, across.index, blocked, [a, b, c, *map(f.index, place), self.table, *extra, *after])
+
+    def _next_strip(self, tile, rows, k, count):
+        """Where the strip of A that is packed after a register tile's ends, at its first step: of the next tile or block of k."""
+        f, spec, plan = self.f, self.w.spec, self.w.plan
+        more = f.index(tile) + 1 < rows[1]
+        row, _ = self._row(f.where(more, f.index(tile) + 1, f.index(rows[0])))
+        behind = f.minimum(f.index(k) + count, f.index(spec.k - self.w.block_k))
+        k = f.where(more, f.index(k), behind)
+        return self.a + row * spec.a[0] + k * spec.a[1] + (plan.rows - 1) * self.w.size
 
     def _row(self, tile):
         """The first row of a register tile, and whether it is one of the taller ones (None where all are equal)."""

@@ -1,5 +1,6 @@
 """A library call in a plan: where its operands stand, and the elementwise work that it does as it writes its result."""
 
+from tapeflow.compile.affine import coefficient
 from tapeflow.compile.evaluate import Evaluator
 from tapeflow.compile.expr import loads, parts
 from tapeflow.compile.functions import FUNCTIONS
@@ -123,6 +124,17 @@ class Epilogue:
             self._call(tile)
         else:
             self._inline(tile)
+
+    def touched(self, tile):
+        """The arrays that it reads and writes row by row: the address of the tile's first element, and bytes from row to row."""
+        if len(self.dims) != 2:
+            return []
+        places = [place for m in self.members for place in m.stores]
+        places += [x.data[:2] for m in self.members for x in loads(m.expr) if x.op == "load"]
+        places = [x for x in dict.fromkeys(places) if coefficient(x[1], 0) and coefficient(x[1], 1) == 1]
+        e = self._evaluator(tile.f, tile.table, tile.lanes)
+        with e.scope({0: tile.row(0), 1: tile.column(0)}):
+            return [(e.address(*x, 0), coefficient(x[1], 0) * self.dtypes[x[0]].size) for x in places]
 
     def _call(self, tile):
         """One call for each vector: written out for all of a tile's, much work would be much code."""
