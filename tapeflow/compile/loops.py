@@ -13,6 +13,7 @@ from tapeflow.compile.text import I64, INDEX, PTR
 OPERATION, BYTE = 0.06, 0.08
 TILE = 4000.0  # ns of work in a tile, at least; what a thread takes to join in is a tenth of it
 MOST_TILES = 64
+ABREAST = 4  # vectors
 
 
 class Member:
@@ -128,8 +129,14 @@ class Kernel:
         tiles = 1 << (tiles - 1).bit_length()  # two or four threads have equal shares
         turns = -(-n // tiles)
         if self.rows[0] == self.vector:
-            turns = -(-turns // (8 * lanes)) * 8 * lanes if not self.axes else -(-turns // lanes) * lanes
+            step = lanes * (self.abreast(lanes) if self.axes else 8)
+            turns = -(-turns // step) * step
         return turns, -(-n // turns)
+
+    def abreast(self, lanes):
+        """How many vectors of columns a reduction over rows takes at a time: one alone would read a line of each, far apart."""
+        heaviest = max(m.expr.cost for m in self.members if m.kind != "row")
+        return ABREAST if heaviest <= 24 and self.dims[self.vector] >= 4 * ABREAST * lanes else 1
 
 
 def _is_safe(expr):
@@ -227,15 +234,12 @@ class _Writer:
         v, *rest = rows
         start, stop, last = (0, self.kernel.dims[v], None) if span is None else span
         if v == self.vector:
-            unroll = 4 if self.kernel.axes and self._cost() <= 24 else 1
+            unroll = self.kernel.abreast(self.lanes) if self.kernel.axes else 1
             return self._blocks(v, start, stop, last, unroll, self._row)
         self.e.hoist(self._roots())
         with self.f.loop(start, stop) as loop, self.e.scope({v: loop.index}):
             self._rows(rest, None)
         return None
-
-    def _cost(self):
-        return max(m.expr.cost for m in self.kernel.members)
 
     def _roots(self):
         return [m.expr for m in self.kernel.members]
