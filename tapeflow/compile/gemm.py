@@ -40,7 +40,7 @@ UNPACKED = 100 << 10  # bytes of a panel's rows that are read well where they st
 PACK_TILE = 128 << 10  # bytes of panels that one tile packs
 # What the cut into units of work is reckoned by: flops a ns for each byte of a vector, bytes a ns from the third cache, and
 # ns of a unit besides its work.
-FLOPS_PER_BYTE, READ_SPEED, UNIT_COST = 3, 20, 300
+FLOPS_PER_BYTE, READ_SPEED, UNIT_COST = 3, 8, 300
 
 
 @dataclass(frozen=True)
