@@ -127,14 +127,13 @@ class Epilogue:
 
     def touched(self, tile):
         """The arrays that it reads and writes row by row: the address of the tile's first element, and bytes from row to row."""
-        if len(self.dims) != 2:
-            return []
+        columns, rows = len(self.dims) - 1, len(self.dims) - 2
         places = [place for m in self.members for place in m.stores]
         places += [x.data[:2] for m in self.members for x in loads(m.expr) if x.op == "load"]
-        places = [x for x in dict.fromkeys(places) if coefficient(x[1], 0) and coefficient(x[1], 1) == 1]
+        places = [x for x in dict.fromkeys(places) if coefficient(x[1], rows) and coefficient(x[1], columns) == 1]
         e = self._evaluator(tile.f, tile.table, tile.lanes)
-        with e.scope({0: tile.row(0), 1: tile.column(0)}):
-            return [(e.address(*x, 0), coefficient(x[1], 0) * self.dtypes[x[0]].size) for x in places]
+        with e.scope({**self._row_variables(tile.f, tile.row(0)), columns: tile.column(0)}):
+            return [(e.address(*x, 0), coefficient(x[1], rows) * self.dtypes[x[0]].size) for x in places]
 
     def _loop(self, tile):
         """A loop over the rows of a tile, for its values from the stack: written out for all of them, much work would be much code."""

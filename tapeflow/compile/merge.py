@@ -5,11 +5,11 @@ First what follows a library call joins it, then producers and consumers join, t
 
 import heapq
 
-from tapeflow.compile.affine import rename, size
+from tapeflow.compile.affine import rename, size, strides_of
 from tapeflow.compile.control import works_in_place
 from tapeflow.compile.effects import asserts, assigned_by, is_barrier
 from tapeflow.compile.expr import loads
-from tapeflow.compile.group import Group, Opaque, is_row, loops_of, place_in
+from tapeflow.compile.group import Group, Opaque, is_row, loops_of, own_place, place_in
 
 # A kernel with more operands than this has more pointers than registers.
 MOST_OPERANDS = 28
@@ -263,7 +263,11 @@ class _Board:
 
     def _try(self, first, second):
         """Merge `second` into `first` if the loops agree and the order allows it."""
+        joining = second.members
         loops = common_loops(first, second)
+        if loops is None and (turned := turned_loops(first, second)):
+            loops = first.dims, None
+            joining = [(root, {v: turned[w] for v, w in names.items()}) for root, names in joining]
         if loops is None or len(first.reads | second.reads | first.writes | second.writes) > MOST_OPERANDS:
             return False
         if first.cost + second.cost > MOST_COST:
@@ -272,7 +276,7 @@ class _Board:
         after = self._between(low, high)
         if after is None:
             return False
-        members = _renamed(first, loops) + _renamed(second, loops)
+        members = _renamed(first.dims, first.members, loops) + _renamed(second.dims, joining, loops)
         if not self._agree(members, loops, first, second):
             return False
         first.dims, first.axes = loops
@@ -314,8 +318,9 @@ class _Board:
         full = place_in(dims, range(len(dims)))
         rows = place_in(dims, [v for v in range(len(dims)) if axes is None or v not in axes])
         level = {id(out): full for out in anchor.node.outputs} if anchor else {}
-        for root, _ in members:
-            level[id(root.value)] = "nowhere" if root.place is not None else rows if is_row(root, dims, axes) else full
+        for root, names in members:
+            own = rows if is_row(root, dims, axes) and root.place is None else own_place(root, names)
+            level[id(root.value)] = own or "nowhere"
             old = self.olds.get(id(root.value))
             if old is not None:
                 level[old] = level[id(root.value)]
@@ -388,13 +393,32 @@ def common_loops(first, second):
     return reducing.dims, reducing.axes
 
 
-def _renamed(group, loops):
-    """The group's members, in terms of the loops it is going to run in."""
+def turned_loops(first, second):
+    """The loops of a library call by those of elementwise roots that read its result with axes before the last in another order.
+
+    The roots write where they belong, so that heads of attention are joined without a copy. None where it is otherwise.
+    """
+    if first.anchor is None or first.axes is not None or second.axes is not None:
+        return None
+    results = {id(out) for out in first.anchor.node.outputs}
+    strides, last = strides_of(first.dims), len(first.dims) - 1
+    for root, names in second.members:
+        for x in loads(root.expr):
+            if x.op == "load" and x.data[0] in results:
+                turned = {v: strides.index(c) for v, c in rename(x.data[1], names)[1] if c in strides}
+                fits = all(second.dims[v] == first.dims[w] for v, w in turned.items())
+                if fits and turned.get(last) == last and len(set(turned.values())) == len(turned) == last + 1:
+                    return turned
+    return None
+
+
+def _renamed(own, members, loops):
+    """A group's members, in terms of the loops it is going to run in; `own` are its dims."""
     dims, axes = loops
-    if group.dims == dims:
-        return group.members
+    if axes is None or own == dims:
+        return members
     kept = [v for v in range(len(dims)) if v not in axes]
-    return [(root, {v: kept[name] for v, name in names.items()}) for root, names in group.members]
+    return [(root, {v: kept[name] for v, name in names.items()}) for root, names in members]
 
 
 __all__ = ["merge"]
