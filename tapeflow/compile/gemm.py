@@ -223,11 +223,11 @@ class _Writer:
         self.k_major = spec.a[0] == self.size and spec.a[1] != self.size
         if self.k_major:
             self.a_pitch = -(-plan.rows // self.lanes) * self.lanes * self.size
-            a_block = plan.tiles_down * self.block_k * self.a_pitch
+            strip = self.block_k * self.a_pitch
         else:  # a pitch of so many bytes that rows do not meet in one set of the cache
             self.a_pitch = (-(-self.block_k // self.lanes) * self.lanes + self.lanes) * self.size
-            a_block = plan.tiles_down * plan.rows * self.a_pitch
-        self.sums_at = -(-a_block // 64) * 64 if plan.pack_a else 0
+            strip = plan.rows * self.a_pitch
+        self.sums_at = -(-strip // 64) * 64 if plan.pack_a else 0
         self.scratch = self.sums_at + sums
         asks_rows = spec.k // plan.blocks_k >= ROW_STEPS * plan.rows
         self.asks = Asks(spec.a[1] if plan.pack_a and self.k_major else 0, asks_rows)
@@ -355,7 +355,7 @@ class _Unit:
             a = self.a + row * w.spec.a[0] + k * w.spec.a[1]
             after = [self._next_strip(down.index, rows, k, count)] if w.asks.step else []
             if plan.pack_a:
-                a = self._pack_a(a, down.index - rows[0], tall, count)
+                a = self._pack_a(a, tall, count)
             with f.loop(*panels) as across:
                 b, c = self._operands(row, across.index, k)
                 local = (down.index - rows[0]) * plan.panels_across + (across.index - panels[0])
@@ -407,24 +407,22 @@ class _Unit:
         else:
             f.choose(tall, lambda: by_width(small + 1), lambda: by_width(small))
 
-    def _pack_a(self, source, tile, tall, count):
+    def _pack_a(self, source, tall, count):
         """Copy the strip of A of a register tile to scratch memory; its address there."""
         f, w, plan = self.f, self.w, self.w.plan
-        strip = w.block_k * w.a_pitch if w.k_major else plan.rows * w.a_pitch
-        target = self.scratch + tile * strip
         small = w.spec.m // plan.row_tiles
 
         def copy(height):
             if w.k_major:  # each k has the tile's rows together
-                self._copy_runs(source, target, f.index(count), w.spec.a[1], w.a_pitch, height)
+                self._copy_runs(source, self.scratch, f.index(count), w.spec.a[1], w.a_pitch, height)
             else:
-                self._copy_rows(source, target, height, count)
+                self._copy_rows(source, self.scratch, height, count)
 
         if tall is None:
             copy(small)
         else:
             f.choose(tall, lambda: copy(small + 1), lambda: copy(small))
-        return target
+        return self.scratch
 
     def _copy_runs(self, source, target, count, source_step, target_step, length):
         """`count` runs of `length` elements."""
