@@ -32,7 +32,8 @@ PAGE = 4096  # bytes: rows that are multiples of it apart meet in the same sets 
 TILE_FLOPS = 1 << 20  # a tile of about 10 us: claiming it costs under 0.1 us
 FEW_TILES = 8  # so many at least where the work is enough, that threads finish together
 # From more steps of k than the first number on, sums rest in memory after each block of about the second: A and B of a block
-# stay in the first cache. Where the columns of A stand together each k has lines of its own, of which few are used up.
+# stay in the first cache. Where the columns of A stand together each k has lines of its own, of which few are used up. Rows of B
+# that are pages apart meet in the same sets of the second cache, too, which has no room for more than those of a block.
 LONG_K, BLOCK_K = 512, 256
 LONG_COLUMNS, BLOCK_COLUMNS = 192, 128
 FEW_ROWS = 64  # so few that each core rather reads all of B than what another one computes
@@ -119,6 +120,8 @@ def make_plan(spec, target):
 
     k_major = spec.a[0] == size and spec.a[1] != size
     long, block = (LONG_COLUMNS, BLOCK_COLUMNS) if k_major else (LONG_K, BLOCK_K)
+    if spec.b[0] % PAGE == 0 and spec.b[1] == size:
+        long = min(long, BLOCK_K)
     blocks_k = 1 if spec.k <= long else -(-spec.k // block)
     block_k = -(-spec.k // blocks_k)
 
