@@ -276,4 +276,14 @@ def loads(expr):
     return [x for x in parts([expr]) if x.op in MEMORY_OPS]
 
 
-__all__ = ["Expr", "MustStore", "Pool", "Reader", "loads", "parts"]
+def may_fail(exprs):
+    """Whether an operation in expressions may find an error while it runs."""
+    return any(x.op in FAILING and not _is_safe(x) for x in parts(exprs))
+
+
+def _is_safe(expr):
+    """Whether an operation that may fail cannot: a division by a number that is not 0."""
+    return len(expr.args) == 2 and expr.args[1].op == "constant" and bool(expr.args[1].data[1].value)
+
+
+__all__ = ["Expr", "MustStore", "Pool", "Reader", "loads", "may_fail", "parts"]

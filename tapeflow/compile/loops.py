@@ -5,8 +5,8 @@ The order in which a reduction adds up depends on its shape and the vector width
 
 from tapeflow.compile.affine import coefficient
 from tapeflow.compile.evaluate import Evaluator, combine, identity
-from tapeflow.compile.expr import parts
-from tapeflow.compile.scalars import FAILING, MACHINE
+from tapeflow.compile.expr import may_fail, parts
+from tapeflow.compile.scalars import MACHINE
 from tapeflow.compile.text import I64, INDEX, PTR
 
 # One operation on one element takes about this long (ns), and moving a byte: what the cut into tiles is reckoned by.
@@ -58,7 +58,7 @@ class Kernel:
     @property
     def may_fail(self):
         """Whether it may find an error while it runs."""
-        return any(x.op in FAILING and not _is_safe(x) for x in self._expressions())
+        return may_fail(m.expr for m in self.members)
 
     # Loops
 
@@ -137,11 +137,6 @@ class Kernel:
     def abreast(self):
         """How many vectors of columns a reduction over rows takes at a time: one alone would read a line of each, far apart."""
         return ABREAST if max(m.expr.cost for m in self.members if m.kind != "row") <= HEAVY else 1
-
-
-def _is_safe(expr):
-    """Whether an operation that may fail cannot: a division by a number that is not 0."""
-    return len(expr.args) == 2 and expr.args[1].op == "constant" and bool(expr.args[1].data[1].value)
 
 
 def write_scalars(f, kernel, pointers):

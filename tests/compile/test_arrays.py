@@ -31,7 +31,7 @@ def compiled(function, *values, within=0):
     expected = [x._value for x in graph.run(values, graph.outputs)]
     executable = compile_graph(graph)
     compare(executable.run(values), expected, within)
-    program = executable.program(tuple([x.shape for x in values]))
+    program = executable.planned(tuple([x.shape for x in values]))
     assert not [step.node.op.name for step in program.plan.steps if isinstance(step, Host)]
 
 

@@ -12,11 +12,12 @@ import tapeflow as tf
 from compiled import both, check, graph_of, specs_of
 from tapeflow.base import flags
 from tapeflow.compile import pool
+from tapeflow.compile.build import Staged
 from tapeflow.compile.control import Nested
-from tapeflow.compile.executable import MOST_PROGRAMS, Staged, compile_graph
+from tapeflow.compile.executable import MOST_PROGRAMS, compile_graph
 from tapeflow.compile.expr import parts
+from tapeflow.compile.frame import Frame
 from tapeflow.compile.librarystep import LibraryStep
-from tapeflow.compile.program import Frame
 from tapeflow.compile.steps import Host, Loops
 
 pytestmark = pytest.mark.usefixtures("isa")
@@ -35,7 +36,8 @@ def program_of(function, *args):
     """Run a `tf.function` until it is native, and return its `Program`."""
     for _ in range(2):
         function(*args)
-    return list(function.get_concrete_function(*args)._native.__self__._programs.values())[-1]
+    executable = function.get_concrete_function(*args)._native.__self__
+    return executable.planned(list(executable._programs)[-1])
 
 
 # Fusion
@@ -278,7 +280,7 @@ def test_a_loop_of_scalars_stays_in_registers(a, b):
     expected, got, executable = both(graph, (np.int32(a), np.int32(b)))
     assert [int(x) for x in got] == [int(x) for x in expected]
     assert got[0] == np.gcd(a, b)
-    (program,) = executable._programs.values()
+    program = executable.planned(((), ()))
     assert kinds(program) == [Nested]
 
 
@@ -637,9 +639,7 @@ def test_kernels_stay_within_their_buffers(at_end, monkeypatch):
         kept.append(Guarded(array, at_end))
         return kept[-1].array
 
-    monkeypatch.setattr(
-        Frame, "_new_array", lambda self, out: guarded(np.empty(out.value.dims, out.value._dtype.numpy_dtype))
-    )
+    monkeypatch.setattr(Frame, "_new_array", lambda self, out: guarded(np.empty(out.spec.shape, out.spec.dtype.numpy_dtype)))
 
     def function(x, w, b):
         y = tf.nn.relu(x @ w + b)
