@@ -106,3 +106,15 @@ def close(got, expected, tolerance):
     for g, e in zip(got, expected, strict=True):
         scale = np.max(np.abs(e), initial=1.0)
         np.testing.assert_allclose(g, e, rtol=tolerance, atol=tolerance * scale)
+
+
+def kinds(program):
+    """The classes of a program's steps."""
+    return [type(step) for step in program.plan.steps]
+
+
+def program_of(function, *args):
+    """Run a `tf.function` until it is native, and return its `Program`."""
+    for _ in range(2):
+        function(*args)
+    return list(function.get_concrete_function(*args)._native.__self__._programs.values())[-1]

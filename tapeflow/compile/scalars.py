@@ -142,9 +142,14 @@ def _sign(c, x):
 
 
 def _relu(c, x):
-    if x.type.floating or c.signed:
-        return c.f.maximum(0, x)
-    return x
+    if x.type.floating:  # a test that is true of nan, and not of -0
+        return c.f.where(c.f.compare("ugt", x, 0), x, 0)
+    return c.f.maximum(0, x) if c.signed else x
+
+
+def _relu6(c, x):
+    x = _relu(c, x)
+    return c.f.minimum(6, x) if x.type.floating or c.signed else c.f.where(c.f.compare("ugt", x, 6), 6, x)
 
 
 def _gate(c, t, x):
@@ -359,7 +364,7 @@ RULES = {
     "sign": _sign,
     "relu": _relu,
     "gate": _gate,
-    "relu6": lambda c, x: c.f.minimum(6, c.f.maximum(0, x)),
+    "relu6": _relu6,
     "leaky_relu": _leaky,
     "leaky_gate": _leaky_gate,
     "softsign": lambda c, x: x / (c.f.abs(x) + 1.0),
@@ -402,7 +407,6 @@ RULES = {
 INTEGERS = frozenset(dtypes.INTEGERS)
 FLOATS = frozenset({float32, float64, float16, bfloat16})
 KINDS = {
-    "relu6": FLOATS,
     "pow_slope": FLOATS,
     "bitcast": INTEGERS | FLOATS,
     "checked_numerics": FLOATS,
