@@ -119,7 +119,7 @@ def test_within_two_ulp(name, dtype, isa):
 
 @pytest.mark.parametrize("offset", [0.0, 1e-8, 1e-3])
 def test_quotients_by_roots(offset):
-    """Three operations: each is within 2 ulp, all together within 4; special values are those of the three instructions."""
+    """As exact as three operations that are each rounded, half an ulp of at most twice the value; special values are theirs."""
     x, y = samples("float32", 200_000), rng.permutation(samples("float32", 200_000))
     grid = np.asarray(SPECIAL, np.float32)
     x, y = np.concatenate([np.repeat(grid, len(grid)), x]), np.concatenate([np.tile(grid, len(grid)), y])
@@ -132,7 +132,8 @@ def test_quotients_by_roots(offset):
     tiny = np.finfo(np.float32).tiny
     distance[(np.abs(exact) < tiny) & (np.abs(got) <= tiny)] = 0  # denormal results become 0
     worst = int(np.argmax(distance))
-    assert distance[worst] <= 2 * ULP, f"{x[worst]!r} / sqrt({y[worst]!r}) = {got[worst]!r}: {distance[worst]} ulp"
+    roundings = 3 if offset else 2
+    assert distance[worst] <= roundings, f"{x[worst]!r} / sqrt({y[worst]!r}) = {got[worst]!r}: {distance[worst]} ulp"
 
 
 def test_every_function_is_tested():
