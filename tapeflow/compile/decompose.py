@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import INTEGERS, bfloat16, float16, float32, float64, int64, uint64
+from tapeflow.base.dtypes import INTEGERS, bfloat16, bool_, float16, float32, float64, int8, int64, uint64
 from tapeflow.base.shape import normalize_axes
 from tapeflow.compile.decompose_images import IMAGES
 from tapeflow.compile.decompose_random import DRAWS
@@ -21,9 +21,11 @@ from tapeflow.core.tensor import wrap
 WIDE = {float32, float64}
 MAY_BE_EMPTY = {"bincount"}  # which has no weights, then
 SHORT = {float16, bfloat16}
-# Ops whose kernels compute short floats in float32 throughout.
+# Ops whose kernels compute short floats in float32 throughout, or only choose some of them.
 WIDENED = {"mean", "softmax", "log_softmax", "logsumexp", "sparse_xent", "dense_xent", "matmul"}
-WIDENED |= {"conv", "conv_input", "conv_filter", "avg_pool", "avg_pool_grad"}
+WIDENED |= {"conv", "conv_input", "conv_filter", "avg_pool", "avg_pool_grad", "max_pool", "max_pool_grad", "max_pool_pick"}
+WIDENED |= {"gather_grad", "scatter_nd", "unsorted_segment_sum", "unsorted_segment_prod"}
+WIDENED |= {"argmax", "argmin", "resample", "resample_grad"}
 
 
 def decompose(graph):
@@ -33,7 +35,7 @@ def decompose(graph):
 
 def _decomposed(builder, node, inputs, attrs):
     rule = DECOMPOSED.get(node.op.name)
-    short = node.op.name in WIDENED and node.outputs[0]._dtype in SHORT
+    short = node.op.name in WIDENED and any(x._dtype in SHORT for x in inputs)
     if (rule is None and not short) or any(x.dims is None or None in x.dims for x in inputs):
         return None
     if node.op.name not in MAY_BE_EMPTY and any(0 in x.dims for x in inputs):
@@ -48,10 +50,13 @@ def _decomposed(builder, node, inputs, attrs):
 
 def _widened(rule, builder, inputs, attrs):
     """The op in float32, as its kernel computes short floats, and the results in their dtype."""
-    dtype = inputs[0]._dtype
+    dtype = next(x._dtype for x in inputs if x._dtype in SHORT)
     wide = [P.cast(x, dtype=float32) if x._dtype is dtype else x for x in inputs]
     results = rule(builder, *wide, **attrs)
-    return tuple([P.cast(x, dtype=dtype) for x in (results if results.__class__ is tuple else (results,))])
+    if results is None:
+        return None
+    results = results if results.__class__ is tuple else (results,)
+    return tuple([P.cast(x, dtype=dtype) if x._dtype is float32 else x for x in results])
 
 
 def _mean(builder, x, *, axis=None, keepdims=False):
@@ -125,6 +130,8 @@ def _dense_xent(builder, logits, labels):
 def _arg_extreme(reduce, worst):
     def rule(builder, x, *, axis=0, dtype=int64):
         """The first place of the extreme element; nan is passed over, as TensorFlow does."""
+        if x._dtype is bool_:
+            x = P.cast(x, dtype=int8)
         if x._dtype not in WIDE and x._dtype not in INTEGERS:
             return None
         n = x.dims[axis]

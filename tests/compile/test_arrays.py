@@ -2,6 +2,7 @@
 
 import math
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -143,7 +144,7 @@ def test_products_of_integers(sizes, batches, flags, dtype):
 @st.composite
 def scatters(draw):
     """(target, coordinates, updates, batch_dims), with coordinates that come twice."""
-    dtype = np.dtype(draw(st.sampled_from(NUMBERS)))
+    dtype = np.dtype(draw(st.sampled_from([*NUMBERS, *SHORT, ml_dtypes.bfloat16])))
     rank = draw(st.integers(1, 3))
     dims = tuple(draw(st.sampled_from([1, 2, 3, 7, 33, 300])) for _ in range(rank))
     batch_dims = draw(st.integers(0, rank - 1))
