@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 import tapeflow as tf
 from tapeflow.compile.executable import compile_graph
+from tapeflow.compile.steps import Host
 
 FUZZ = int(os.environ.get("FUZZ", "0"))  # how many programs `make fuzz` runs, of another seed each time
 
@@ -85,6 +86,12 @@ def check(function, *values, unknown=False, within=4, rtol=None):
     expected, got, executable = both(graph, values)
     compare(got, expected, within, rtol)
     return executable.program(tuple([x.shape for x in as_inputs(values)]))
+
+
+def native(function, *values, within=0, rtol=None):
+    """Compare a function's native results with those of the kernels; no step of it may run in Python."""
+    program = check(function, *values, within=within, rtol=rtol)
+    assert not [step.node.op.name for step in program.plan.steps if isinstance(step, Host)]
 
 
 def compare(got, expected, within=4, rtol=None):

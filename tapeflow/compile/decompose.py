@@ -24,6 +24,7 @@ SHORT = {float16, bfloat16}
 # Ops whose kernels compute short floats in float32 throughout, or only choose some of them.
 WIDENED = {"mean", "softmax", "log_softmax", "logsumexp", "sparse_xent", "dense_xent", "matmul"}
 WIDENED |= {"conv", "conv_input", "conv_filter", "avg_pool", "avg_pool_grad", "max_pool", "max_pool_grad", "max_pool_pick"}
+WIDENED |= {"max_pool_argmax"}
 WIDENED |= {"gather_grad", "scatter_nd", "unsorted_segment_sum", "unsorted_segment_prod"}
 WIDENED |= {"argmax", "argmin", "resample", "resample_grad"}
 
@@ -201,6 +202,15 @@ def _roll(builder, x, *, shift, axis):
     return x
 
 
+def _cumulative_logsumexp(builder, x, *, axis, **flags):
+    """Along the first axis, so that the lines stand side by side in vectors."""
+    last = len(x.dims) - 1
+    if axis % len(x.dims) != last or not last:
+        return None
+    turned = P.transpose(x, perm=(last, *range(last)))
+    return P.transpose(P.cumulative_logsumexp(turned, axis=0, **flags), perm=(*range(1, last + 1), 0))
+
+
 # Counting
 
 
@@ -248,6 +258,7 @@ DECOMPOSED = {
     "argmax": _arg_extreme("max", -math.inf),
     "argmin": _arg_extreme("min", math.inf),
     "band_part": _band_part,
+    "cumulative_logsumexp": _cumulative_logsumexp,
     "bincount": _bincount,
     "diag_part": _diag_part,
     "in_range": _in_range,

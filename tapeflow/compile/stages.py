@@ -1,10 +1,12 @@
 """Graphs whose shapes depend on data: cut where such a shape appears, and compiled on from there for the shape that it has."""
 
 from tapeflow.compile.clean import is_effect, keep_old_values
+from tapeflow.compile.decompose import DECOMPOSED
 from tapeflow.compile.effects import Changes
 from tapeflow.compile.library import ARRAY_OPS
 from tapeflow.compile.rebuild import operands, rebuilt, shallow
 from tapeflow.compile.scalars import MACHINE
+from tapeflow.compile.spatial import CONVOLUTIONS, POOLS
 from tapeflow.core.tensor import Tensor
 
 
@@ -57,10 +59,11 @@ def _needed(graph, place):
 
 def is_worth(node):
     """Whether a node is work that native code would do better."""
+    name = node.op.name
     return (
         node.op.lower in ("scalar", "reduce")
-        or node.op.name in ("matmul", "conv", "while_loop", "switch")
-        or node.op.name in ARRAY_OPS
+        or name in ("matmul", "while_loop", "switch")
+        or any(name in table for table in (ARRAY_OPS, CONVOLUTIONS, DECOMPOSED, POOLS))
     )
 
 

@@ -1,0 +1,101 @@
+"""Primitives taken apart, scans and copies: with windows, axes and dtypes of all kinds, what their NumPy kernels compute."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tapeflow as tf
+from compiled import configured, native
+from tapeflow.core.primitive import P
+
+NUMBERS = [np.float32, np.float64, np.float16, ml_dtypes.bfloat16, np.int8, np.int32, np.uint8]
+
+
+def numbers(shape, dtype, seed, scale=2.0):
+    """Numbers of which some are equal."""
+    return np.round(np.random.default_rng(seed).standard_normal(shape) * scale * 4).astype(dtype)
+
+
+@st.composite
+def windows(draw):
+    """An image and the attrs of a pooling over it."""
+    dtype = np.dtype(draw(st.sampled_from(NUMBERS)))
+    rank = draw(st.sampled_from([1, 2]))
+    sizes = [draw(st.integers(3, 9)) for _ in range(rank)]
+    ksize, strides, dilations = [tuple([draw(st.integers(1, n)) for _ in range(rank)]) for n in (3, 3, 2)]
+    padding = draw(st.sampled_from(["SAME", "VALID"]))
+    if padding == "VALID":
+        sizes = [max(n, (k - 1) * d + 1) for n, k, d in zip(sizes, ksize, dilations, strict=True)]
+    x = numbers((draw(st.integers(1, 2)), *sizes, draw(st.sampled_from([1, 3, 17]))), dtype, draw(st.integers(0, 99)))
+    return x, {"ksize": ksize, "strides": strides, "dilations": dilations, "padding": padding}
+
+
+@configured(40)
+@given(windows(), st.booleans(), st.sampled_from([tf.int32, tf.int64]))
+def test_maxima_and_where_they_are(case, include_batch, dtype):
+    x, window = case
+    native(lambda x: P.max_pool_argmax(x, include_batch=include_batch, dtype=dtype, **window), x)
+    native(lambda x: P.max_pool(x, **window), x)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_the_gradient_of_short_maxima(dtype):
+    x = numbers((2, 6, 5, 3), dtype, 1)
+    window = {"ksize": (2, 2), "strides": (2, 2), "dilations": (1, 1), "padding": "SAME"}
+    y = P.max_pool.kernel(x, **window)
+    g = numbers(y.shape, dtype, 2)
+    native(lambda g, x, y: P.max_pool_grad(g, x, y, **window), g, x, y)
+    native(lambda t, x, y: P.max_pool_pick(t, x, y, **window), numbers(x.shape, dtype, 3), x, y)
+
+
+@configured(40)
+@given(
+    st.sampled_from([(5,), (3, 17), (2, 3, 7), (4, 33), (70, 9), (9, 70)]),
+    st.integers(-1, 0),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(NUMBERS[:4]),
+)
+def test_cumulative_sums_of_exponentials(shape, axis, exclusive, reverse, dtype):
+    x = (np.random.default_rng(len(shape)).standard_normal(shape) * 5).astype(dtype)
+    x.reshape(-1)[:3] = [-np.inf, -np.inf, 700]
+    x[..., -1] = np.inf
+    function = lambda x: P.cumulative_logsumexp(x, axis=axis, exclusive=exclusive, reverse=reverse)  # noqa: E731
+    native(function, x, within=4 if dtype is np.float64 else 1)
+
+
+def test_sums_of_exponentials_keep_nan_where_it_is():
+    native(lambda x: P.cumulative_logsumexp(x, axis=0), np.array([1, -np.inf, np.nan, 2], np.float32), within=1)
+
+
+@configured(60)
+@given(
+    st.sampled_from([*NUMBERS, np.int64, np.uint16, np.complex64, np.complex128]),
+    st.sampled_from([*NUMBERS, np.int64, np.uint16, np.complex64, np.complex128]),
+    st.sampled_from([(), (3,), (2, 5)]),
+)
+def test_bitcasts(source, target, shape):
+    source, target = np.dtype(source), np.dtype(target)
+    ratio = target.itemsize // source.itemsize
+    x = np.random.default_rng(3).integers(0, 60, (*shape, ratio) if ratio > 1 else shape).astype(source)
+    native(lambda x: P.bitcast(x, dtype=tf.as_dtype(target)), x)
+
+
+def test_a_part_of_a_complex_variable_is_assigned_where_it_is():
+    v = tf.Variable(np.arange(15).reshape(3, 5) * (1 + 1j))
+
+    @tf.function
+    def step(x, i):
+        v[i, 1:4].assign(x * 2j)
+        return v[i]
+
+    x = np.array([1, 2j, 3])
+    expected = v.numpy()
+    for i in (2, 0):
+        buffer = id(v._tensor._value)
+        expected[i, 1:4] = x * 2j
+        np.testing.assert_array_equal(step(tf.constant(x), tf.constant(i)), expected[i])
+    np.testing.assert_array_equal(v.numpy(), expected)
+    assert buffer == id(v._tensor._value)
