@@ -13,6 +13,7 @@ from tapeflow.base.shape import normalize_axes
 from tapeflow.compile.decompose_images import IMAGES
 from tapeflow.compile.decompose_random import DRAWS
 from tapeflow.compile.decompose_slices import SLICES
+from tapeflow.compile.decompose_warp import WARPS
 from tapeflow.compile.internal import CHECK_NUMERICS, CHECK_ORDER, check_range
 from tapeflow.compile.rebuild import rebuilt
 from tapeflow.core.primitive import P
@@ -254,6 +255,7 @@ DECOMPOSED = {
     **DRAWS,
     **IMAGES,
     **SLICES,
+    **WARPS,
     "check_numerics": _check_numerics,
     "argmax": _arg_extreme("max", -math.inf),
     "argmin": _arg_extreme("min", math.inf),

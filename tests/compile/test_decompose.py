@@ -99,3 +99,26 @@ def test_a_part_of_a_complex_variable_is_assigned_where_it_is():
         np.testing.assert_array_equal(step(tf.constant(x), tf.constant(i)), expected[i])
     np.testing.assert_array_equal(v.numpy(), expected)
     assert buffer == id(v._tensor._value)
+
+
+@configured(40)
+@given(
+    st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 7), st.sampled_from([1, 3])),
+    st.tuples(st.integers(1, 6), st.integers(1, 5)),
+    st.sampled_from(["CONSTANT", "REFLECT", "WRAP", "NEAREST"]),
+    st.sampled_from(["BILINEAR", "NEAREST"]),
+    st.sampled_from([np.float32, np.float64, np.float16, np.uint8, np.int32]),
+    st.integers(0, 99),
+)
+def test_warps(shape, size, mode, interpolation, dtype, seed):
+    rng = np.random.default_rng(seed)
+    x = numbers(shape, np.dtype(dtype), seed)
+    rows = shape[0] if seed % 2 else 1
+    transforms = np.tile(np.array([1, 0, 0, 0, 1, 0, 0, 0], np.float32), (rows, 1))
+    transforms[:, :6] += rng.standard_normal((rows, 6)).astype(np.float32)
+    transforms[:, 6:] += rng.standard_normal((rows, 2)).astype(np.float32) / 9
+    attrs = {"interpolation": interpolation, "mode": mode}
+    native(lambda x, t: P.warp(x, t, size=size, fill=0.5, **attrs), x, transforms, within=1)
+    if x.dtype.kind == "f":
+        g = rng.standard_normal((shape[0], *size, shape[3])).astype(dtype)
+        native(lambda g, t: P.warp_grad(g, t, shape=shape, **attrs), g, transforms, within=1)
