@@ -59,9 +59,7 @@ def _corners(shape, transforms, size, interpolation, mode):
     else:
         top, left = P.floor(row), P.floor(column)
         (up, down), (before, behind) = [(_number(1) - share, share) for share in (row - top, column - left)]
-        steps = [
-            (top + _number(i), left + _number(j), (up, down)[i] * (before, behind)[j]) for i in (0, 1) for j in (0, 1)
-        ]
+        steps = [(top + _number(i), left + _number(j), (up, down)[i] * (before, behind)[j]) for i in (0, 1) for j in (0, 1)]
     dtype = int32 if batch * height * width < 1 << 31 else int64
     image = _range(batch, dtype, batch, 1, 1) * wrap(dtype.type(height))
     for at_row, at_column, weight in steps:

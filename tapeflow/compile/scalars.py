@@ -10,6 +10,7 @@ from tapeflow.base.dtypes import bfloat16, bool_, complex64, complex128, float16
 from tapeflow.compile import complex_math
 from tapeflow.compile.functions import FUNCTIONS
 from tapeflow.compile.text import BF16, F16, F32, F64, I1, I8, I16, I32, I64
+from tapeflow.compile.vector_special import SPECIAL_FUNCTIONS
 from tapeflow.ops.nn import SELU_ALPHA, SELU_SCALE
 
 # What an element is in a register. Short floats are computed in float32, and rounded after each operation; a complex number is
@@ -410,9 +411,10 @@ KINDS = {
     "pow_slope": FLOATS,
     "bitcast": INTEGERS | FLOATS,
     "checked_numerics": FLOATS,
-    **dict.fromkeys(FUNCTIONS, FLOATS),
+    **dict.fromkeys(FUNCTIONS | SPECIAL_FUNCTIONS, FLOATS),
 }
 RULES |= {name: _function(name) for name in FUNCTIONS if name not in RULES}
+RULES |= {name: lambda c, x, emit=emit: emit(c.f, x) for name, emit in SPECIAL_FUNCTIONS.items()}
 
 # Ops that may find an error while they run.
 FAILING = {"checked_numerics", "check_order", "check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
