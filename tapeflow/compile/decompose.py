@@ -14,10 +14,10 @@ from tapeflow.compile.decompose_images import IMAGES
 from tapeflow.compile.decompose_random import DRAWS
 from tapeflow.compile.decompose_slices import SLICES
 from tapeflow.compile.decompose_warp import WARPS
-from tapeflow.compile.internal import CHECK_NUMERICS, CHECK_ORDER, check_range
+from tapeflow.compile.internal import CHECK_NUMERICS, CHECK_ORDER, WHOLE_POW, check_range
 from tapeflow.compile.rebuild import rebuilt
 from tapeflow.core.primitive import P
-from tapeflow.core.tensor import wrap
+from tapeflow.core.tensor import Tensor, wrap
 
 WIDE = {float32, float64}
 MAY_BE_EMPTY = {"bincount"}  # which has no weights, then
@@ -247,6 +247,13 @@ def _sorted_ids(builder, ids, data):
     return builder.add(CHECK_ORDER, (ids, before), {"op": "segment", "count": ids.dims[0]}, None)[0]
 
 
+def _pow(builder, x, y):
+    """Of integers an op of its own, which may fail; a constant that does is left to the kernel."""
+    if x._dtype not in INTEGERS or (y.__class__ is Tensor and np.any(y._value < 0)):
+        return None
+    return builder.add(WHOLE_POW, (x, y), {}, None)[0]
+
+
 def _check_numerics(builder, x, *, message):
     return builder.add(CHECK_NUMERICS, (x,), {"message": message}, None)[0] if x._dtype in WIDE else None
 
@@ -265,6 +272,7 @@ DECOMPOSED = {
     "diag_part": _diag_part,
     "in_range": _in_range,
     "mean": _mean,
+    "pow": _pow,
     "roll": _roll,
     "set_diag": _set_diag,
     "softmax": _softmax,

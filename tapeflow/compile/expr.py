@@ -221,7 +221,7 @@ class Reader:
             filler = pool.constant(node.attrs.get("value", 0), value._dtype)
             return pool.make("where", (inside, self._at(node.inputs[0], inner, both), filler), None, value._dtype)
         if name == "fill":
-            return pool.constant(node.attrs["value"] or 0, value._dtype)
+            return pool.constant(node.attrs["value"], value._dtype)
         if name in ("zeros_like", "ones_like"):
             return pool.constant(int(name == "ones_like"), value._dtype)
         if name == "gather":

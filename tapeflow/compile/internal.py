@@ -46,6 +46,10 @@ CHECK_RANGE = Internal("check_range", _checked, lambda x, **attrs: x)
 CHECK_ORDER = Internal("check_order", lambda x, before, **attrs: P.sorted_ids.kernel(x, x), lambda x, before, **attrs: x)
 
 
+# Integers to the power of integers; an error where an exponent is negative.
+WHOLE_POW = Internal("whole_pow", lambda x, y: P.pow.kernel(x, y), lambda x, y: P.pow.infer(x, y))
+
+
 # The same elements in memory of their own: never taken out of a graph.
 COPY = Internal("copy", lambda x: x, lambda x: x)
 
@@ -115,6 +119,7 @@ __all__ = [
     "ROW_SET",
     "SKIP_STREAM",
     "SLICE_SET",
+    "WHOLE_POW",
     "Internal",
     "check_range",
 ]

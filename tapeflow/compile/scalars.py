@@ -300,6 +300,23 @@ def _selu(c, x):
     return f.where(x < 0, FUNCTIONS["expm1"](f, f.minimum(0, x)) * (SELU_SCALE * SELU_ALPHA), x * SELU_SCALE)
 
 
+def _whole_pow(c, x, y):
+    """Squares, for as long as an exponent has bits."""
+    f, one = c.f, c.f.constant(x.type, 1)
+    number = _literal(y)
+    if number is not None and number > 0:
+        found = x
+        for bit in f"{number:b}"[1:]:
+            found = found * found * x if bit == "1" else found * found
+        return found
+    c.fail(y < 0, "Integers to negative integer powers are not allowed")
+    with f.forever([one, x, y]) as loop:
+        found, square, left = loop.values
+        loop.leave_unless(f.any(left.differs(0)))
+        loop.next = [f.where((left & 1).differs(0), found * square, found), square * square, f.lshr(left, 1)]
+    return loop.results[0]
+
+
 def _pow_slope(c, x, y):
     return c.f.where(y.equals(0), c.f.constant(x.type, 0), y * FUNCTIONS["pow"](c.f, x, y - 1.0))
 
@@ -397,6 +414,7 @@ RULES = {
     "elu": _elu,
     "selu": _selu,
     "pow_slope": _pow_slope,
+    "whole_pow": _whole_pow,
     "xlogy": _unless_zero(0, lambda c, x, y: x * FUNCTIONS["log"](c.f, y)),
     "xlog1py": _unless_zero(0, lambda c, x, y: x * FUNCTIONS["log1p"](c.f, y)),
     "where": lambda c, condition, x, y: c.f.where(condition, x, y),
@@ -418,5 +436,6 @@ RULES |= {name: lambda c, x, emit=emit: emit(c.f, x) for name, emit in SPECIAL_F
 
 # Ops that may find an error while they run.
 FAILING = {"checked_numerics", "check_order", "check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
+FAILING |= {"whole_pow"}
 
 __all__ = ["Call", "FAILING", "FLOATS", "INTEGERS", "CHOICES", "MACHINE", "MEMORY", "SHORT", "RULES", "is_scalar", "rule_of"]

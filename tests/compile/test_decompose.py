@@ -122,3 +122,28 @@ def test_warps(shape, size, mode, interpolation, dtype, seed):
     if x.dtype.kind == "f":
         g = rng.standard_normal((shape[0], *size, shape[3])).astype(dtype)
         native(lambda g, t: P.warp_grad(g, t, shape=shape, **attrs), g, transforms, within=1)
+
+
+@configured(15)
+@given(
+    st.sampled_from([np.int8, np.int16, np.int32, np.int64]),
+    st.sampled_from([(), (3,), (2, 5), (33,)]),
+    st.sampled_from([3, 9, 70]),
+    st.booleans(),
+)
+def test_powers_of_integers(dtype, shape, most, same):
+    rng = np.random.default_rng(most)
+    x, y = rng.integers(-9, 10, shape).astype(dtype), rng.integers(0, most, shape[1:] if same else shape).astype(dtype)
+    native(lambda x, y: x**y, x, y)
+    native(lambda x: (x**0, x**1, x**2, x**5, x**most), x)
+
+
+def test_negative_powers_of_integers_are_errors():
+    f = tf.function(lambda x, y: x**y)
+    x = tf.constant([2, 3, 1])
+    for _ in range(2):
+        assert f(x, tf.constant([3, 0, 1])).numpy().tolist() == [8, 1, 1]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="negative integer powers"):
+        f(x, tf.constant([1, 2, -1]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="negative integer powers"):
+        tf.function(lambda x: x**-2)(x)
