@@ -198,11 +198,29 @@ def _skip_stream(call):
             f.store(value, target + 8 * i)
 
 
+def _permutation(call):
+    """Fisher and Yates from the front: each element changes places with itself or one behind it."""
+    words, out = call.inputs[0], call.outputs[0]
+    n = out.dims[0]
+    with call.phase() as f:
+        source, target = call.pointer(f, words), call.pointer(f, out)
+        with f.loop(0, n) as loop:
+            out.store(f, f.convert(loop.index, out.machine), target + loop.index * out.size)
+        with f.loop(0, n - 1) as loop:
+            number = f.convert(f.index(loop.index), I32)
+            there = number + f.urem(words.load(f, source + loop.index * words.size), n - number)
+            place, other = target + loop.index * out.size, target + f.convert(there, INDEX) * out.size
+            first, second = out.load(f, place), out.load(f, other)
+            out.store(f, second, place)
+            out.store(f, first, other)
+
+
 def _any(node):
     return True
 
 
 RANDOM = {
+    "permutation": ArrayOp(_any, _permutation),
     "seed_stream": ArrayOp(lambda node: node.outputs[0].dims == (3,), _seed_stream),
     "skip_stream": ArrayOp(_any, _skip_stream, in_place=True),
     "random_uniform": ArrayOp(

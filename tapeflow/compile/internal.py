@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tapeflow.base.dtypes import int32
 from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Spec
@@ -97,6 +98,18 @@ SKIP_STREAM = Internal(
 )
 
 
+def _permutation(words):
+    order = list(range(len(words) + 1))
+    for i, word in enumerate(words.tolist()):
+        j = i + word % (len(order) - i)
+        order[i], order[j] = order[j], order[i]
+    return np.array(order, np.int32)
+
+
+# A permutation by one random word for each element but the last, which changes places with itself or one behind it.
+PERMUTATION = Internal("permutation", _permutation, lambda words: Spec((words.shape[0] + 1,), int32))
+
+
 def check_range(builder, x, limit, op, message, line=None):
     """`x` by way of a check that its elements are in [0, limit).
 
@@ -115,6 +128,7 @@ __all__ = [
     "CHECK_RANGE",
     "COPY",
     "EMPTY",
+    "PERMUTATION",
     "ROW",
     "ROW_SET",
     "SKIP_STREAM",

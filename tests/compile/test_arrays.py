@@ -266,6 +266,13 @@ def test_draws_from_categories_are_the_kernels(rows, classes, draws, dtype):
     native(lambda s, x: P.categorical(s, x, num_samples=draws, dtype=tf.int32), np.array([5, -1, 9]), logits)
 
 
+@pytest.mark.parametrize("shape", [(1,), (2,), (7, 5), (4097, 3), (100, 2, 3)])
+@pytest.mark.parametrize("dtype", [np.float32, np.bool_, np.complex64])
+def test_shuffles_are_the_kernels(shape, dtype):
+    x = np.random.default_rng(1).standard_normal(shape).astype(dtype)
+    native(lambda s, x: P.random_shuffle(s, x), np.array([5, -1, 9]), x)
+
+
 @pytest.mark.parametrize("dtype", [tf.int32, tf.int64, tf.uint32, tf.uint64])
 def test_random_integers_have_the_kernels_bits(dtype, isa):
     stream = np.array([5, -1, 9])
