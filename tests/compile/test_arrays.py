@@ -89,12 +89,17 @@ def test_sorts(line, down):
 
 
 @configured(40)
-@given(lines(), st.integers(1, 40))
+@given(lines(), st.integers(1, 40) | st.sampled_from([100, 299, 700, 999]))
 def test_top_k(line, k):
     x, _ = line
     k = min(k, x.shape[-1])
     native(lambda x: tf.math.top_k(x, k), x)
     native(lambda x: tf.math.top_k(x, k).indices, x)
+
+
+def test_many_bytes_are_sorted():
+    x = np.random.default_rng(2).integers(-128, 128, 70_000).astype(np.int8)
+    native(lambda x: (P.sort(x), P.sort(x, descending=True)), x)
 
 
 @configured(60)
