@@ -284,6 +284,23 @@ def test_random_integers_have_the_kernels_bits(dtype, isa):
     native(lambda s: [P.random_full_int(s, shape=shape, dtype=dtype) for shape in SIZES], stream)
 
 
+@configured(80)
+@given(
+    st.lists(st.sampled_from([1, 2, 3, 5, 8, 17, 33, 130]), max_size=3),
+    st.sampled_from([*DTYPES, tf.int32, tf.int64, tf.uint32, tf.uint64]),
+    st.integers(-(1 << 63), (1 << 63) - 1),
+)
+def test_threefry_numbers_have_the_kernels_bits(shape, dtype, counter):
+    def function(stream):
+        attrs = {"shape": tuple(shape), "dtype": dtype, "alg": 2}
+        return P.random_uniform(stream, **attrs) if dtype.is_floating else P.random_full_int(stream, **attrs)
+
+    native(function, np.array([counter, 0x123456789ABCDEF]))
+    if dtype in (tf.int32, tf.int64):
+        low, high = tf.constant(-3, dtype), tf.constant(1000, dtype)
+        native(lambda s: P.random_uniform_int(s, low, high, shape=tuple(shape), alg=2), np.array([counter, 7]))
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 @pytest.mark.parametrize("low, high", [(0, 10), (-5, 3), (-(1 << 31), (1 << 31) - 1)])
 def test_random_integers_between_bounds(dtype, low, high, isa):
@@ -303,8 +320,8 @@ def test_streams_move_on(state, blocks):
         x = tf.compat.v1.placeholder(tf.int64, [3])
     graph.outputs = graph.add(SKIP_STREAM, (x,), {"blocks": blocks}, [x.spec], None).outputs
     np.testing.assert_array_equal(compile_graph(graph).run([state])[0], SKIP_STREAM.kernel(state, blocks=blocks))
-    graph = graph_of(lambda seed: P.seed_stream(seed, alg=3), [((2,), tf.int64)])
-    np.testing.assert_array_equal(compile_graph(graph).run([state[:2]])[0], P.seed_stream.kernel(state[:2], alg=3))
+    for alg in (2, 3):
+        native(lambda seed, alg=alg: P.seed_stream(seed, alg=alg), state[:2])
 
 
 def draws(x, generator):
