@@ -85,7 +85,7 @@ def _line(call, f, source, target, n, after, lanes, active, combine, identity, w
             loop.next = [total]
 
 
-def _log_add(f, a, b):
+def log_add(f, a, b):
     """log(e**a + e**b); equal ones apart, which may be infinite."""
     rest = FUNCTIONS["log1p"](f, FUNCTIONS["exp"](f, -f.abs(a - b)))
     return f.where(a.equals(b), a + math.log(2), f.maximum(a, b) + rest)
@@ -100,7 +100,7 @@ def _is_wide(node):
 SCANS = {
     "cumsum": ArrayOp(lambda node: True, _scan(lambda f, a, b: a + b, 0)),
     "cumprod": ArrayOp(lambda node: True, _scan(lambda f, a, b: a * b, 1)),
-    "cumulative_logsumexp": ArrayOp(_is_wide, _scan(_log_add, -math.inf, F64)),
+    "cumulative_logsumexp": ArrayOp(_is_wide, _scan(log_add, -math.inf, F64)),
 }
 
-__all__ = ["SCANS"]
+__all__ = ["SCANS", "log_add"]

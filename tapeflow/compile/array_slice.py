@@ -63,8 +63,8 @@ def _bitcast(call):
 
 
 COPIES = {
-    "slice_set": ArrayOp(lambda node: True, _slice_set, may_fail=True, in_place=True, moves=True),
-    "bitcast": ArrayOp(lambda node: True, _bitcast, moves=True),
+    "slice_set": ArrayOp(lambda node: True, _slice_set, may_fail=True, in_place=True, takes_complex=True),
+    "bitcast": ArrayOp(lambda node: True, _bitcast, takes_complex=True),
 }
 
 __all__ = ["COPIES"]

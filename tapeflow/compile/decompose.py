@@ -10,6 +10,7 @@ import numpy as np
 
 from tapeflow.base.dtypes import INTEGERS, bfloat16, bool_, float16, float32, float64, int8, int64, uint64
 from tapeflow.base.shape import normalize_axes
+from tapeflow.compile.decompose_ctc import ctc_loss
 from tapeflow.compile.decompose_images import IMAGES
 from tapeflow.compile.decompose_random import DRAWS
 from tapeflow.compile.decompose_slices import SLICES
@@ -25,7 +26,7 @@ SHORT = {float16, bfloat16}
 # Ops whose kernels compute short floats in float32 throughout, or only choose some of them.
 WIDENED = {"mean", "softmax", "log_softmax", "logsumexp", "sparse_xent", "dense_xent", "matmul"}
 WIDENED |= {"conv", "conv_input", "conv_filter", "avg_pool", "avg_pool_grad", "max_pool", "max_pool_grad", "max_pool_pick"}
-WIDENED |= {"max_pool_argmax"}
+WIDENED |= {"ctc_loss", "max_pool_argmax"}
 WIDENED |= {"gather_grad", "scatter_nd", "unsorted_segment_sum", "unsorted_segment_prod"}
 WIDENED |= {"argmax", "argmin", "resample", "resample_grad"}
 
@@ -267,6 +268,7 @@ DECOMPOSED = {
     "argmax": _arg_extreme("max", -math.inf),
     "argmin": _arg_extreme("min", math.inf),
     "band_part": _band_part,
+    "ctc_loss": ctc_loss,
     "cumulative_logsumexp": _cumulative_logsumexp,
     "bincount": _bincount,
     "diag_part": _diag_part,

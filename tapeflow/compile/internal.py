@@ -6,7 +6,7 @@ from tapeflow.base.dtypes import int32
 from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Spec
-from tapeflow.ops import random_generator
+from tapeflow.ops import ctc, random_generator
 
 
 class Internal:
@@ -16,15 +16,16 @@ class Internal:
         name: its name in printed graphs.
         kernel: its NumPy function.
         infer: specs to spec.
+        multiple: whether it has several results.
     """
 
     stateful = False
-    multiple = False
     lower = "scalar"
     accepts = -1
 
-    def __init__(self, name, kernel, infer):
+    def __init__(self, name, kernel, infer, multiple=False):
         self.name = name
+        self.multiple = multiple
         self.kernel = kernel
         self.infer = infer
 
@@ -110,6 +111,16 @@ def _permutation(words):
 PERMUTATION = Internal("permutation", _permutation, lambda words: Spec((words.shape[0] + 1,), int32))
 
 
+def _ctc_paths(emitted, skips, final, lengths):
+    live = (np.arange(len(emitted))[:, None] < lengths)[:, :, None]
+    return ctc.forward_paths(emitted, skips == 0, live), ctc.backward_paths(emitted, skips == 0, live, final)
+
+
+# The log probabilities of beginnings and ends of paths, [frames, batch, states] both, of those of each state, whether it may
+# follow the one before the last (0, or -infinity), those of the ends, and the numbers of frames.
+CTC_PATHS = Internal("ctc_paths", _ctc_paths, lambda emitted, *others: (emitted, emitted), multiple=True)
+
+
 def check_range(builder, x, limit, op, message, line=None):
     """`x` by way of a check that its elements are in [0, limit).
 
@@ -126,6 +137,7 @@ __all__ = [
     "CHECK_NUMERICS",
     "CHECK_ORDER",
     "CHECK_RANGE",
+    "CTC_PATHS",
     "COPY",
     "EMPTY",
     "PERMUTATION",

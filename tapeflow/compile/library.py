@@ -1,5 +1,6 @@
 """Which nodes are library calls: kernels of their own, written for their shapes."""
 
+from tapeflow.compile.array_ctc import CTC
 from tapeflow.compile.array_product import PRODUCTS
 from tapeflow.compile.array_random import RANDOM
 from tapeflow.compile.array_scan import SCANS
@@ -10,7 +11,7 @@ from tapeflow.compile.arrays import array_library, fits
 from tapeflow.compile.product import PRODUCT, is_product
 from tapeflow.compile.spatial import SPATIAL, is_spatial
 
-ARRAY_OPS = COPIES | PRODUCTS | RANDOM | SCANS | SCATTERS | SORTS
+ARRAY_OPS = COPIES | CTC | PRODUCTS | RANDOM | SCANS | SCATTERS | SORTS
 
 
 def library(node):

@@ -147,3 +147,39 @@ def test_negative_powers_of_integers_are_errors():
         f(x, tf.constant([1, 2, -1]))
     with pytest.raises(tf.errors.InvalidArgumentError, match="negative integer powers"):
         tf.function(lambda x: x**-2)(x)
+
+
+@configured(25)
+@given(
+    st.integers(1, 12),
+    st.integers(1, 3),
+    st.integers(1, 9),
+    st.integers(1, 6),
+    st.integers(0, 99),
+    st.sampled_from([np.float32, np.float64, np.float16]),
+)
+def test_the_ctc_loss(frames, batch, classes, width, seed, dtype):
+    rng = np.random.default_rng(seed)
+    logits = (rng.standard_normal((frames, batch, classes)) * 3).astype(dtype)
+    labels = rng.integers(0, classes, (batch, width)).astype(np.int32)
+    lengths = [rng.integers(0, n + 1, batch).astype(np.int32) for n in (width, frames)]
+    function = lambda *xs: P.ctc_loss(*xs, blank=seed % classes)  # noqa: E731
+    native(function, logits, labels, *lengths, rtol={np.float64: 1e-13, np.float32: 1e-7, np.float16: 1e-3}[dtype])
+
+
+@pytest.mark.parametrize(
+    "labels, label_length, logit_length, words",
+    [
+        ([[1, 7]], [2], [3], "labels must be in"),
+        ([[1, -1]], [2], [3], "labels must be in"),
+        ([[1, 2]], [3], [3], "label_length must be in"),
+        ([[1, 2]], [2], [9], "logit_length must be in"),
+    ],
+)
+def test_wrong_labels_of_the_ctc_loss_are_errors(labels, label_length, logit_length, words):
+    f = tf.function(lambda *xs: P.ctc_loss(*xs, blank=0))
+    logits = tf.zeros([3, 1, 4])
+    for _ in range(2):
+        f(logits, *map(tf.constant, ([[1, 9]], [1], [3])))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        f(logits, *map(tf.constant, (labels, label_length, logit_length)))
