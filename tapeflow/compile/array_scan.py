@@ -3,6 +3,7 @@
 import math
 
 from tapeflow.compile.arrays import ArrayOp
+from tapeflow.compile.complex_math import Pair, mul, where
 from tapeflow.compile.functions import FUNCTIONS
 from tapeflow.compile.text import F64
 
@@ -85,6 +86,42 @@ def _line(call, f, source, target, n, after, lanes, active, combine, identity, w
             loop.next = [total]
 
 
+def _complex_product(call):
+    """The scan of products of complex numbers, number by number."""
+    x, y = call.inputs[0], call.outputs[0]
+    exclusive, reverse = call.attrs.get("exclusive", False), call.attrs.get("reverse", False)
+    axis = call.attrs["axis"] % len(x.dims)
+    n, after = x.dims[axis], math.prod(x.dims[axis + 1 :])
+    lines = math.prod(x.dims) // n
+    per_tile = max(1, TILE // n)
+    half = x.size // 2
+    with call.phase(-(-lines // per_tile)) as f:
+        source, target = call.pointer(f, x), call.pointer(f, y)
+        first = f.arguments[1] * per_tile
+        one, zero = f.constant(x.machine, 1), f.constant(x.machine, 0)
+        with f.loop(first, f.minimum(lines, first + per_tile)) as line:
+            start = f.udiv(line.index, after) * (n * after) + f.urem(line.index, after)
+            with f.loop(0, n, carry=[one, zero]) as loop:
+                place = ((n - 1) - f.index(loop.index) if reverse else f.index(loop.index)) * after
+                place = (start + place) * x.size
+                number = Pair(f.load(source + place, x.machine), f.load(source + place + half, x.machine))
+                before = Pair(*loop.values)
+                after_it = where(
+                    f, f.index(loop.index).equals(0), number, mul(f, before, number)
+                )  # also where it is infinite
+                found = before if exclusive else after_it
+                f.store(found.re, target + place)
+                f.store(found.im, target + place + half)
+                loop.next = [after_it.re, after_it.im]
+
+
+def _product(call):
+    (_complex_product if call.inputs[0].dtype.is_complex else _REAL_PRODUCT)(call)
+
+
+_REAL_PRODUCT = _scan(lambda f, a, b: a * b, 1)
+
+
 def log_add(f, a, b):
     """log(e**a + e**b); equal ones apart, which may be infinite."""
     rest = FUNCTIONS["log1p"](f, FUNCTIONS["exp"](f, -f.abs(a - b)))
@@ -99,7 +136,7 @@ def _is_wide(node):
 
 SCANS = {
     "cumsum": ArrayOp(lambda node: True, _scan(lambda f, a, b: a + b, 0)),
-    "cumprod": ArrayOp(lambda node: True, _scan(lambda f, a, b: a * b, 1)),
+    "cumprod": ArrayOp(lambda node: True, _product, takes_complex=True),
     "cumulative_logsumexp": ArrayOp(_is_wide, _scan(log_add, -math.inf, F64)),
 }
 
