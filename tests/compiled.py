@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, Phase, settings
 import tapeflow as tf
 from tapeflow.compile.executable import compile_graph
 from tapeflow.compile.steps import Host
+from tapeflow.core.graph import SymbolicTensor
+from tapeflow.core.primitive import bind
 
 FUZZ = int(os.environ.get("FUZZ", "0"))  # how many programs `make fuzz` runs, of another seed each time
 
@@ -106,6 +108,54 @@ def compare(got, expected, within=4, rtol=None):
         else:
             scale = np.max(np.abs(np.where(np.isfinite(e), e, 0)), initial=0)
             np.testing.assert_allclose(g, e, rtol=rtol, atol=rtol * scale)
+
+
+SUMS = ("sum", "mean", "sum_to", "cumsum", "matmul", "add_n")  # rounded as often as they have terms, in any order
+
+
+def within_rounding(graph, values):
+    """Compile a graph and compare: each element may lie as far from the NumPy kernels' as rounding alone takes it.
+
+    How far that is, runs of the kernels tell in which every node's floats are moved at random by up to 2 ulp, those of sums by up
+    to a rounding for each term (N. J. Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
+    """
+    expected, got, _ = both(graph, values)
+    rng = np.random.default_rng(0)
+    spread = [np.zeros(np.shape(x)) for x in expected]
+    for _ in range(12):
+        for far, moved, x in zip(spread, _moved(graph, values, rng), expected, strict=True):
+            np.maximum(far, np.abs(np.subtract(moved, x, dtype=np.float64)), out=far)
+    for g, e, far in zip(got, expected, spread, strict=True):
+        g, e = np.asarray(g), np.asarray(e)
+        assert g.shape == e.shape and g.dtype == e.dtype
+        error, bound = np.abs(g.astype(np.float64) - e), 2 * far + 2 * np.abs(np.spacing(e))
+        assert np.all(error <= bound), f"{np.max(error / bound)} times what rounding explains:\n{g}\n{e}"
+
+
+def _moved(graph, values, rng):
+    """The graph's outputs by the NumPy kernels where every node rounds at random."""
+    found = {id(x): tf.constant(value) for x, value in zip(graph.inputs, as_inputs(values), strict=True)}
+
+    def known(x):
+        return found[id(x)] if isinstance(x, SymbolicTensor) else x
+
+    for node in graph.nodes:
+        inputs = [known(x) for x in node.inputs]
+        result = bind(node.op, tuple(inputs), node.attrs)
+        for out, x in zip(node.outputs, result if node.op.multiple else (result,), strict=True):
+            found[id(out)] = _rounded(node, inputs, x, rng) if x.dtype.is_floating else x
+    return [known(x).numpy() for x in graph.outputs]
+
+
+def _rounded(node, inputs, x, rng):
+    value = x.numpy()
+    if np.isin(np.abs(value), np.abs(np.concatenate([np.ravel(i.numpy()) for i in inputs]))).all():
+        return x  # moved or chosen, not computed
+    step = 2 * np.abs(np.spacing(value))
+    if node.op.name in SUMS:
+        terms = bind(node.op, tuple([tf.abs(i) if i.dtype.is_floating else i for i in inputs]), node.attrs).numpy()
+        step = step + sum(np.size(i) for i in inputs) / max(1, np.size(value)) * np.finfo(value.dtype).eps * terms
+    return tf.constant(value + (step * rng.uniform(-1, 1, value.shape)).astype(value.dtype))
 
 
 def close(got, expected, tolerance):

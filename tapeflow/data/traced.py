@@ -95,10 +95,18 @@ class TracedIterator(Flow):
         element_spec: the nest of specs of an element.
     """
 
+    _nest_atom = True
+
     def __init__(self, flow, element_spec):
         self._flow = flow
         self.element_spec = element_spec
         self._asked = 0
+
+    @property
+    def _type_spec(self):
+        from tapeflow.data.iterator import IteratorSpec
+
+        return IteratorSpec(self.element_spec)
 
     def _to_flow(self):
         return self._flow

@@ -59,3 +59,21 @@ def test_elements_with_composites():
     sums = tf.function(lambda iterator: tf.reduce_sum(next(iterator), axis=1))
     iterator = iter(rows)
     assert [np.asarray(sums(iterator)).tolist() for _ in range(2)] == [[3, 3], [0]]
+
+
+def test_a_function_hands_its_iterator_on():
+    """An inner function takes from it as an inner call of the same graph does."""
+    taken = tf.function(lambda iterator: next(iterator))
+
+    @tf.function
+    def three(iterator):
+        return tf.stack([taken(iterator), iterator.get_next(), taken(iterator)])
+
+    @tf.function
+    def of_its_own():
+        return three(iter(tf.data.Dataset.range(3)))
+
+    iterator = iter(tf.data.Dataset.range(5))
+    np.testing.assert_array_equal(three(iterator), [0, 1, 2])
+    assert int(next(iterator)) == 3
+    np.testing.assert_array_equal(of_its_own(), [0, 1, 2])
