@@ -231,6 +231,8 @@ class Reader:
         args = tuple([self._at(x, broadcast_index(index, x.dims), mask) for x in node.inputs])
         attrs = tuple(sorted(node.attrs.items()))
         if name in FAILING:  # each has an error, with a line, of its own
+            if mask is not None and not is_safe(name, args):
+                raise MustStore(value)  # where nothing is, nothing may fail
             attrs += (("position", self.positions[id(node)]),)
         return pool.make(name, args, attrs or None, value._dtype)
 
@@ -248,6 +250,8 @@ class Reader:
         limit = params.dims[axis]
         if not (indices.__class__ is Tensor and np.all((indices._value >= 0) & (indices._value < limit))):
             attrs = (("limit", limit), ("message", OUT_OF_RANGE), ("position", self.positions[id(node)]))
+            if mask is not None:
+                place = self.pool.make("where", (mask, place, self.pool.constant(0, indices._dtype)), None, indices._dtype)
             place = self.pool.make("check_range", (place,), attrs, indices._dtype)
         strides = strides_of(params.dims)
         form = total((*index[:axis], ZERO, *index[end:]), strides)
@@ -258,6 +262,11 @@ class Reader:
         while id(value) in self.producers and self.producers[id(value)].op.name in RESHAPES:
             value = self.producers[id(value)].inputs[0]
         return value
+
+
+def is_safe(name, args):
+    """Whether an operation that may fail cannot: a division by a number that is not 0."""
+    return name in FAILING and len(args) == 2 and args[1].op == "constant" and bool(args[1].data[1].value)
 
 
 def parts(exprs):
@@ -276,4 +285,4 @@ def loads(expr):
     return [x for x in parts([expr]) if x.op in MEMORY_OPS]
 
 
-__all__ = ["Expr", "MustStore", "Pool", "Reader", "loads", "parts"]
+__all__ = ["Expr", "MustStore", "Pool", "Reader", "is_safe", "loads", "parts"]

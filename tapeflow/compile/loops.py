@@ -5,7 +5,7 @@ The order in which a reduction adds up depends on its shape and the vector width
 
 from tapeflow.compile.affine import coefficient
 from tapeflow.compile.evaluate import Evaluator, combine, identity
-from tapeflow.compile.expr import parts
+from tapeflow.compile.expr import is_safe, parts
 from tapeflow.compile.scalars import FAILING, MACHINE
 from tapeflow.compile.text import I64, INDEX, PTR
 
@@ -57,7 +57,7 @@ class Kernel:
     @property
     def may_fail(self):
         """Whether it may find an error while it runs."""
-        return any(x.op in FAILING and not _is_safe(x) for x in self._expressions())
+        return any(x.op in FAILING and not is_safe(x.op, x.args) for x in self._expressions())
 
     # Loops
 
@@ -130,11 +130,6 @@ class Kernel:
         if self.rows[0] == self.vector:
             turns = -(-turns // (8 * lanes)) * 8 * lanes if not self.axes else -(-turns // lanes) * lanes
         return turns, -(-n // turns)
-
-
-def _is_safe(expr):
-    """Whether an operation that may fail cannot: a division by a number that is not 0."""
-    return len(expr.args) == 2 and expr.args[1].op == "constant" and bool(expr.args[1].data[1].value)
 
 
 def write_scalars(f, kernel, pointers):

@@ -241,6 +241,16 @@ def test_an_integer_division_by_zero_is_an_error(count):
         executable.run([x, zero])
 
 
+def test_nothing_fails_where_there_is_nothing():
+    """Padding and joining look at no element beyond an array's end."""
+    a, b = np.array([6, 7, 8], np.int32), np.array([2, 3, 4], np.int32)
+    check(lambda a, b: (tf.pad(a // b, [[1, 2]]) + 1, tf.concat([a // b, b, a % b], 0) * 2), a, b)
+    check(lambda a, i: tf.pad(tf.gather(a, i - 1), [[1, 2]]) + 1, a, np.array([1, 3, 2]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="division by zero"):
+        graph = graph_of(lambda a, b: tf.pad(a // b, [[1, 2]]) + 1, specs_of([a, b]))
+        compile_graph(graph).run([a, b - 3])
+
+
 def test_shapes_that_do_not_fit_name_the_op_and_the_line():
     function = tf.function(lambda x, y: x + y, input_signature=[tf.TensorSpec([None]), tf.TensorSpec([None])])
     function(tf.zeros([2]), tf.zeros([2]))
