@@ -14,6 +14,7 @@ from tapeflow.compile.decompose_ctc import ctc_loss
 from tapeflow.compile.decompose_images import IMAGES
 from tapeflow.compile.decompose_random import DRAWS
 from tapeflow.compile.decompose_slices import SLICES
+from tapeflow.compile.decompose_sparse import SPARSE
 from tapeflow.compile.decompose_warp import WARPS
 from tapeflow.compile.internal import CHECK_NUMERICS, CHECK_ORDER, WHOLE_POW, check_range
 from tapeflow.compile.rebuild import rebuilt
@@ -28,7 +29,7 @@ WIDENED = {"mean", "softmax", "log_softmax", "logsumexp", "sparse_xent", "dense_
 WIDENED |= {"conv", "conv_input", "conv_filter", "avg_pool", "avg_pool_grad", "max_pool", "max_pool_grad", "max_pool_pick"}
 WIDENED |= {"ctc_loss", "max_pool_argmax"}
 WIDENED |= {"gather_grad", "scatter_nd", "unsorted_segment_sum", "unsorted_segment_prod"}
-WIDENED |= {"argmax", "argmin", "resample", "resample_grad"}
+WIDENED |= {"argmax", "argmin", "resample", "resample_grad", "sparse_matmul"}
 
 
 def decompose(graph):
@@ -263,6 +264,7 @@ DECOMPOSED = {
     **DRAWS,
     **IMAGES,
     **SLICES,
+    **SPARSE,
     **WARPS,
     "check_numerics": _check_numerics,
     "argmax": _arg_extreme("max", -math.inf),

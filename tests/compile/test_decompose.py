@@ -183,3 +183,45 @@ def test_wrong_labels_of_the_ctc_loss_are_errors(labels, label_length, logit_len
         f(logits, *map(tf.constant, ([[1, 9]], [1], [3])))
     with pytest.raises(tf.errors.InvalidArgumentError, match=words):
         f(logits, *map(tf.constant, (labels, label_length, logit_length)))
+
+
+@configured(40)
+@given(
+    st.integers(1, 9),
+    st.integers(1, 7),
+    st.sampled_from([1, 3, 17]),
+    st.booleans(),
+    st.integers(0, 99),
+    st.sampled_from(NUMBERS),
+)
+def test_sparse_tensors(rows, columns, width, transpose, seed, dtype):
+    rng = np.random.default_rng(seed)
+    places = np.flatnonzero(rng.random(rows * columns) < 0.5)
+    if not len(places):
+        return
+    indices = np.stack(np.unravel_index(places, (rows, columns)), 1)
+    values = numbers(len(places), np.dtype(dtype), seed)
+    b = numbers((rows if transpose else columns, width), np.dtype(dtype), seed + 1)
+    count = columns if transpose else rows
+    native(lambda i, v, b: P.sparse_matmul(i, v, b, count=count, transpose=transpose), indices, values, b, within=1)
+    native(lambda i, v: P.sparse_to_dense(i, v, v[0], shape=(rows, columns), validate=True), indices, values)
+    native(lambda i: P.sparse_linear(i, shape=(rows, columns)), indices)
+    native(lambda x: P.sparse_coordinates(x, shape=(rows, columns)), places)
+
+
+@pytest.mark.parametrize(
+    "indices, words",
+    [
+        ([[0, 1], [0, 1]], "repeated"),
+        ([[1, 1], [0, 2]], "out of order"),
+        ([[0, 5], [1, 0]], "out of bounds"),
+        ([[0, 0], [-1, 1]], "out of bounds"),
+    ],
+)
+def test_wrong_places_of_sparse_tensors_are_errors(indices, words):
+    f = tf.function(lambda i: tf.sparse.to_dense(tf.SparseTensor(i, [1.0, 2.0], [2, 3])) * 2.0)
+    good = tf.constant([[0, 1], [1, 2]], tf.int64)
+    for _ in range(2):
+        np.testing.assert_array_equal(f(good), [[0, 2, 0], [0, 0, 4]])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        f(tf.constant(indices, tf.int64))
