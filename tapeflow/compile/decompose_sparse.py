@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import int64
+from tapeflow.base.dtypes import INTEGERS, float32, float64, int64
 from tapeflow.compile.internal import check_range
 from tapeflow.compile.scalars import MACHINE
 from tapeflow.core.primitive import P
-from tapeflow.core.tensor import wrap
+from tapeflow.core.tensor import Tensor, wrap
 from tapeflow.ops.movement import listed
 
+SUMMED = {float32, float64, *INTEGERS}
 SORTED = "Many sparse ops require sorted indices. Use `tf.sparse.reorder` to create a correctly ordered copy."
 
 
@@ -69,8 +70,11 @@ def sparse_to_dense(builder, indices, values, default, *, shape, validate):
             wrong = P.where(test(after, before), places, zero)
             wrong = check_range(builder, wrong, 1, "SparseToDense", f"indices[{{value}}] is {fault}. {SORTED}")
             linear = linear + P.pad(wrong, paddings=((1, 0),), value=0)
-    dense = P.broadcast_to(default, shape=(math.prod(shape),))
-    found = P.tensor_scatter(dense, P.expand_dims(linear, axis=(1,)), values, how="update")
+    size, places = math.prod(shape), P.expand_dims(linear, axis=(1,))
+    if validate and default.__class__ is Tensor and not default._value and values._dtype in SUMMED:
+        found = P.scatter_nd(places, values, shape=(size,))  # each place once
+    else:
+        found = P.tensor_scatter(P.broadcast_to(default, shape=(size,)), places, values, how="update")
     return P.reshape(found, shape=shape)
 
 

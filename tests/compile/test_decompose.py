@@ -205,6 +205,9 @@ def test_sparse_tensors(rows, columns, width, transpose, seed, dtype):
     count = columns if transpose else rows
     native(lambda i, v, b: P.sparse_matmul(i, v, b, count=count, transpose=transpose), indices, values, b, within=1)
     native(lambda i, v: P.sparse_to_dense(i, v, v[0], shape=(rows, columns), validate=True), indices, values)
+    native(
+        lambda i, v: P.sparse_to_dense(i, v, tf.zeros([], v._dtype), shape=(rows, columns), validate=True), indices, values
+    )
     native(lambda i: P.sparse_linear(i, shape=(rows, columns)), indices)
     native(lambda x: P.sparse_coordinates(x, shape=(rows, columns)), places)
 
