@@ -56,7 +56,7 @@ def _paths(call):
         example, scratch = f.arguments[1], f.arguments[2]
         row, ahead, skip = [Row(f, scratch + i * room, states, lanes) for i in range(3)]
         length = f.convert(lengths.load(f, call.pointer(f, lengths) + example * lengths.size), f.index(0).type)
-        emissions, forward, backward = [call.pointer(f, x) for x in (emitted, *call.outputs)]
+        emissions, forward = call.pointer(f, emitted), call.pointer(f, call.outputs[0])
         ends = call.pointer(f, final) + example * (states * SIZE)
         allowed = call.pointer(f, skips) + example * (states * SIZE)
 
@@ -96,6 +96,9 @@ def _paths(call):
                 on()
             keep(forward, frame)
 
+        if call.outputs[1].number is None:
+            return  # nobody asks for the gradient
+        backward = call.pointer(f, call.outputs[1])
         f.copy(row.first, ends, states * SIZE)
         keep(backward, frames - 1)
         with f.loop(1, frames) as loop:
