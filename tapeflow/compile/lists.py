@@ -26,12 +26,13 @@ class _Pass:
     Attributes:
         arrays: id of a list in the new graph -> the array that it is.
         identities: the ids of those in which element i is i, as a loop keeps its counter.
+        zeros: the ids of those in which nothing is yet, as cotangents begin.
         users: id of a value of the old graph -> the nodes that read it.
     """
 
     def __init__(self, graph):
         self.arrays = {}
-        self.identities = set()
+        self.identities, self.zeros = set(), set()
         self.kept = []
         self.users = users_of(graph.nodes)
         self.outputs = {id(x) for x in graph.outputs}
@@ -47,6 +48,13 @@ class _Pass:
             case "list_from":
                 (new,) = builder.copy(node, inputs, attrs)
                 self._remember(new, inputs[0])
+                return (new,)
+            case "zeros_like" if id(inputs[0]) in self.arrays:
+                array = self.arrays[id(inputs[0])]
+                (new,) = builder.copy(node, inputs, attrs)
+                zero = {"shape": array.dims, "value": 0, "dtype": array._dtype}
+                self._remember(new, builder.add(P.fill, (), zero, node.line)[0])
+                self.zeros.add(id(new))
                 return (new,)
             case "list_stack" if id(inputs[0]) in self.arrays:
                 array = self.arrays[id(inputs[0])]
@@ -101,6 +109,7 @@ class _Form:
         lists: position of each loop value that is a list -> (length, dims of an element, dtype).
         single: those of them that have one element, which each turn writes.
         consumed: position of each loop value that is a list of which each turn takes an element away.
+        adders: id of each node that adds a list of one element to a list -> the node that makes the former, and of that node, too.
         rows: id of each node of the body that reads a row: of a list, or of an array by a counter.
     """
 
@@ -111,7 +120,7 @@ class _Form:
         self.count = attrs["count"]
         self.users = users_of(self.body.nodes)
         self.lists = {}
-        self.single, self.consumed = set(), set()
+        self.single, self.consumed, self.adders = set(), set(), {}
 
     def fits(self):
         """Whether every list of the loop can be an array."""
@@ -120,7 +129,10 @@ class _Form:
         for k, x in enumerate(self.body.inputs):
             if not self._is_list(x):
                 continue
-            if not (self._written(k, x) or self._consumed(k, x) if k < self.count else self._read_only(k, x)):
+            if k >= self.count:
+                if not self._read_only(k, x):
+                    return False
+            elif not (self._written(k, x) or self._consumed(k, x) or self._added(k, x)):
                 return False
         return bool(self.lists) or any(map(self._is_row, self.body.nodes)) or self._reads_lists()
 
@@ -175,7 +187,7 @@ class _Form:
         """Whether whoever reads the list after the loop can do with an array."""
         if id(out) in self.walk.outputs:
             return False
-        return all(user.op.name in ("list_stack", "while_loop") for user in self.walk.users.get(id(out), ()))
+        return all(user.op.name in ("list_stack", "while_loop", "zeros_like") for user in self.walk.users.get(id(out), ()))
 
     def _consumed(self, k, x):
         """A list of which each turn reads an element, by a counter or the only one, and takes it away: a list's gradient."""
@@ -200,6 +212,33 @@ class _Form:
         self.consumed.add(k)
         if single:
             self.single.add(k)
+        return True
+
+    def _added(self, k, x):
+        """A list without elements, to which each turn adds one of its own: the cotangent of a list that is read."""
+        array, out = self.walk.arrays.get(id(self.inputs[k])), self.body.outputs[k]
+        if id(self.inputs[k]) not in self.walk.zeros or out.__class__ is Tensor or out.position is None:
+            return False
+        adder = self.body.nodes[out.position]
+        others = [y for y in adder.inputs if y is not x]
+        if adder.op.name != "add" or len(others) != 1 or others[0].__class__ is Tensor or others[0].position is None:
+            return False
+        only = self.body.nodes[others[0].position]
+        if only.op.name != "list_only" or any(self.users.get(id(y)) != [adder] for y in (x, others[0])):
+            return False
+        counter, value = self._counter(only.inputs[0]), only.inputs[1]
+        if counter is None or not counter.step or not counter.stays_in(array.dims[0], self.turns):
+            return False
+        if value.dims != array.dims[1:] or value._dtype is not array._dtype:
+            return False
+        if (
+            self.users.get(id(out))
+            or sum(y is out for y in self.body.outputs) > 1
+            or not self._users_fit(self.node.outputs[k])
+        ):
+            return False
+        self.lists[k] = (array.dims[0], value.dims, value._dtype)
+        self.adders[id(adder)] = self.adders[id(only)] = only
         return True
 
     def _read_only(self, k, x):
@@ -232,6 +271,8 @@ class _Form:
     def is_identity(self, k):
         """Whether list `k` is filled with 0, 1, 2, ..."""
         setter = self.body.nodes[self.body.outputs[k].position]
+        if setter.op.name != "list_set":
+            return False
         counters = [self._counter(x) for x in setter.inputs[1:]]
         return self.lists[k][0] == self.turns and all(c is not None and c == (0, 1) for c in counters)
 
@@ -288,6 +329,12 @@ class _Form:
             return inner.add(ROW, (inputs[0], inner.value(node.attrs["key"][0])), {}, node.line)
         if self._is_same(node):
             return (inputs[1],)
+        if id(node) in self.adders:
+            only = self.adders[id(node)]
+            if node is only:
+                return (inputs[1],)  # the element stands for the list
+            array, value = inputs if node.inputs[1] is only.outputs[0] else inputs[::-1]
+            return inner.add(ROW_SET, (array, inner.value(only.inputs[0]), value), {}, node.line)
         if not node.op.name.startswith("list_") or not node.inputs:
             return None
         k = self._ours(node.inputs[0])

@@ -287,3 +287,55 @@ def test_what_keeps_a_loop_in_python_is_named_once(capsys, monkeypatch):
     assert said.count("while_loop, for what is in it: expm") == 1
     assert "while_loop on its NumPy kernel, for what is in it: expm" in function.explain()
     assert "test_loops.py:" in function.explain()
+
+
+def _layer(x, w, backwards=False):
+    """A recurrent layer as Keras writes it: rows read of one list, written to another."""
+    count = x.shape[0]
+    x = x[::-1] if backwards else x
+    given, taken = tf.TensorArray(tf.float32, size=count).unstack(x), tf.TensorArray(tf.float32, size=count)
+
+    def turn(i, taken, state):
+        state = tf.tanh(given.read(i) + state @ w)
+        return i + 1, taken.write(i, state), state
+
+    start = (tf.constant(0), taken, tf.zeros([x.shape[1], w.shape[0]]))
+    _, taken, state = tf.while_loop(lambda i, *_: i < count, turn, start, maximum_iterations=count)
+    return taken.stack(), state
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("sequences", [True, False])
+def test_the_gradient_of_recurrent_layers_on_each_other(layers, sequences, backwards):
+    """The input of each has a cotangent, a list to which the turns add; the sequence of the last may have none."""
+
+    def function(x, *weights):
+        with tf.GradientTape() as tape:
+            tape.watch([x, *weights])
+            y = x
+            for w in weights:
+                y, state = _layer(y, w, backwards)
+            loss = tf.reduce_sum((y if sequences else state) ** 2)
+        return tape.gradient(loss, [x, *weights])
+
+    program = check(function, floats(6, 3, 5), *[floats(5, 5) / 2 for _ in range(layers)], rtol=1e-5)
+    assert not [step.node.op.name for step in program.plan.steps if isinstance(step, Host)]
+    assert kinds(program).count(Nested) == 2 * layers
+
+
+def test_a_list_that_two_loops_read():
+    """Its cotangents of both come together outside."""
+
+    def function(x, w):
+        with tf.GradientTape() as tape:
+            tape.watch([x, w])
+            given = tf.TensorArray(tf.float32, size=4).unstack(x)
+            total = tf.zeros([3])
+            for by in (1.0, 2.0):
+                step = lambda i, s, by=by: (i + 1, tf.tanh(s @ w + given.read(i) * by))  # noqa: E731
+                total += tf.while_loop(lambda i, s: i < 4, step, (0, tf.zeros([1, 3])))[1][0]
+            loss = tf.reduce_sum(total**2)
+        return tape.gradient(loss, [x, w])
+
+    check(function, floats(4, 1, 3), floats(3, 3), rtol=1e-5)
