@@ -1,9 +1,12 @@
 """Graphs to native code: passes, kernels, loops, LLVM text, machine code, threads."""
 
 import importlib
+import time
 
-from tapeflow.compile import eager
-from tapeflow.core import plan
+BEGAN = time.time()  # before any other module of the compiler is read
+
+from tapeflow.compile import eager  # noqa: E402
+from tapeflow.core import plan  # noqa: E402
 
 
 def install():

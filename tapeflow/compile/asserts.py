@@ -5,6 +5,7 @@ import numpy as np
 from tapeflow.base.dtypes import bool_
 from tapeflow.compile.affine import size
 from tapeflow.compile.scalars import MACHINE
+from tapeflow.compile.specialise import naming_line
 from tapeflow.compile.text import I8, I64
 from tapeflow.core.tensor import Tensor
 
@@ -54,7 +55,8 @@ class Assert:
             found = np.zeros(size(x.dims), x._dtype.numpy_dtype)
             found[:shown] = arena[offset : offset + shown * x._dtype.size].view(x._dtype.numpy_dtype)
             data.append(found.reshape(x.dims))
-        self.node.op.kernel(np.False_, *data, **self.node.attrs)
+        with naming_line(self.node):
+            self.node.op.kernel(np.False_, *data, **self.node.attrs)
 
 
 def is_native_assert(node):

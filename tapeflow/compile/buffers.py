@@ -10,7 +10,7 @@ import functools
 import numpy as np
 
 from tapeflow.compile import pool
-from tapeflow.compile.runtime import LINE
+from tapeflow.compile.pool_memory import LINE
 
 LARGE = 1 << 13  # bytes of an array from which it matters
 SET_HANDLER = 304  # in NumPy's table of functions

@@ -95,9 +95,8 @@ class Cache:
         self.written += 1
 
     def _write(self, path, data):
-        import tempfile  # of no use to who finds all that it asks for
-
-        handle, name = tempfile.mkstemp(prefix=".", dir=self.folder)
+        name = self.folder / f".{os.urandom(8).hex()}"
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)

@@ -182,14 +182,13 @@ def compiled_update(variable, how):
 def _program(op, specs, attrs):
     """An op as a program; None where it would not be native code throughout."""
     from tapeflow.compile.executable import Executable  # it loads LLVM
-    from tapeflow.compile.program import Program
 
     graph = Graph(op.name)
     with paused(), tracing(graph):
         results = bind(op, tuple([graph.placeholder(*spec) for spec in specs]), attrs)
     graph.outputs = () if op is update_variable else results if op.multiple else (results,)
     program = Executable(graph, closed=True).program(tuple([spec.shape for spec in specs]))
-    return program if isinstance(program, Program) and program.native else None
+    return program if getattr(program, "native", False) else None
 
 
 def set_steady(value):

@@ -1,6 +1,7 @@
 """`compile_graph`: what a traced function runs. A program for each set of input shapes, in a bounded cache."""
 
 import collections
+import importlib
 import sys
 import threading
 import weakref
@@ -8,15 +9,11 @@ import weakref
 import numpy as np
 
 from tapeflow.base import flags
-from tapeflow.base.errors import OpError
-from tapeflow.base.log import log
-from tapeflow.compile.pipeline import FIRST, run_passes
-from tapeflow.compile.program import Program
-from tapeflow.compile.specialise import specialise
-from tapeflow.compile.stages import cut, is_worth
+from tapeflow.compile import pool, programs
+from tapeflow.compile.native import Native
+from tapeflow.compile.worth import is_worth
 from tapeflow.core.graph import graphs_in
 from tapeflow.core.plan import plan_of
-from tapeflow.core.tensor import Spec
 
 # Programs kept for a graph with unknown dimensions; the one used longest ago goes first.
 MOST_PROGRAMS = 16
@@ -59,7 +56,8 @@ class Executable:
     def graph(self):
         """The graph before its shapes are known, without calls."""
         if self._graph is None:
-            self._graph = run_passes(self.source, FIRST[1:] if self.closed else FIRST)
+            pipeline = importlib.import_module("tapeflow.compile.pipeline")
+            self._graph = pipeline.run_passes(self.source, pipeline.FIRST[1:] if self.closed else pipeline.FIRST)
         return self._graph
 
     def run(self, values):
@@ -80,7 +78,7 @@ class Executable:
     def entry(self):
         """A builtin function from tensors to tensors for the shapes of the last run; None where it takes more than one call."""
         _, program = self._last
-        return program.entry() if isinstance(program, Program) and not flags.VALIDATE and not flags.DEBUG else None
+        return program.entry() if isinstance(program, Native) and not flags.VALIDATE and not flags.DEBUG else None
 
     def interpret(self, values):
         """The same by the NumPy kernels."""
@@ -107,8 +105,8 @@ class Executable:
     def explain(self):
         """What became of the graph's nodes, for each set of shapes that was compiled, as text."""
         found = []
-        for shapes, program in self._programs.items():
-            found.append(program.explain(f"{self.source.name} for {', '.join(map(str, map(list, shapes)))}"))
+        for shapes in self._programs:
+            found.append(self.planned(shapes).explain(f"{self.source.name} for {', '.join(map(str, map(list, shapes)))}"))
         return "\n".join(found) or f"{self.source.name}: not run yet"
 
     def program(self, shapes):
@@ -121,23 +119,21 @@ class Executable:
             return program
 
     def _compiled(self, shapes):
-        """The `Program` for input shapes; what runs the NumPy kernels where there can be none."""
-        try:
-            inputs = zip(shapes, self.graph.inputs, strict=True)
-            with np.errstate(all="ignore"):
-                graph = run_passes(specialise(self.graph, [Spec(shape, x._dtype) for shape, x in inputs]))
-                parts = cut(graph)
-                return Program(graph) if parts is None else Staged(*parts)
-        except OpError:  # these shapes do not fit, in a branch that is perhaps not taken: it is the run that tells
-            return OnKernels(self)
-        except Exception as error:
-            log.warning(
-                "%s cannot be compiled and runs on the NumPy kernels: %s: %s. Please report it.",
-                self.source.name,
-                type(error).__name__,
-                error,
-            )
-            return OnKernels(self)
+        """The `Program` for input shapes, or what was kept of it by another process."""
+        description = programs.describe(self.source, self.closed, shapes)
+        program = programs.find(description)
+        if program is None:
+            program = self.planned(shapes)
+            programs.keep(description, program)
+        return program
+
+    def planned(self, shapes):
+        """The program for input shapes with its plan, which one that was kept has not."""
+        program = self._programs.get(shapes)
+        if program is None or program.__class__ is Native:
+            pool.prepare()
+            program = importlib.import_module("tapeflow.compile.build").build(self, shapes)
+        return program
 
     def _remember(self, shapes, program):
         with self._lock:
@@ -145,37 +141,6 @@ class Executable:
             self._programs.move_to_end(shapes)
             if len(self._programs) > MOST_PROGRAMS:
                 self._programs.popitem(last=False)
-
-
-class OnKernels:
-    """In the place of a program where a graph cannot be compiled for some shapes."""
-
-    def __init__(self, executable):
-        self._executable = weakref.ref(executable)  # which holds this
-
-    def run(self, values):
-        """The graph's outputs for some input values."""
-        return self._executable().interpret(values)
-
-    def explain(self, name):
-        """What became of the nodes."""
-        return f"{name}: on the NumPy kernels, it cannot be compiled for these shapes"
-
-
-class Staged:
-    """A graph in two parts: the second is compiled for the shapes that the first gives."""
-
-    def __init__(self, first, second):
-        self.first = Program(first)
-        self.second = Executable(second)
-
-    def run(self, values):
-        """The graph's outputs for some input values."""
-        return self.second.run(self.first.run(values))
-
-    def explain(self, name):
-        """What became of the nodes."""
-        return f"{self.first.explain(name)}\nthen, for the shapes that this gives:\n{self.second.explain()}"
 
 
 def _is_repeatable(graph):
@@ -209,11 +174,11 @@ def compile_graph(graph, closed=False):
 
 def runner(graph, closed):
     """What runs a traced function's graph, `run(values)`; None where native code would not be worth it."""
-    if not flags.COMPILE or not any(is_worth(node) or node.op.name == "call" for node in graph.nodes):
+    if not flags.COMPILE or not (any(node.op.name == "call" for node in graph.nodes) or is_worth(graph.nodes)):
         return None
     if closed and len(graph.nodes) < FEW_NODES:
         return None  # the condition of a loop, and the like: a call of native code costs more
     return compile_graph(graph, closed).run
 
 
-__all__ = ["Executable", "Staged", "compile_graph", "runner"]
+__all__ = ["Executable", "compile_graph", "runner"]

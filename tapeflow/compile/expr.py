@@ -231,7 +231,7 @@ class Reader:
         args = tuple([self._at(x, broadcast_index(index, x.dims), mask) for x in node.inputs])
         attrs = tuple(sorted(node.attrs.items()))
         if name in FAILING:  # each has an error, with a line, of its own
-            if mask is not None and not is_safe(name, args):
+            if mask is not None and not _is_safe(args):
                 raise MustStore(value)  # where nothing is, nothing may fail
             attrs += (("position", self.positions[id(node)]),)
         return pool.make(name, args, attrs or None, value._dtype)
@@ -264,9 +264,9 @@ class Reader:
         return value
 
 
-def is_safe(name, args):
+def _is_safe(args):
     """Whether an operation that may fail cannot: a division by a number that is not 0."""
-    return name in FAILING and len(args) == 2 and args[1].op == "constant" and bool(args[1].data[1].value)
+    return len(args) == 2 and args[1].op == "constant" and bool(args[1].data[1].value)
 
 
 def parts(exprs):
@@ -285,4 +285,9 @@ def loads(expr):
     return [x for x in parts([expr]) if x.op in MEMORY_OPS]
 
 
-__all__ = ["Expr", "MustStore", "Pool", "Reader", "is_safe", "loads", "parts"]
+def may_fail(exprs):
+    """Whether an operation in expressions may find an error while it runs."""
+    return any(x.op in FAILING and not _is_safe(x.args) for x in parts(exprs))
+
+
+__all__ = ["Expr", "MustStore", "Pool", "Reader", "loads", "may_fail", "parts"]

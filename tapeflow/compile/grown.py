@@ -3,6 +3,7 @@
 from tapeflow.compile.internal import EMPTY, ROW, ROW_SET
 from tapeflow.compile.memory import bytes_of
 from tapeflow.compile.rebuild import Builder
+from tapeflow.compile.scalars import MACHINE
 from tapeflow.compile.trips import counters_of, turns_of
 from tapeflow.core.tensor import Tensor
 
@@ -51,7 +52,8 @@ class Turns:
 
     def fits(self, x):
         """Whether each turn may keep a value."""
-        return x.dims is not None and None not in x.dims and self.turns * bytes_of(x) <= MOST_BYTES
+        known = x._dtype in MACHINE and x.dims is not None and None not in x.dims  # no list, no string
+        return known and self.turns * bytes_of(x) <= MOST_BYTES
 
 
 def grown(builder, loop, node, invariants, stored, visit, outputs):

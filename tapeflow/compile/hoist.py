@@ -31,9 +31,9 @@ class _Loop(Turns):
     """What of a loop can be hoisted.
 
     Attributes:
-        before: position of each node of the body that is a row of a product before the loop -> (its array, its counter).
+        before: each node of the body that is a row of a product before the loop -> (its array, its counter).
         after: position of each loop value that is a sum of products -> its `_Sum`.
-        turned: position of each node of the body whose second operand is read transposed -> that operand's position.
+        turned: each node of the body whose second operand is read transposed -> that operand's position.
     """
 
     def __init__(self, inputs, attrs):
@@ -41,12 +41,12 @@ class _Loop(Turns):
         self.before, self.after, self.turned = {}, {}, {}
         if not self.turns:
             return
-        for position, node in enumerate(self.body.nodes):
+        for node in self.body.nodes:
             row = self.row(node.inputs[0]) if node.op.name == "matmul" else None
             if row and self._is_hoisted(node):
-                self.before[position] = row
+                self.before[node] = row
             elif node.op.name == "matmul" and self._is_turned(node):
-                self.turned[position] = node.inputs[1].index
+                self.turned[node] = node.inputs[1].index
         users = users_of(self.body.nodes)
         for k in range(self.count):
             found = self._sum(k, users)
@@ -99,11 +99,10 @@ class _Loop(Turns):
         """The results of the loop without what is hoisted."""
         invariants, products, matrices = [], {}, {}  # position of a node, or of a matrix -> that of its array among them
         with builder.tracing(node.line):
-            for position, (array, _) in self.before.items():
-                product = self.body.nodes[position]
+            for product, (array, _) in self.before.items():
                 b = product.inputs[1]
                 b = b if b.__class__ is Tensor else self.inputs[b.index]
-                products[position] = len(invariants)
+                products[product] = len(invariants)
                 invariants.append(P.matmul(self.inputs[array], b, **product.attrs))
             for b in self.turned.values():
                 if b not in matrices:
@@ -111,12 +110,11 @@ class _Loop(Turns):
                     invariants.append(P.transpose(self.inputs[b], perm=(1, 0)))
 
         def visit(inner, node, more):
-            position = node.outputs[0].position
-            if position in products:
-                counter = inner.new[id(self.body.inputs[self.before[position][1]])]
-                return inner.add(ROW, (more[products[position]], counter), {}, node.line)
-            if position in self.turned:
-                pair = inner.value(node.inputs[0]), more[matrices[self.turned[position]]]
+            if node in products:
+                counter = inner.new[id(self.body.inputs[self.before[node][1]])]
+                return inner.add(ROW, (more[products[node]], counter), {}, node.line)
+            if node in self.turned:
+                pair = inner.value(node.inputs[0]), more[matrices[self.turned[node]]]
                 return inner.copy(node, pair, {**node.attrs, "transpose_b": False})
             return None
 

@@ -4,7 +4,6 @@ No IR pass pipeline is run: the text is in SSA with explicit vectors already, an
 training step (102 to 184..268 ms) without making it faster. Code generation at level 2; level 0 made code 7 times slower.
 """
 
-import contextlib
 import ctypes
 import sys
 import threading
@@ -25,10 +24,10 @@ class Code:
     pool enters code only for a tile that its caller waits for, so it is never inside when the last holder lets go.
     """
 
-    def __init__(self, linked, names, texts, seconds, size):
+    def __init__(self, linked, names, keys, seconds, size):
         self._linked = linked
         self.names = tuple(names)
-        self.texts = tuple(texts)
+        self.keys = tuple(keys)  # by which the disk cache has the object code of its texts
         self.seconds = seconds  # to make it, or to load it where the disk had it
         self.size = size  # bytes of object code
 
@@ -70,20 +69,34 @@ def compile_text(texts, names, imports=None):
     start = time.perf_counter()
     texts = [texts] if isinstance(texts, str) else texts
     target = host()
-    store = cache()
     keys = [key_of(text, target.cpu, target.features, str(LEVEL), llvm.version()) for text in texts]
+    code = load(keys, names, imports)
+    if code is not None:
+        return code
+    objects = _emit(texts, target)
+    store = cache()
+    if store:
+        for key, made in zip(keys, objects, strict=True):
+            store.put(key, made)
+    return _linked(objects, names, imports, keys, start)
+
+
+def load(keys, names, imports=None):
+    """The `Code` of modules that were compiled before, by its `keys`; None where the disk cache does not have them all."""
+    start = time.perf_counter()
+    store = cache()
     objects = [store.get(key) if store else None for key in keys]
-    linked = None
-    if None not in objects:
-        with contextlib.suppress(RuntimeError):  # sound, yet not what this LLVM links: compiled anew
-            linked = llvm.Linked(_linker(), objects, names, imports or {})
-    if linked is None:
-        objects = _emit(texts, target)
-        if store:
-            for key, code in zip(keys, objects, strict=True):
-                store.put(key, code)
-        linked = llvm.Linked(_linker(), objects, names, imports or {})
-    return Code(linked, names, texts, time.perf_counter() - start, sum(map(len, objects)))
+    if None in objects:
+        return None
+    try:
+        return _linked(objects, names, imports, keys, start)
+    except RuntimeError:  # sound, yet not what this LLVM links: compiled anew
+        return None
+
+
+def _linked(objects, names, imports, keys, start):
+    linked = llvm.Linked(_linker(), objects, names, imports or {})
+    return Code(linked, names, keys, time.perf_counter() - start, sum(map(len, objects)))
 
 
 def assembly(text):

@@ -156,7 +156,8 @@ def linker(make_machine):
     with _lock:
         if _linker is None:
             machine = make_machine()
-            _linker, error = _with_text("CreateLLJITCompiler", machine.pointer, False, False)
+            # By JITLink: it keeps a module's parts together. The older linker ends the process where they lie too far apart.
+            _linker, error = _with_text("CreateLLJITCompiler", machine.pointer, False, True)
             if not _linker:
                 raise RuntimeError(error)
         return _linker

@@ -5,8 +5,8 @@ The order in which a reduction adds up depends on its shape and the vector width
 
 from tapeflow.compile.affine import coefficient
 from tapeflow.compile.evaluate import Evaluator, combine, identity
-from tapeflow.compile.expr import is_safe, parts
-from tapeflow.compile.scalars import FAILING, MACHINE
+from tapeflow.compile.expr import may_fail, parts
+from tapeflow.compile.scalars import MACHINE
 from tapeflow.compile.text import I64, INDEX, PTR
 
 # One operation on one element takes about this long (ns), and moving a byte: what the cut into tiles is reckoned by.
@@ -57,7 +57,7 @@ class Kernel:
     @property
     def may_fail(self):
         """Whether it may find an error while it runs."""
-        return any(x.op in FAILING and not is_safe(x.op, x.args) for x in self._expressions())
+        return may_fail(m.expr for m in self.members)
 
     # Loops
 

@@ -8,7 +8,7 @@ import heapq
 from tapeflow.compile.affine import rename, size
 from tapeflow.compile.control import works_in_place
 from tapeflow.compile.effects import asserts, assigned_by, is_barrier
-from tapeflow.compile.expr import loads
+from tapeflow.compile.expr import loads, may_fail
 from tapeflow.compile.group import Group, Opaque, is_row, loops_of, place_in
 
 # A kernel with more operands than this has more pointers than registers.
@@ -311,6 +311,8 @@ class _Board:
         """Whether each value that is both written and read here is read at the place where it was just computed."""
         dims, axes = loops
         anchor = first.anchor
+        if anchor is not None and may_fail(root.expr for root, _ in members):
+            return False  # an epilogue cannot tell of an error
         full = place_in(dims, range(len(dims)))
         rows = place_in(dims, [v for v in range(len(dims)) if axes is None or v not in axes])
         level = {id(out): full for out in anchor.node.outputs} if anchor else {}

@@ -43,10 +43,6 @@ class Output:
         self.number = number
         self.place = None
 
-    def is_plain(self, dims):
-        """Whether native code makes it, in the shape in which it is returned."""
-        return self.place is not None and self.value.dims == dims
-
 
 class Held:
     """A variable that native code reads or writes.
@@ -54,16 +50,15 @@ class Held:
     Attributes:
         variable: the variable.
         place: a slot for an array, a cell for a scalar.
-        value: a graph value of its shape and dtype.
+        spec: its shape and dtype.
         written: whether it is assigned; then its buffer must be the variable's alone.
     """
 
-    def __init__(self, variable, place, value):
+    def __init__(self, variable, place, spec, written=False):
         self.variable = variable
         self.place = place
-        self.value = value
-        self.written = False
-        self.line = None
+        self.spec = spec
+        self.written = written
 
 
 __all__ = ["ARENA", "WORKSPACE", "Borrowed", "Held", "Output", "Place", "RowPlace"]

@@ -118,11 +118,10 @@ class Plan:
             if held is None:
                 if not _is_plain(value):
                     continue
-                held = self.variables[id(variable)] = Held(variable, self._variable_place(variable, value), value)
+                held = self.variables[id(variable)] = Held(variable, self._variable_place(variable, value), value.spec)
                 self.places["variable", id(variable)] = held.place
             if node.op.name == "update_variable":
                 held.written = True
-                held.line = node.line
             self.places["value", id(value)] = held.place
 
     def _variable_place(self, variable, value):

@@ -6,16 +6,17 @@ pool taken by another Python thread runs alone, on that thread.
 """
 
 import atexit
+import contextlib
 import ctypes
+import importlib
 import mmap
 import os
 import signal
 import threading
 import time
 
-from tapeflow.compile import runtime
+from tapeflow.compile import kept, pool_memory
 from tapeflow.compile.host import cores
-from tapeflow.compile.jit import compile_text
 from tapeflow.compile.threads import set_thread_count as set_thread_count
 from tapeflow.compile.threads import settings as settings
 
@@ -57,15 +58,36 @@ def reserve(scratch):
 
 def imports():
     """The addresses of the functions that a step calls, by name, for the linker."""
-    return {name: _runtime()[name] for name in runtime.NAMES}
+    return {name: _runtime()[name] for name in pool_memory.NAMES}
 
 
 def allocator():
     """The addresses of the functions that NumPy calls for memory."""
-    return [_runtime()[name] for name in runtime.ALLOCATOR]
+    return [_runtime()[name] for name in pool_memory.ALLOCATOR]
 
 
 _code = None
+_preparing = None  # the thread that makes it
+
+
+def prepare():
+    """Begin to make the runtime's code on a thread of its own: 30 ms of LLVM's own work, while a program is planned."""
+    global _preparing
+    if _code is None and _preparing is None:
+        _preparing = threading.Thread(target=_prepare, name="tapeflow-runtime")
+        with contextlib.suppress(RuntimeError):  # the interpreter is ending, or there are too many: who needs it makes it
+            _preparing.start()
+
+
+def _prepare():
+    with contextlib.suppress(Exception):  # who needs it has the words for it
+        _runtime()
+
+
+def _wait():
+    """Before a fork: the child would have what the thread holds of LLVM, and not the thread."""
+    if _preparing is not None and _preparing.is_alive():
+        _preparing.join()
 
 
 def _runtime():
@@ -73,13 +95,18 @@ def _runtime():
     global _code
     with _lock:
         if _code is None:
-            _code = compile_text(runtime.runtime_text(), [*runtime.NAMES, *runtime.ALLOCATOR, runtime.CURRENT])
+            names = [*pool_memory.NAMES, *pool_memory.ALLOCATOR, pool_memory.CURRENT]
+            _code = kept.code_of("runtime", _text, names)
         return _code
+
+
+def _text():
+    return importlib.import_module("tapeflow.compile.runtime").runtime_text()
 
 
 def _current():
     """The native variable that names the pool."""
-    return ctypes.c_void_p.from_address(_runtime()[runtime.CURRENT])
+    return ctypes.c_void_p.from_address(_runtime()[pool_memory.CURRENT])
 
 
 class Pool:
@@ -90,10 +117,10 @@ class Pool:
 
     def __init__(self, threads, scratch):
         self.threads = threads
-        self._memory = mmap.mmap(-1, runtime.SHARES + runtime.LINE * threads)
+        self._memory = mmap.mmap(-1, pool_memory.SHARES + pool_memory.LINE * threads)
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
         self._scratch = []
-        self._word(runtime.THREADS).value = threads
+        self._word(pool_memory.THREADS).value = threads
         self.give_scratch(scratch)
         self._starts = [(ctypes.c_uint64 * 2)(self.address, number) for number in range(1, threads)]
         self._start()
@@ -123,13 +150,13 @@ class Pool:
         for number in range(self.threads):
             memory = mmap.mmap(-1, size)
             self._scratch.append(memory)
-            place = runtime.SHARES + runtime.LINE * number + runtime.SCRATCH
+            place = pool_memory.SHARES + pool_memory.LINE * number + pool_memory.SCRATCH
             self._word(place, ctypes.c_void_p).value = ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
     @property
     def live(self):
         """How many workers run."""
-        return self._word(runtime.LIVE).value
+        return self._word(pool_memory.LIVE).value
 
     def stop(self):
         """End the workers, once no step runs on them."""
@@ -162,4 +189,4 @@ def _forget():
 
 atexit.register(_stop_at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(before=_wait, after_in_child=_forget)

@@ -13,19 +13,23 @@ hundred microseconds before they sleep, and only the first phase after a pause w
 from tapeflow.compile import governor
 from tapeflow.compile.atomics import exchange_if, fetch, load_atomic, relax, sleep_while, store_atomic, wake_all
 from tapeflow.compile.denormals import flush_denormals
+from tapeflow.compile.pool_memory import (
+    BUSY,
+    CURRENT,
+    DONE,
+    FUNCTION,
+    GENERATION,
+    LINE,
+    LIVE,
+    SCRATCH,
+    SHARES,
+    SLEEPING,
+    STOP,
+    TABLE,
+    THREADS,
+    TILES,
+)
 from tapeflow.compile.text import I32, I64, INDEX, PTR, Module
-
-LINE = 64  # bytes of a cache line: words that different threads write must not share one
-
-# The pool's memory
-BUSY = 0  # 1 while a step holds the pool
-GENERATION = 64  # the number of phases so far; workers wait and sleep on it
-SLEEPING = 128  # how many workers sleep, or are about to
-FUNCTION, TABLE, TILES, THREADS = 192, 200, 208, 216  # the phase
-DONE = 256  # its finished tiles
-STOP, LIVE = 320, 324
-SHARES = 384  # a line for each thread: its ticket, and the address of its scratch memory
-SCRATCH = 8
 
 # A team: what one step holds, on its stack
 POOL, OWN_SCRATCH, GOVERNOR, STARTED = 0, 8, 16, 24
@@ -33,15 +37,13 @@ TEAM_SIZE = 32
 
 PATIENCE = 8192  # turns of waiting before a worker sleeps: 100 to 400 us
 
-NAMES = ("tapeflow_begin", "tapeflow_run", "tapeflow_end", "tapeflow_worker", "tapeflow_stop")
 # What NumPy calls for memory, each with a context before the arguments that the C library's function has
-ALLOCATOR = {
+ALLOCATION = {
     "tapeflow_malloc": ("aligned_alloc", PTR, [INDEX]),
     "tapeflow_calloc": ("calloc", PTR, [INDEX, INDEX]),
     "tapeflow_realloc": ("realloc", PTR, [PTR, INDEX]),
     "tapeflow_free": ("free", None, [PTR]),
 }
-CURRENT = "tapeflow_pool"  # a pointer to the pool's memory, or null
 
 
 def declare_runtime(module):
@@ -269,7 +271,7 @@ def _write_stop(module):
 
 def _write_allocator(module):
     """NumPy's functions for memory that begins at a cache line."""
-    for name, (function, result, types) in ALLOCATOR.items():
+    for name, (function, result, types) in ALLOCATION.items():
         first = [INDEX] if function == "aligned_alloc" else []
         module.declare(function, result or "void", *first, *types)
         with module.function(name, [("context", PTR), *[(f"x{i}", type) for i, type in enumerate(types)]], result) as f:

@@ -1,12 +1,10 @@
 """Graphs whose shapes depend on data: cut where such a shape appears, and compiled on from there for the shape that it has."""
 
 from tapeflow.compile.clean import is_effect, keep_old_values
-from tapeflow.compile.decompose import DECOMPOSED
 from tapeflow.compile.effects import Changes
-from tapeflow.compile.library import ARRAY_OPS
 from tapeflow.compile.rebuild import operands, rebuilt, shallow
 from tapeflow.compile.scalars import MACHINE
-from tapeflow.compile.spatial import CONVOLUTIONS, POOLS
+from tapeflow.compile.worth import is_worth
 from tapeflow.core.tensor import Tensor
 
 
@@ -29,7 +27,7 @@ def cut(graph):
         return None
     first = _needed(graph, place)
     second = [node for node in graph.nodes if id(node) not in first]
-    if not any(is_worth(node) for node in second):
+    if not is_worth(second):
         return None
     made = {id(out) for node in graph.nodes if id(node) in first for out in node.outputs}
     made.update(id(x) for x in graph.inputs)
@@ -57,18 +55,8 @@ def _needed(graph, place):
     return found
 
 
-def is_worth(node):
-    """Whether a node is work that native code would do better."""
-    name = node.op.name
-    return (
-        node.op.lower in ("scalar", "reduce")
-        or name in ("matmul", "while_loop", "switch")
-        or any(name in table for table in (ARRAY_OPS, CONVOLUTIONS, DECOMPOSED, POOLS))
-    )
-
-
 def _same(builder, node, inputs, attrs):
     return None
 
 
-__all__ = ["cut", "is_unknown", "is_worth"]
+__all__ = ["cut", "is_unknown"]

@@ -26,8 +26,8 @@ class Counter(NamedTuple):
         return self.start + self.step * turns
 
     def stays_in(self, size, turns):
-        """Whether it is an index into `size` elements in each of these turns."""
-        return turns == 0 or (0 <= self.start < size and 0 <= self.after(turns - 1) < size)
+        """Whether it is an index into `size` elements, None where that is not known, in each of these turns."""
+        return turns == 0 or (size is not None and 0 <= self.start < size and 0 <= self.after(turns - 1) < size)
 
 
 def counters_of(operands, attrs):

@@ -395,8 +395,13 @@ class Graph:
 
 def locate(error, node):
     """Add to an error that a node raised the line of the program that the node comes from."""
-    if node.line and not getattr(error, "__notes__", None):
-        error.add_note(f"{node.op.name}, in a graph, comes from {node.line}")
+    note_line(error, node.op.name, node.line)
+
+
+def note_line(error, name, line):
+    """The same for a node by the name of its op and its line."""
+    if line and not getattr(error, "__notes__", None):
+        error.add_note(f"{name}, in a graph, comes from {line}")
 
 
 def graphs_in(attrs):
@@ -437,4 +442,4 @@ def _concrete(attr, value):
     return attr
 
 
-__all__ = ["Graph", "Node", "SymbolicTensor", "calls_python", "graphs_in", "locate"]
+__all__ = ["Graph", "Node", "SymbolicTensor", "calls_python", "graphs_in", "locate", "note_line"]

@@ -27,7 +27,7 @@ def native(function, *values):
     graph = graph_of(function, specs_of(values))
     with np.errstate(all="ignore"):
         expected, got, executable = both(graph, values)
-    program = executable.program(tuple([x.shape for x in as_inputs(values)]))
+    program = executable.planned(tuple([x.shape for x in as_inputs(values)]))
     assert not fallbacks(program.plan)
     return expected, got
 

@@ -185,8 +185,8 @@ def test_everything_goes_with_the_function(scaled):
 def test_the_text_holds_no_addresses(scaled):
     """So that another process finds it in the disk cache."""
     assert Scaled().entry is not scaled.entry
-    texts = {made.entry.__self__.kept[0].texts for made in (scaled, Scaled())}
-    assert len(texts) == 1
+    keys = {made.entry.__self__.kept[0].keys for made in (scaled, Scaled())}
+    assert len(keys) == 1
 
 
 # Variables

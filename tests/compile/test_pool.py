@@ -153,6 +153,22 @@ def test_a_forked_child_makes_its_own_workers(step):
     numbers.run(step, 100, 10)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_waits_for_the_runtime_that_is_being_made(tmp_path):
+    text = """
+    import os
+    from tapeflow.compile import pool
+    pool.prepare()
+    child = os.fork()
+    assert pool._code is not None and not pool._preparing.is_alive()
+    if child == 0:
+        os._exit(0 if pool.imports() and not pool.settings.scratch else 1)
+    assert os.waitpid(child, 0)[1] == 0 and pool.imports()
+    """
+    environment = {**os.environ, "TAPEFLOW_CACHE": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(text)], env=environment, check=True, timeout=60)
+
+
 def run_script(text, **options):
     """Run a program with a pool of 4 threads and a step that runs for long."""
     start = """

@@ -10,9 +10,10 @@ import tapeflow as tf
 from compiled import both, check, graph_of, kinds, program_of, specs_of
 from tapeflow.base import flags
 from tapeflow.compile import pool
-from tapeflow.compile.executable import MOST_PROGRAMS, Staged, compile_graph
+from tapeflow.compile.build import Staged
+from tapeflow.compile.executable import MOST_PROGRAMS, compile_graph
+from tapeflow.compile.frame import Frame
 from tapeflow.compile.librarystep import LibraryStep
-from tapeflow.compile.program import Frame
 from tapeflow.compile.steps import Host, Loops
 
 pytestmark = pytest.mark.usefixtures("isa")
@@ -346,9 +347,7 @@ def test_kernels_stay_within_their_buffers(at_end, monkeypatch):
         kept.append(Guarded(array, at_end))
         return kept[-1].array
 
-    monkeypatch.setattr(
-        Frame, "_new_array", lambda self, out: guarded(np.empty(out.value.dims, out.value._dtype.numpy_dtype))
-    )
+    monkeypatch.setattr(Frame, "_new_array", lambda self, out: guarded(np.empty(out.spec.shape, out.spec.dtype.numpy_dtype)))
 
     def function(x, w, b):
         y = tf.nn.relu(x @ w + b)

@@ -4,7 +4,7 @@ import numpy as np
 import program_strategies
 import programs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 import tapeflow as tf
 from compiled import configured
@@ -43,8 +43,17 @@ def derivatives(function, w):
     return [y, dx, dw, ddx, accumulator.jvp(y2, unconnected_gradients="zero")]
 
 
+MAPS = (("array", 2, 5), ("unary", "reversed", 7), ("scan", 0, 2))
+KEPT = (("map", 7, "mul"), ("unary", "tanh", 1), ("array", 0, 5))
+LOOPS = (("map", 1, "add"), ("array", 0, 0), ("while", 0, 0, (("binary", "add", 3, 4), ("unary", "cumsum", 0))))
+SUMS = (("unary", "cumsum", 0), ("binary", "max", 1, 6), ("unary", "stopped", 0))
+
+
 @given(program_strategies.programs())
 @configured(25)
+@example((("while", 1, 6, MAPS), ("call", 0, MAPS)))  # a loop keeps lists for another
+@example((*KEPT, ("custom", 0), ("while", 2, 2, KEPT)))  # lists of no known length
+@example((("switch", 0, SUMS, LOOPS, SUMS),))  # its gradient returns an array whose rows only loops write
 def test_every_mode_agrees(program):
     function, w = function_of(program)
     found = {name: derivatives(mode, w) for name, mode in modes(function).items()}

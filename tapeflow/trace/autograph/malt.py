@@ -1,41 +1,44 @@
 """What is used of diastatic-malt; the only place that imports it.
 
-Its package imports much by itself that is not used here (`unittest`, `tempfile`, a conversion of its own): three times what is. So the
-package's own code is left out until somebody asks the package for a name.
+Its packages import much by themselves that is not used here (`unittest`, `tempfile`, `logging`, a conversion of their own): four times
+what is. So the packages' own code is left out until somebody asks a package for a name.
 """
 
 import importlib.util
 import sys
 
 
-def _prepare():
-    """Have the package `malt` in place, without having run its code."""
-    spec = importlib.util.find_spec("malt")
+def _prepare(name):
+    """Have a package in place, without having run its code."""
+    spec = importlib.util.find_spec(name)
     package = importlib.util.module_from_spec(spec)
 
-    def attribute(name):
+    def attribute(asked):
         if package.__dict__.pop("__getattr__", None) is not None:
             spec.loader.exec_module(package)
-        if name not in package.__dict__:
-            raise AttributeError(f"module 'malt' has no attribute {name!r}")
-        return package.__dict__[name]
+        if asked not in package.__dict__:
+            raise AttributeError(f"module {name!r} has no attribute {asked!r}")
+        return package.__dict__[asked]
 
     package.__getattr__ = attribute
-    sys.modules["malt"] = package
+    sys.modules[name] = package
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, package)
 
 
-if "malt" not in sys.modules:
-    _prepare()
+for _name in ("malt", "malt.operators"):
+    if _name not in sys.modules:
+        _prepare(_name)
 
+import malt.operators.py_builtins as py_builtins  # noqa: E402
 from malt.converters import (  # noqa: E402
     asserts,
     break_statements,
-    call_trees,
     conditional_expressions,
     continue_statements,
     control_flow,
     directives,
-    functions,
     lists,
     logical_expressions,
     return_statements,
@@ -44,7 +47,6 @@ from malt.converters import (  # noqa: E402
 )
 from malt.core import converter  # noqa: E402
 from malt.lang.directives import set_loop_options  # noqa: E402
-from malt.operators import py_builtins  # noqa: E402
 from malt.operators.data_structures import ListPopOpts, ListStackOpts  # noqa: E402
 from malt.operators.slices import GetItemOpts  # noqa: E402
 from malt.operators.variables import Undefined, UndefinedReturnValue, ld, ldu  # noqa: E402
@@ -61,14 +63,12 @@ __all__ = [
     "anno",
     "asserts",
     "break_statements",
-    "call_trees",
     "cfg",
     "conditional_expressions",
     "continue_statements",
     "control_flow",
     "converter",
     "directives",
-    "functions",
     "inspect_utils",
     "ld",
     "ldu",

@@ -12,14 +12,12 @@ from tapeflow.trace.autograph.malt import (
     anno,
     asserts,
     break_statements,
-    call_trees,
     cfg,
     conditional_expressions,
     continue_statements,
     control_flow,
     converter,
     directives,
-    functions,
     inspect_utils,
     lists,
     liveness,
@@ -38,6 +36,7 @@ from tapeflow.trace.autograph.malt import (
 from tapeflow.trace.autograph.prepare import prepare
 from tapeflow.trace.autograph.source import Untransformable, syntax_tree
 from tapeflow.trace.autograph.status import loop_options
+from tapeflow.trace.autograph.wrap import Calls, Scopes
 
 ORIGIN = anno.Basic.ORIGIN
 FLOW = (ast.If, ast.For, ast.While)
@@ -191,7 +190,7 @@ class Transpiler:
                 anno.setanno(part, anno.Static.ORIG_DEFINITIONS, ())
         if _mentions(node, "set_loop_options") or any(x is loop_options for x in ctx.info.namespace.values()):
             node = Directives(ctx).visit(node)
-        node = functions.transform(node, ctx)
+        node = Scopes(ctx).visit(node)
         if ast.Break in kinds:
             node = break_statements.transform(node, ctx)
         if ast.Assert in kinds and uses(converter.Feature.ASSERT_STATEMENTS):
@@ -203,7 +202,7 @@ class Transpiler:
         if uses(converter.Feature.LISTS):
             node = lists.transform(node, ctx)
             node = slices.transform(node, ctx)
-        node = call_trees.transform(node, ctx)
+        node = Calls(ctx).visit(node)
         if flow:
             node = control_flow_pass(node, ctx)
         if ast.IfExp in kinds:
