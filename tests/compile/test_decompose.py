@@ -229,3 +229,9 @@ def test_wrong_places_of_sparse_tensors_are_errors(indices, words):
         np.testing.assert_array_equal(f(good), [[0, 2, 0], [0, 0, 4]])
     with pytest.raises(tf.errors.InvalidArgumentError, match=words):
         f(tf.constant(indices, tf.int64))
+
+
+def test_counts_of_a_known_length():
+    x = np.array([[3, 0, 9], [1, 3, 3]], np.int32)
+    native(lambda x: tf.math.bincount(x, minlength=5, maxlength=5), x)
+    native(lambda x: tf.math.bincount(x, minlength=5, maxlength=5, axis=-1, binary_output=True), x)
