@@ -49,6 +49,15 @@ class _Pass:
                 (new,) = builder.copy(node, inputs, attrs)
                 self._remember(new, inputs[0])
                 return (new,)
+            case "list_set" if (array := self._begun(builder, node, inputs)) is not None:
+                (new,) = builder.copy(node, inputs, attrs)
+                self._remember(new, array)
+                return (new,)
+            case "list_get" if id(inputs[0]) in self.arrays and inputs[1].__class__ is Tensor:
+                array, index = self.arrays[id(inputs[0])], int(inputs[1]._value)
+                if 0 <= index < array.dims[0]:
+                    with builder.tracing(node.line):
+                        return (P.strided_slice(array, key=(index,)),)
             case "zeros_like" if id(inputs[0]) in self.arrays:
                 array = self.arrays[id(inputs[0])]
                 (new,) = builder.copy(node, inputs, attrs)
@@ -65,9 +74,22 @@ class _Pass:
             return specialised_node(builder, node, inputs, attrs)  # an array's length is known where a list's was not
         return None
 
+    def _begun(self, builder, node, inputs):
+        """The array of a list with its first element, which stands at a known place; None for any other."""
+        length, index, value = length_of(inputs[0]), inputs[1], inputs[2]
+        if length is None or index.__class__ is not Tensor or value.dims is None or None in value.dims:
+            return None
+        before = int(index._value)
+        if not 0 <= before < length or value._dtype.element is not None:
+            return None
+        with builder.tracing(node.line):
+            row = P.expand_dims(value, axis=(0,))
+            return P.pad(row, paddings=((before, length - 1 - before), *((0, 0),) * len(value.dims)), value=0)
+
     def _remember(self, x, array):
-        self.arrays[id(x)] = array
-        self.kept.append(x)
+        if array.dims is not None and None not in array.dims:
+            self.arrays[id(x)] = array
+            self.kept.append(x)
 
     def is_read(self, x):
         """Whether anybody reads a value of the old graph."""
@@ -147,7 +169,10 @@ class _Form:
 
     def _written(self, k, x):
         """A list that grows by an element in each turn, or is filled by a counter."""
-        length = self._length(self.inputs[k])
+        length = length_of(self.inputs[k])
+        begun = self.walk.arrays.get(id(self.inputs[k]))
+        if begun is not None:
+            length = begun.dims[0]
         out = self.body.outputs[k]
         if length is None or out.__class__ is Tensor or out.position is None:
             return False
@@ -156,6 +181,8 @@ class _Form:
             return False
         value, counter = setter.inputs[2], self._counter(setter.inputs[1])
         if value.dims is None or None in value.dims or self._is_list(value):
+            return False
+        if begun is not None and (begun.dims[1:] != value.dims or begun._dtype is not value._dtype):
             return False
         if length == 1 and _is_zero(setter.inputs[1]) and self.turns and self._users_fit(self.node.outputs[k]):
             self.lists[k] = (length, value.dims, value._dtype)
@@ -173,15 +200,10 @@ class _Form:
             return False
         if not length or not self._users_fit(self.node.outputs[k]):
             return False
+        if begun is not None and length != begun.dims[0]:
+            return False
         self.lists[k] = (length, value.dims, value._dtype)
         return True
-
-    def _length(self, x):
-        """The length of a list in which nothing is written yet, or None."""
-        if x.__class__ is Tensor and x._value.__class__ is TensorList:
-            items = x._value.items()
-            return len(items) if all(item is None for item in items) else None
-        return None
 
     def _users_fit(self, out):
         """Whether whoever reads the list after the loop can do with an array."""
@@ -292,6 +314,10 @@ class _Form:
         """The new operands, and the attrs with graphs that have arrays."""
         inputs = list(self.inputs)
         for k, (length, dims, dtype) in self.lists.items():
+            begun = self.walk.arrays.get(id(inputs[k]))
+            if begun is not None and k not in self.single and not self._is_filled(k):
+                inputs[k] = begun
+                continue
             op, more = (EMPTY, {}) if self._is_filled(k) else (P.fill, {"value": 0})
             (inputs[k],) = builder.add(op, (), {"shape": (length, *dims), "dtype": dtype, **more}, None)
         for k in (*self.consumed, *range(self.count, len(inputs))):
@@ -356,6 +382,14 @@ class _Form:
             case "list_cleared":  # no turn reads the element again
                 return (inputs[0],)
         return None
+
+
+def length_of(x):
+    """The length of a list in which nothing is written yet, or None."""
+    if x.__class__ is Tensor and x._value.__class__ is TensorList:
+        items = x._value.items()
+        return len(items) if all(item is None for item in items) else None
+    return None
 
 
 def _is_zero(x):

@@ -339,3 +339,39 @@ def test_a_list_that_two_loops_read():
         return tape.gradient(loss, [x, w])
 
     check(function, floats(4, 1, 3), floats(3, 3), rtol=1e-5)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, reverse: tf.scan(lambda a, b: a * 0.5 + b, x, reverse=reverse),
+        lambda x, reverse: tf.scan(lambda a, b: a * 0.5 + b, x, tf.ones_like(x[0]), reverse=reverse),
+        lambda x, reverse: (tf.foldr if reverse else tf.foldl)(lambda a, b: a * 0.5 + b, x),
+        lambda x, reverse: tf.map_fn(lambda a: a * a, x),
+    ],
+)
+def test_functions_of_elements_in_turn(function, reverse):
+    """Lists of which one element is written or read outside of the loop."""
+    program = check(lambda x: function(x, reverse), floats(6, 3))
+    assert reverse or not [step.node.op.name for step in program.plan.steps if isinstance(step, Host)]
+
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(function(x, reverse) ** 2)
+        return tape.gradient(loss, x)
+
+    check(gradient, floats(6, 3), rtol=1e-5)
+
+
+def test_a_list_with_some_elements():
+    """What a loop does not write is what was written before it, or nothing."""
+
+    def function(x):
+        written = tf.TensorArray(tf.float32, size=6, element_shape=[3]).write(1, x)
+        return tf.while_loop(lambda i, _: i < 5, lambda i, w: (i + 1, w.write(i, x * tf.cast(i, tf.float32))), (2, written))[
+            1
+        ].stack()
+
+    check(function, floats(3))
