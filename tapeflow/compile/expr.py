@@ -152,12 +152,14 @@ class Reader:
         producers: the node of each value's id; inputs have none.
         stored: the ids of the values that are in memory; changed by whoever groups.
         positions: the place of each node's id in the program.
+        turns: whether the program runs in the turns of a loop.
     """
 
-    def __init__(self, producers, stored, positions):
+    def __init__(self, producers, stored, positions, turns):
         self.pool = Pool()
         self.producers = producers
         self.positions = positions
+        self.turns = turns
         self.stored = stored
         self.values = {}  # id -> value, of everything that is loaded
         self.sizes = ()

@@ -53,6 +53,7 @@ class Matmul:
         c: bytes between rows of C; its columns stand together.
         batch: for each batch axis its length and the bytes between matrices of A, B and C; 0 where an operand has one for all.
         updated: B is updated between the products, by threads that have some of its rows each.
+        computed: A is computed between the products; its columns, where they are rows of the array, by such threads, too.
     """
 
     m: int
@@ -64,15 +65,21 @@ class Matmul:
     c: int
     batch: tuple = ()
     updated: bool = False
+    computed: bool = False
 
     @classmethod
-    def dense(cls, m, n, k, element, transpose_a=False, transpose_b=False, batch=0, updated=False):
+    def dense(cls, m, n, k, element, transpose_a=False, transpose_b=False, batch=0, updated=False, computed=False):
         """The product of contiguous operands; `batch` many if it is not 0."""
         size = element.bytes
         a = (size, m * size) if transpose_a else (k * size, size)
         b = (size, k * size) if transpose_b else (n * size, size)
         axes = ((batch, m * k * size, k * n * size, m * n * size),) if batch else ()
-        return cls(m, n, k, element, a, b, n * size, axes, updated)
+        return cls(m, n, k, element, a, b, n * size, axes, updated, computed)
+
+    @property
+    def k_major(self):
+        """Whether the columns of A stand together, as in a product of a transposed array."""
+        return self.a[0] == self.element.bytes and self.a[1] != self.element.bytes
 
     @property
     def matrices(self):
@@ -115,8 +122,7 @@ def make_plan(spec, target):
     panels = -(-spec.n // panel)
     row_tiles = -(-spec.m // shape.rows)
 
-    k_major = spec.a[0] == size and spec.a[1] != size
-    long, block = (LONG_COLUMNS, BLOCK_COLUMNS) if k_major else (LONG_K, BLOCK_K)
+    long, block = (LONG_COLUMNS, BLOCK_COLUMNS) if spec.k_major else (LONG_K, BLOCK_K)
     blocks_k = 1 if spec.k <= long else -(-spec.k // block)
     block_k = -(-spec.k // blocks_k)
 
@@ -124,7 +130,7 @@ def make_plan(spec, target):
     costly_mask = target.vector_bytes < 64 and spec.n % lanes != 0
     pack_b = spec.b[1] != size or (row_tiles >= 4 and (crowded or costly_mask))
     ways = target.l1 // PAGE  # lines of the first cache whose addresses are equal up to pages
-    if k_major:
+    if spec.k_major:
         lines = PAGE // math.gcd(PAGE, spec.a[1]) * ways  # that a column's k-th elements can be in
         pack_a = panels > 1 and 2 * lines < block_k
     else:
@@ -218,7 +224,7 @@ class _Writer:
         self.block_k = -(-spec.k // plan.blocks_k)
 
         sums = plan.tiles_down * plan.rows * plan.panels_across * plan.panel * self.size if plan.blocks_k > 1 else 0
-        self.k_major = spec.a[0] == self.size and spec.a[1] != self.size
+        self.k_major = spec.k_major
         if self.k_major:
             self.a_pitch = -(-plan.rows // self.lanes) * self.lanes * self.size
             a_block = plan.tiles_down * self.block_k * self.a_pitch

@@ -1,8 +1,10 @@
-"""Products whose C is small beside B, as a training step's first layer: k is cut into parts, each thread reads its own rows of B.
+"""Products whose C is small beside what they read: k is cut into parts, so that each thread reads its own rows.
 
-Cut by columns or rows of C instead, every thread would read lines of B that another core has just written: the update of a
-layer's weights is cut by their rows. On a two-core machine the product of 32x784 and 784x128 after such an update took 28 us
-so, and 17 us by parts of k. The parts are sums in the workspace, which a second phase adds in their order.
+Cut by columns or rows of C instead, every thread would read lines that another core has just written. In a training step's
+first layer these are B's: the update of a layer's weights is cut by their rows. On a two-core machine the product of 32x784
+and 784x128 after such an update took 28 us so, and 17 us by parts of k. In a weight's gradient they are those of two arrays
+whose rows the steps before have computed: 128x2048 by 2048x512 took 989 us, and 753 by parts. The parts are sums in the
+workspace, which a second phase adds in their order.
 """
 
 from dataclasses import replace
@@ -14,15 +16,22 @@ from tapeflow.compile.text import INDEX, PTR
 PARTS = 2  # more of them cost more to add than they save
 FEWER_ROWS = 3  # times fewer rows than k: so much smaller than B is what all parts write
 SHORTEST = 96  # steps of k of one part
+ADDING = 4  # times as many bytes of C as of another core's lines are written and added in the same time
+ENTERING = 20 << 10  # bytes of these that are fetched in the time that another phase takes
 ADDED = 32 << 10  # bytes of parts that one tile of the second phase adds
 
 
 def parts_of(spec, target):
     """Into how many parts k is to be cut on a `Host`; 1 for none."""
-    if not spec.updated or spec.batch or spec.m * FEWER_ROWS > spec.k or spec.n * spec.element.bytes < 256:
+    size = spec.element.bytes
+    whole = spec.m * spec.n * size
+    if spec.batch or spec.k % PARTS or spec.k < PARTS * SHORTEST:
         return 1
-    most = min(spec.k // SHORTEST, target.l2 // 4 // (spec.m * spec.n * spec.element.bytes))  # the parts stay in the cache
-    return PARTS if most >= PARTS and spec.k % PARTS == 0 else 1
+    if spec.k_major:
+        others = (spec.n + spec.m * spec.computed) * spec.k * size // PARTS
+        return PARTS if others > whole // ADDING + ENTERING else 1
+    small = spec.m * FEWER_ROWS <= spec.k and PARTS * whole <= target.l2 // 4  # the parts stay in the cache
+    return PARTS if spec.updated and small and spec.n * size >= 256 else 1
 
 
 def emit_split(module, spec, count, *, a, b, c, workspace, epilogue, name="matmul"):

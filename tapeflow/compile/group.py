@@ -79,7 +79,8 @@ class Group:
 
     Attributes:
         dims: the sizes of the loops; axes: which of them are reduced, None where no root is a reduction.
-        members: pairs (root, names): loop variable v of the root is called names[v] here.
+        members: pairs (root, names): loop variable v of the root is called names[v] here. They are in an order in which they can
+            be computed: what reads the old value of a variable before what is computed in its place.
         anchor: an `Opaque` whose result the roots take element by element, or None.
         reads: ids of the values that are read from memory, those computed here included.
         number: what it is called; previous, next: the numbers of groups that must come directly before and after.
@@ -115,14 +116,14 @@ class Grouping:
         items: a `Root` for each value that is computed element by element, an `Opaque` for each other node, in program order.
     """
 
-    def __init__(self, graph, library):
-        """`library(node)`: the `Library` that has code for a node, or None."""
+    def __init__(self, graph, library, turns):
+        """`library(node)`: the `Library` that has code for a node, or None; `turns`: whether the graph runs in a loop."""
         self.graph = graph
         self.library = library
         self.producers = {id(out): node for node in graph.nodes for out in node.outputs}
         self.positions = {id(node): i for i, node in enumerate(graph.nodes)}
         self.stored = {id(x) for x in graph.inputs}
-        self.reader = Reader(self.producers, self.stored, self.positions)
+        self.reader = Reader(self.producers, self.stored, self.positions, turns)
         self.changes = Changes(graph)
         self._store_old()
         self._choose_stored()

@@ -11,7 +11,8 @@ from tapeflow.compile.loops import Kernel, Member, turns_of
 
 WORK = 1 << 16  # operations below which one thread is as quick
 PARTS = range(16, 129)  # how many parts there may be
-WIDE = 256  # so many results keep the threads busy by themselves
+ALONG, DOWN = 64, 16  # about how many where lanes add up, and where columns do: of those each part writes all
+WIDE = 256  # so many results keep the threads busy by themselves, where a thread's share lies together
 
 
 class Part:
@@ -31,7 +32,8 @@ def in_two(kernel, keys, pool):
     v = _where(kernel)
     if v is None:
         return [(kernel, keys)], []
-    count = next(t for t in sorted(PARTS, key=lambda t: abs(t - 64)) if kernel.dims[v] % t == 0)
+    about = ALONG if kernel.vector in kernel.axes else DOWN
+    count = next(t for t in sorted(PARTS, key=lambda t: abs(t - about)) if kernel.dims[v] % t == 0)
     rest = kernel.dims[v] // count
     return _split(kernel, keys, pool, v, count, rest)
 
@@ -40,7 +42,7 @@ def _where(kernel):
     """The reduced loop to cut, or None."""
     members = kernel.members
     rows = [n for v, n in enumerate(kernel.dims) if v not in kernel.axes]
-    if not kernel.axes or kernel.operations < WORK or size(rows) >= WIDE:
+    if not kernel.axes or kernel.operations < WORK:
         return None
     turn = turns_of(members)
     for m, t in zip(members, turn, strict=True):
@@ -49,6 +51,8 @@ def _where(kernel):
         if t or any(x.op == "value" and members[x.data[0]].kind == "row" for x in parts([m.expr])):
             return None  # it takes several passes, which have to see all of the sum
     for v in kernel.inner:
+        if v > 0 and size(rows) >= WIDE:
+            continue
         long = v != kernel.vector or kernel.dims[v] >= 4096
         if long and any(kernel.dims[v] % t == 0 and kernel.dims[v] // t >= 8 for t in PARTS):
             return v

@@ -1,7 +1,8 @@
 """Products in loops of known turns that need not wait for the turns: made for all of them at once, before the loop or after it.
 
 `x[i] @ w` of an array and a matrix that the loop does not change becomes a row of one product before the loop. A sum over the
-turns of `a_i^T b_i`, as a gradient's loop adds up for a weight, becomes one product after it: the turns store their rows.
+turns of `a_i^T b_i`, as a gradient's loop adds up for a weight, becomes one product after it: the turns store their rows. What
+it adds up of these rows for a bias becomes one sum.
 A recurrent layer has all but one of its products so, and large products run at the machine's peak where small ones do not.
 A matrix that every turn reads transposed is transposed once.
 """
@@ -48,10 +49,12 @@ class _Loop(Turns):
             elif node.op.name == "matmul" and self._is_turned(node):
                 self.turned[node] = node.inputs[1].index
         users = users_of(self.body.nodes)
-        for k in range(self.count):
-            found = self._sum(k, users)
-            if found is not None:
-                self.after[k] = found
+        for find in self._product_sum, self._row_sum:
+            for k in range(self.count):
+                found = self._summed(k, users)
+                found = found and find(*found)
+                if found is not None:
+                    self.after[k] = found
 
     def _is_hoisted(self, node):
         a, b = node.inputs
@@ -63,23 +66,27 @@ class _Loop(Turns):
         known = b.dims is not None and len(b.dims) == 2 and None not in b.dims
         return known and node.attrs.get("transpose_b") and b.__class__ is not Tensor and self.is_invariant(b)
 
-    def _sum(self, k, users):
-        """The `_Sum` that loop value `k` is: itself and a product, and nobody else looks at it."""
+    def _summed(self, k, users):
+        """The node of whose results loop value `k` is the sum, and nobody else looks at it; with the value that this becomes."""
         value, out = self.body.inputs[k], self.body.outputs[k]
         add = self.node(out)
         if add is None or add.op.name != "add" or not self.counters:
             return None
         others = [x for x in add.inputs if x is not value]
-        product = self.node(others[0]) if len(others) == 1 else None
-        if product is None or product.op.name != "matmul":
+        summand = self.node(others[0]) if len(others) == 1 else None
+        if summand is None or out.dims != summand.outputs[0].dims:
             return None
         if users.get(id(value)) != [add] or users.get(id(out)) or sum(x is out for x in self.body.outputs) > 1:
             return None
         if any(x is self.attrs["cond"].inputs[k] for node in self.attrs["cond"].nodes for x in operands(node)):
             return None
-        a, b = product.inputs
-        if not product.attrs.get("transpose_a") or product.attrs.get("transpose_b") or out.dims != product.outputs[0].dims:
+        return summand, out
+
+    def _product_sum(self, product, out):
+        """The `_Sum` of products a^T b."""
+        if product.op.name != "matmul" or not product.attrs.get("transpose_a") or product.attrs.get("transpose_b"):
             return None
+        a, b = product.inputs
         if any(not self.fits(x) or len(x.dims) != 2 for x in (a, b)):
             return None
         rows = [self.row(x) for x in (a, b)]
@@ -91,7 +98,18 @@ class _Loop(Turns):
         stored = sum(x.dims[0] * x.dims[1] for x, row in zip((a, b), rows, strict=True) if row is None)
         if stored > 2 * out.dims[0] * out.dims[1]:  # what adding up in the loop reads and writes
             return None
-        return _Sum((a, b), rows, counters[0], product.line)
+        return _Sum(product, (a, b), rows, counters[0])
+
+    def _row_sum(self, node, out):
+        """The `_Sum` of sums over rows, where the turns store those anyway."""
+        if node.op.name != "sum_to" or len(out.dims) != 1 or len(node.inputs[0].dims) != 2:
+            return None
+        (x,) = node.inputs
+        for total in self.after.values():
+            for value, row in zip(total.values, total.rows, strict=True):
+                if value is x:
+                    return _Sum(node, (x,), [row], total.counter)
+        return None
 
     # The new loop
 
@@ -124,7 +142,7 @@ class _Loop(Turns):
         results = list(found[: self.count])
         arrays = dict(zip(stored, found[self.count :], strict=True))
         for k, total in self.after.items():
-            with builder.tracing(total.line):
+            with builder.tracing(total.node.line):
                 rows = [
                     P.reshape(
                         self.inputs[row[0]] if row else arrays[id(x), total.counter],
@@ -132,7 +150,7 @@ class _Loop(Turns):
                     )
                     for x, row in zip(total.values, total.rows, strict=True)
                 ]
-                results[k] = P.add(results[k], P.matmul(*rows, transpose_a=True, transpose_b=False))
+                results[k] = P.add(results[k], total.node.op(*rows, **total.node.attrs))
         return tuple(results)
 
     def _stored(self):
@@ -146,19 +164,20 @@ class _Loop(Turns):
 
 
 class _Sum:
-    """A sum over the turns of products a^T b.
+    """A sum over the turns of what a node gives for rows.
 
     Attributes:
-        values: a and b in the body.
+        node: the node; of all rows at once it gives the sum.
+        values: its inputs in the body.
         rows: for each the positions of the array and the counter of which it is a row, or None.
         counter: the position of the counter by which the turns store the rows of those that are none.
     """
 
-    def __init__(self, values, rows, counter, line):
+    def __init__(self, node, values, rows, counter):
+        self.node = node
         self.values = values
         self.rows = rows
         self.counter = counter
-        self.line = line
 
 
 __all__ = ["hoist_products"]

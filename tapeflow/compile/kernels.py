@@ -49,7 +49,7 @@ def members_of(group, reader, targets, operands, given=()):
     bits["row"] = bits["reduce"] = sum(1 << v for v in group.kept)
     here = {id(x): pool.make("value", (), (number, bits["full"]), x._dtype) for number, x in enumerate(given)}
     members = []
-    for root, names in sorted(group.members, key=lambda member: member[0].position):
+    for root, names in group.members:
         expr = pool.replaced(root.expr, lambda x, names=names: _placed(x, names, here, pool, operands), {})
         row = is_row(root, dims, axes)
         kind = "reduce" if root.axes is not None else "row" if row else "full"

@@ -58,7 +58,7 @@ class LibraryStep:
     native = True
     may_fail = False  # whether it may find an error while it runs
     failures = None  # then the offset of the cells for the number of an error and a value
-    copies = ()  # what is to be copied after it: (key, key, value)
+    copies = ()  # what is to be copied after it: (key, key, value); an epilogue writes to all places itself
 
     def __init__(self, group, reader, targets, emit, key):
         node = group.anchor.node
@@ -73,7 +73,10 @@ class LibraryStep:
             self.offsets.append(x.offset * x.value._dtype.size)
         kept = targets(out)
         self.result = operands.number(kept[0], out._dtype) if kept else None
-        self.epilogue = self._epilogue(group, reader, targets, operands, out, kept) if group.members else None
+        if group.members:
+            self.epilogue = self._epilogue(group, reader, targets, operands, out, kept)
+        else:
+            self.epilogue, self.copies = None, [(kept[0], key, out) for key in kept[1:]]
         self.keys = [key[:2] for key in operands.keys]
         self.key = (node.op.name, key, self.epilogue, self.result, len(self.keys))
         self.flops = 0

@@ -1,6 +1,7 @@
 """Merging of groups: which roots are computed in one kernel, and the order that data and effects impose.
 
-First what follows a library call joins it, then producers and consumers join, then groups that read the same values.
+First what follows a library call joins it, then producers and consumers join, then groups that read the same values; at last what
+is small and in a loop.
 """
 
 import heapq
@@ -15,6 +16,7 @@ from tapeflow.compile.group import Group, Opaque, is_row, loops_of, place_in
 MOST_OPERANDS = 28
 MOST_COST = 400
 FEW_ROWS, LONG_ROWS = 16, 1 << 15
+SMALL = 1 << 14  # elements
 # So many groups are looked at for a path that forbids to merge two; beyond that they stay apart.
 FARTHEST = 2000
 
@@ -27,7 +29,7 @@ def merge(grouping):
         variable's id.
     """
     board = _Board(grouping)
-    for phase in (board.join_anchors, board.join_consumers, board.join_sharers):
+    for phase in (board.join_anchors, board.join_consumers, board.join_sharers, board.join_small_in_turns):
         phase()
     return board.ordered(), board.in_place
 
@@ -172,7 +174,7 @@ class _Board:
             return group.members[0][0].place is None and self._reads_in_place(group.members[0][0], before)
         library = self.grouping.library(group.anchor.node)
         if library is not None and not library.in_place:
-            return False
+            return id(before) not in group.reads
         return works_in_place(group.anchor.node, value, before, self.grouping.reader, library is not None)
 
     def _reads_in_place(self, root, before):
@@ -261,6 +263,17 @@ class _Board:
                 if group.dims == other.dims:
                     self._try(group, other)
 
+    def join_small_in_turns(self):
+        """In a loop small elementwise groups over the same loops join: they are one phase for its threads then."""
+        if not self.grouping.reader.turns:
+            return
+        alike = {}  # the loops -> the groups so far
+        for group in list(self.by_number.values()):
+            if group.anchor is None and group.axes is None and group.is_open and size(group.dims) <= SMALL:
+                others = alike.setdefault(group.dims, [])
+                if not any(self._try(other, group) for other in others):
+                    others.append(group)
+
     def _try(self, first, second):
         """Merge `second` into `first` if the loops agree and the order allows it."""
         loops = common_loops(first, second)
@@ -272,7 +285,7 @@ class _Board:
         after = self._between(low, high)
         if after is None:
             return False
-        members = _renamed(first, loops) + _renamed(second, loops)
+        members = _renamed(low, loops) + _renamed(high, loops)
         if not self._agree(members, loops, first, second):
             return False
         first.dims, first.axes = loops
@@ -316,6 +329,7 @@ class _Board:
         full = place_in(dims, range(len(dims)))
         rows = place_in(dims, [v for v in range(len(dims)) if axes is None or v not in axes])
         level = {id(out): full for out in anchor.node.outputs} if anchor else {}
+        level.update([(self.olds[x], full) for x in level if x in self.olds])
         for root, _ in members:
             level[id(root.value)] = "nowhere" if root.place is not None else rows if is_row(root, dims, axes) else full
             old = self.olds.get(id(root.value))
@@ -323,7 +337,7 @@ class _Board:
                 level[old] = level[id(root.value)]
                 if anchor is not None and old in anchor.reads:
                     return False
-        if axes is not None and not self._keeps_old(members):
+        if axes is not None and not self._keeps_old(members, loops):
             return False
         for root, names in members:
             computed_on_row = is_row(root, dims, axes) and root.axes is None
@@ -335,10 +349,10 @@ class _Board:
                     return False
         return True
 
-    def _keeps_old(self, members):
-        """Whether no pass over a row reads an old value in the place of which an earlier pass has written."""
-        turn, reach = {}, {}  # id of a value -> the pass that computes it, and all that this reads from memory
-        for root, _ in sorted(members, key=lambda member: member[0].position):
+    def _keeps_old(self, members, loops):
+        """Whether no old value is read after the stage that writes in its place: a pass over a row, or what comes before it."""
+        turn, stage, reach = {}, {}, {}  # id of a value -> the pass and the stage that compute it, and all that it reads from memory
+        for root, _ in members:
             mine, reads = 0, set()
             for key in {x.data[0] for x in loads(root.expr)}:
                 if key in turn:
@@ -347,10 +361,12 @@ class _Board:
                     reads |= set() if reduced else reach[key]  # an element of an earlier pass is computed again
                 else:
                     reads.add(key)
+            before = is_row(root, *loops) and root.axes is None  # a value of the row, computed before the pass
             turn[id(root.value)], reach[id(root.value)] = (root.axes is not None, mine), reads
+            stage[id(root.value)] = 2 * mine + (not before)
         return all(
-            turn[reader][1] <= last
-            for value, (_, last) in turn.items()
+            stage[reader] <= last
+            for value, last in stage.items()
             for reader, reads in reach.items()
             if self.olds.get(value) in reads
         )

@@ -24,6 +24,7 @@ class Plan:
         graph: the graph, after all passes.
         around: the plan of the graph around a nested one, or None.
         borrowed: for a nested graph: a key of `around` for the id of each of its inputs and states.
+        turns: whether its graph is a loop's condition or body.
 
     Attributes:
         steps: `Loops`, `LibraryStep`, `Copy`, `Nested`, `Assert`, `Host`, in the order in which they run.
@@ -34,19 +35,21 @@ class Plan:
         inputs: for each graph input its `Place`, None where no native code reads it.
         outputs: for each graph output how it is returned (`Output`).
         depth: how many plans are around it.
+        turns: whether it runs in the turns of a loop.
         variables: `Held` variables that the graph reads or writes.
         chunk: where the arena of a nested plan begins in that of the plan around it.
     """
 
-    def __init__(self, graph, around=None, borrowed=None):
+    def __init__(self, graph, around=None, borrowed=None, turns=False):
         self.graph = graph
         self.around = around
         self.root = self if around is None else around.root
         self.depth = 0 if around is None else around.depth + 1
+        self.turns = turns or (around is not None and around.turns)
         self.borrowed = borrowed or {}
         self.chunk = 0
         self.rows = []  # the `RowPlace`s of a loop's body
-        self.grouping = Grouping(graph, library)
+        self.grouping = Grouping(graph, library, self.turns)
         self.groups, self._in_place = merge(self.grouping)
         self.reader = self.grouping.reader
         self.places = {}
@@ -288,7 +291,7 @@ class Plan:
             for row in rows:
                 counter = states[row.counter].spec.dtype
                 borrowed[id(row)] = RowPlace(self, keys[row.array], keys[row.counter], counter, bytes_of(Part(*row.spec)))
-            plans.append(Plan(graph, self, borrowed))
+            plans.append(Plan(graph, self, borrowed, turns=True))
         return plans
 
     def _plan_switch(self, attrs, node, operands, results):

@@ -85,17 +85,18 @@ def spec_of(node, a, b):
 
 
 def _is_weight(x, reader):
-    """Whether a value is a variable or an input, which is likely to be updated from run to run; what a loop carries is none."""
+    """Whether a value is a variable or an input, which is likely to be updated from run to run; what a loop has is none."""
     node = reader.producers.get(id(x))
     if node is None:
-        return x.__class__ is not Tensor
+        return x.__class__ is not Tensor and not reader.turns
     return node.op.name == "read_variable" and not isinstance(node.attrs["variable"], State)
 
 
 def step(group, reader, targets):
     """The step of a product."""
     a, b = group.anchor.operands
-    spec = replace(spec_of(group.anchor.node, a, b), updated=_is_weight(b.value, reader))
+    spec = spec_of(group.anchor.node, a, b)
+    spec = replace(spec, updated=_is_weight(b.value, reader), computed=not _is_weight(a.value, reader))
 
     def emit(module, places, result, workspace, epilogue):
         return emit_matmul(module, spec, a=places[0], b=places[1], c=result, workspace=workspace, epilogue=epilogue)

@@ -13,6 +13,7 @@ from tapeflow.compile.librarystep import LibraryStep
 from tapeflow.compile.steps import Copy, Host, Loops
 
 SHAPE = (3, 5)
+TURN = np.linalg.qr(np.random.default_rng(2).standard_normal((5, 5)))[0]
 EXPRESSIONS = [
     lambda x, y: x + 0.5 * y,
     lambda x, y: tf.tanh(x) * y,
@@ -21,6 +22,7 @@ EXPRESSIONS = [
     lambda x, y: tf.transpose(tf.reshape(x, [5, 3])) * 0.5 + tf.nn.relu(y),
     lambda x, y: tf.matmul(x, y, transpose_b=True)[:, :1] * 0.1 + x,
     lambda x, y: tf.maximum(x, tf.reduce_sum(y) * 0.1),
+    lambda x, y: tf.matmul(x, TURN),
     lambda x, y: tf.math.lgamma(tf.abs(x) + 1.0) - y,  # no native code: it keeps branches and loops in Python
     lambda x, y: x,
 ]
@@ -180,6 +182,36 @@ def test_an_update_in_a_branch_is_done_in_place():
     before = id(w._tensor._value), w.numpy()
     step(tf.fill([2, 3], np.inf))
     assert before[0] == id(w._tensor._value) and np.array_equal(before[1], w.numpy())
+
+
+@pytest.mark.parametrize(("reads", "copies"), [("nothing", 0), ("before", 0), ("after", 1), ("itself", 1), ("result", 1)])
+def test_a_product_is_written_into_a_variable(reads, copies):
+    """Where its operands and whatever comes later do not want the old value."""
+    v = tf.Variable(np.arange(15.0).reshape(SHAPE))
+    old = tf.Variable(np.ones((5, 3)))
+
+    @tf.function
+    def step(x):
+        if reads == "before":
+            old.assign(tf.transpose(v) + x[0, 0])
+        product = tf.matmul(v if reads == "itself" else x, TURN)
+        if reads == "after":
+            old.assign(tf.transpose(v + product))
+        v.assign(product)
+        return product if reads == "result" else None
+
+    x = np.random.default_rng(3).standard_normal(SHAPE)
+    expected = np.arange(15.0).reshape(SHAPE)
+    for _ in range(3):
+        before, expected = expected, (expected if reads == "itself" else x) @ TURN
+        result = step(tf.constant(x))
+        np.testing.assert_allclose(v, expected, rtol=1e-12, atol=1e-12)
+        if reads in ("before", "after"):
+            np.testing.assert_allclose(tf.transpose(old), before + (x[0, 0] if reads == "before" else expected), rtol=1e-12)
+        if reads == "result":
+            np.testing.assert_array_equal(result, v)
+    found = [type(x) for x in steps_of(step, tf.constant(x))]
+    assert found.count(LibraryStep) == 1 and found.count(Copy) == copies and Host not in found
 
 
 def test_a_loop_updates_variables_in_place():

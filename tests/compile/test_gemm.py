@@ -41,9 +41,9 @@ def turned(x, transposed):
     return np.swapaxes(x, -1, -2) if transposed else x
 
 
-def product(m, n, k, dtype, transpose_a, transpose_b, batch=0, at_end=True, epilogue=None, updated=False):
+def product(m, n, k, dtype, transpose_a, transpose_b, batch=0, at_end=True, epilogue=None, **between):
     a, b = operands((m, n, k), dtype, transpose_a, transpose_b, batch)
-    spec = Matmul.dense(m, n, k, TYPES[dtype], transpose_a, transpose_b, batch, updated)
+    spec = Matmul.dense(m, n, k, TYPES[dtype], transpose_a, transpose_b, batch, **between)
     c = np.full((*((batch,) if batch else ()), m, n), np.nan, dtype)
     start = rng.standard_normal(c.shape).astype(dtype) if epilogue is add_tile else c
     extra = {"epilogue": epilogue} if epilogue else {}
@@ -80,6 +80,19 @@ def test_parts_of_k(sizes, parts, dtype, isa):
     assert parts_of(Matmul.dense(*sizes, TYPES[dtype], updated=True), host()) == parts
     for transpose_a, transpose_b, epilogue in itertools.product([False, True], [False, True], [None, add_tile]):
         product(*sizes, dtype, transpose_a, transpose_b, epilogue=epilogue, updated=True)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(
+    ("sizes", "computed", "parts"),
+    [((70, 33, 300), True, 2), ((512, 64, 200), False, 1), ((70, 33, 301), True, 1), ((70, 33, 100), True, 1)],
+    ids=str,
+)
+def test_parts_of_a_sum_over_rows(sizes, computed, parts, dtype, isa):
+    """A weight's gradient, of arrays whose rows the steps before have computed."""
+    assert parts_of(Matmul.dense(*sizes, TYPES[dtype], transpose_a=True, computed=computed), host()) == parts
+    for epilogue in None, add_tile:
+        product(*sizes, dtype, True, False, epilogue=epilogue, computed=computed)
 
 
 @pytest.mark.parametrize("level", ["", "avx2", "sse"])

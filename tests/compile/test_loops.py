@@ -11,7 +11,7 @@ from tapeflow.base import flags
 from tapeflow.compile.control import Nested
 from tapeflow.compile.expr import parts
 from tapeflow.compile.librarystep import LibraryStep
-from tapeflow.compile.steps import Host, Loops
+from tapeflow.compile.steps import Copy, Host, Loops
 
 pytestmark = pytest.mark.usefixtures("isa")
 rng = np.random.default_rng(7)
@@ -69,6 +69,17 @@ def test_division_by_a_constant(numbers, divisor):
 def test_a_loop_whose_values_change_places():
     function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, lambda i, a, b: (i + 1, b, a + b), [0, a, b])[1:]  # noqa: E731
     assert kinds(check(function, floats(3), floats(3))) == [Nested]
+    body = lambda i, a, b: (i + 1, tf.tanh(b) * 0.5, a + tf.tanh(b))  # noqa: E731
+    function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, body, [0, a, b])[1:]  # noqa: E731
+    assert kinds(check(function, floats(3), floats(3), rtol=1e-5)) == [Nested]
+
+
+def test_small_work_of_a_turn_is_one_kernel():
+    body = lambda i, a, b: (i + 1, tf.tanh(a), tf.exp(-b))  # noqa: E731
+    function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, body, [0, a, b])[1:]  # noqa: E731
+    program = check(function, floats(3, 7), floats(3, 7), rtol=1e-5)
+    (loop,) = program.plan.steps
+    assert [step.kernel.dims for step in loop.plans[1].steps if step.kernel.dims] == [(21,)]
 
 
 def test_a_choice_is_native():
@@ -91,20 +102,31 @@ def test_the_gradient_of_a_loop_is_native():
 
 
 def test_products_of_a_loop_are_made_before_and_after_it():
-    """A recurrent layer: its input's product comes before the loop, its weights' gradients after it."""
+    """A recurrent layer: its input's product comes before the loop, its weights' and its bias's gradients after it."""
 
-    def function(x, w, u):
+    def function(x, w, u, b):
         with tf.GradientTape() as tape:
-            tape.watch([w, u])
-            body = lambda i, h: (i + 1, tf.tanh(x[i] @ w + h @ u))  # noqa: E731
+            tape.watch([w, u, b])
+            body = lambda i, h: (i + 1, tf.tanh(x[i] @ w + h @ u + b))  # noqa: E731
             _, h = tf.while_loop(lambda i, h: i < 6, body, [0, tf.zeros([3, 5])])
             loss = tf.reduce_sum(tf.square(h))
-        return loss, *tape.gradient(loss, [w, u])
+        return loss, *tape.gradient(loss, [w, u, b])
 
-    program = check(function, floats(6, 3, 4), floats(4, 5), floats(5, 5), rtol=1e-5)
+    program = check(function, floats(6, 3, 4), floats(4, 5), floats(5, 5), floats(5), rtol=1e-5)
     forward, backward = [step for step in program.plan.steps if isinstance(step, Nested)]
     assert sum(isinstance(step, LibraryStep) for step in forward.plans[1].steps) == 1
-    assert sum(isinstance(step, LibraryStep) for step in backward.plans[1].steps) == 1
+    turn = backward.plans[1].steps
+    assert sum(isinstance(step, LibraryStep) for step in turn) == 1 and not any(isinstance(step, Copy) for step in turn)
+    assert not any(step.kernel.axes for step in turn if isinstance(step, Loops))
+
+
+def test_sums_of_rows_that_no_product_stores_stay_in_their_loop():
+    def function(x):
+        body = lambda i, total, h: (i + 1, total + tf.reduce_sum(h, 0), tf.tanh(h + x[i]))  # noqa: E731
+        return tf.while_loop(lambda i, *_: i < 6, body, [0, tf.ones([5]), tf.ones([3, 5])])[1]
+
+    (loop,) = [step for step in check(function, floats(6, 3, 5), rtol=1e-5).plan.steps if isinstance(step, Nested)]
+    assert any(step.kernel.axes for step in loop.plans[1].steps if isinstance(step, Loops))
 
 
 @pytest.mark.parametrize(

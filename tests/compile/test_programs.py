@@ -104,8 +104,9 @@ def test_sums_of_many_shapes(shape, axis):
     )
 
 
-def test_a_long_reduction_is_cut_in_two():
-    program = check(lambda x: tf.reduce_sum(x, 0), floats(4096, 33), rtol=1e-5)
+@pytest.mark.parametrize("shape", [(4096, 33), (320, 515)])
+def test_a_long_reduction_is_cut_in_two(shape):
+    program = check(lambda x: tf.reduce_sum(x, 0), floats(*shape), rtol=1e-5)
     assert kinds(program) == [Loops, Loops]
 
 
@@ -180,6 +181,46 @@ def test_values_that_change_places():
     for _ in range(3):
         swap()
     assert a.numpy().tolist() == [3.0, 4.0] and b.numpy().tolist() == [1.0, 2.0]
+
+
+def test_an_old_value_is_read_before_it_is_written_over():
+    """In one kernel too, and where the program computes the new value first."""
+    v, u = tf.Variable(floats(64)), tf.Variable(floats(64))
+
+    @tf.function
+    def step(x):
+        old = v.read_value()
+        new = tf.tanh(x) + 1.0
+        u.assign(old * x)
+        v.assign(new)
+
+    x = floats(64)
+    program = program_of(step, tf.constant(x))
+    for _ in range(2):
+        before = v.numpy()
+        step(tf.constant(x))
+        np.testing.assert_allclose(u, before * x, rtol=1e-6)
+        x = floats(64)
+    assert kinds(program) == [Loops]
+
+
+def test_an_old_value_is_read_before_a_row_is_written_over():
+    v = tf.Variable(floats(32))
+
+    @tf.function
+    def step(x, c):
+        old = v.read_value()
+        new = tf.tanh(c)
+        sums = tf.reduce_sum(x * new[:, None], 1), tf.reduce_sum(x + old[:, None], 1)
+        v.assign(new)
+        return sums
+
+    for _ in range(3):
+        before, x, c = v.numpy(), floats(32, 48), floats(32)
+        one, other = step(tf.constant(x), tf.constant(c))
+        np.testing.assert_allclose(one, (x * np.tanh(c)[:, None]).sum(1), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(other, (x + before[:, None]).sum(1), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(v, np.tanh(c), rtol=1e-6)
 
 
 def test_a_variable_that_is_returned_and_assigned():
