@@ -10,7 +10,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 # PyPI's own torch for Linux carries gigabytes of CUDA.
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help digits test bench bench-compiled bench-peers conformance fuzz keras clean
+.PHONY: help digits test bench bench-compiled bench-peers conformance fuzz aarch64 keras clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make bench-peers     install TensorFlow, PyTorch and JAX to compare with'
 	@echo 'make conformance     compare answers with the real TensorFlow'
 	@echo 'make fuzz            the property tests with new seeds, then random programs for hours; prints the seed of a failure'
+	@echo 'make aarch64         the tests of native code on an emulated AArch64 machine (Debian; hours)'
 	@echo 'make keras           the tests that Keras ships (long)'
 	@echo 'make clean           remove the environments that the targets above made'
 
@@ -50,6 +51,9 @@ conformance: $(VENV)/test.stamp $(PEERS)/tensorflow.stamp
 fuzz: $(VENV)/test.stamp
 	$(BIN)/pytest -m hypothesis $(PYTEST_ARGS)
 	FUZZ=20000 $(BIN)/pytest -x $(PYTEST_ARGS) tests/compile/test_random_programs.py tests/trace/test_programs.py tests/autograph/test_random_programs.py
+
+aarch64: $(VENV)/test.stamp
+	tests/aarch64.sh $(VENV)/aarch64 --maxfail=20 tests/compile
 
 keras: $(VENV)/keras-tests.stamp
 	$(BIN)/python tests/keras/run.py

@@ -19,6 +19,7 @@ from tapeflow.compile.host import host
 from tapeflow.core.graph import Graph, SymbolicTensor
 from tapeflow.core.primitive import PRIMITIVES
 from tapeflow.core.tensor import Spec, Tensor
+from tapeflow.core.tensor_list import TensorList
 from tapeflow.core.variable import Variable
 from tapeflow.ops.random import NodeStream
 
@@ -91,7 +92,7 @@ class Description:
                 raise Undescribed("a value of another graph")
             return f"%{number}"
         if kind is Tensor:
-            return f"constant {thing._dtype.name} {_bytes(thing._value)}"
+            return f"constant {_dtype(thing._dtype)} {_value(thing._value)}"
         if kind is tuple or kind is list:
             return f"{kind.__name__}{self._all(thing)}"
         if kind is Variable or kind is NodeStream:
@@ -106,11 +107,22 @@ class Description:
     def _variable(self, thing):
         variable = thing.variable if thing.__class__ is NodeStream else thing
         number, _ = self._variables.setdefault(id(variable), (len(self._variables), variable))
-        return f"{thing.__class__.__name__} {number} {variable._dtype.name} {variable._shape._dims}"
+        return f"{thing.__class__.__name__} {number} {_dtype(variable._dtype)} {variable._shape._dims}"
+
+
+def _dtype(dtype):
+    """A dtype's name; those of lists have one name, whatever is in them."""
+    return dtype.name if dtype.element is None else f"list of {_dtype(dtype.element)}"
 
 
 def _spec(spec):
-    return f"{spec[1].name}{spec[0]}"
+    return f"{_dtype(spec[1])}{spec[0]}"
+
+
+def _value(value):
+    if value.__class__ is TensorList:
+        return f"list [{','.join(['None' if x is None else _value(x) for x in value.items()])}]"
+    return _bytes(value)
 
 
 def _bytes(value):
@@ -128,7 +140,7 @@ _WRITERS = {
     bytes: lambda data: f"bytes {data!r}",
     float: lambda number: f"float {np.float64(number).tobytes().hex()}",
     complex: lambda number: f"complex {np.complex128(number).tobytes().hex()}",
-    DType: lambda dtype: f"dtype {dtype.name}",
+    DType: lambda dtype: f"dtype {_dtype(dtype)}",
     Spec: lambda spec: f"spec {_spec(spec)}",
 }
 
@@ -151,7 +163,10 @@ def surroundings():
 @functools.cache
 def _sources():
     """The names, sizes and times of tapeflow's sources: by these Python, too, tells whether what it made of one is still right."""
-    found = sorted(_files(Path(__file__).parent.parent))
+    try:
+        found = sorted(_files(Path(__file__).parent.parent))
+    except OSError:  # they are in no folder
+        return None
     if not found or max(changed for *_, changed in found) > BEGAN - SETTLED:
         return None
     return key_of(*[f"{name} {size} {time}" for name, size, time, _ in found])

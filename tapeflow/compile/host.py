@@ -49,11 +49,13 @@ def _host(level):
     if not level:
         return found
     if level not in LEVELS:
-        raise InvalidArgumentError(f"TAPEFLOW_ISA={level!r} is not an instruction set; write one of {', '.join(LEVELS)}.")
+        raise InvalidArgumentError(
+            None, None, f"TAPEFLOW_ISA={level!r} is not an instruction set; write one of {', '.join(LEVELS)}."
+        )
     cpu, size, registers, fma = LEVELS[level]
     if found.arch != "x86_64" or size > found.vector_bytes:
         raise InvalidArgumentError(
-            f"TAPEFLOW_ISA={level!r}: this machine ({found.arch}, {found.cpu}) has no such instructions."
+            None, None, f"TAPEFLOW_ISA={level!r}: this machine ({found.arch}, {found.cpu}) has no such instructions."
         )
     return replace(found, cpu=cpu, features="", vector_bytes=size, registers=registers, fma=fma)
 

@@ -48,6 +48,22 @@ def loop():
     return loop, [floats(4, 3)]
 
 
+def recurrence():
+    """A loop with its gradient, whose steps are kept in lists."""
+
+    @tf.function
+    def recurrence(x, w):
+        with tf.GradientTape() as tape:
+            tape.watch(w)
+            h = tf.zeros([2, 3])
+            for i in tf.range(4):
+                h = tf.tanh(x[i] + h @ w)
+            loss = tf.reduce_sum(h * h)
+        return loss, tape.gradient(loss, w)
+
+    return recurrence, [floats(4, 2, 3), floats(3, 3)]
+
+
 def dropout():
     tf.random.set_seed(5)
     return tf.function(lambda x: tf.nn.dropout(tf.exp(x), 0.5)), [floats(6, 7)]
@@ -82,6 +98,7 @@ PROGRAMS = {
     "wrong labels": lambda: step([0, 2, 1, 7]),
     "wrong index": lambda: (tf.function(lambda x, i: tf.gather(x, i) * 2.0), [floats(5), tf.constant([1, 9])]),
     "loop": loop,
+    "recurrence": recurrence,
     "dropout": dropout,
     "asserting": asserting,
     "on NumPy": lambda: (tf.function(lambda x: tf.linalg.expm(x * 2.0) + 1.0), [floats(3, 3)]),
