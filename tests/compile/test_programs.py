@@ -540,7 +540,12 @@ def test_shapes_that_do_not_fit_name_the_op_and_the_line():
 
 def layer(x, w):
     h = tf.tanh(x @ w)
-    sums = tf.reduce_sum(h, 0), tf.reduce_mean(h * h), tf.matmul(x, h, transpose_a=True), tf.matmul(h, h * h, transpose_a=True)
+    sums = (
+        tf.reduce_sum(h, 0),
+        tf.reduce_mean(h * h),
+        tf.matmul(x, h, transpose_a=True),
+        tf.matmul(h, h * h, transpose_a=True),
+    )
     return *sums, tf.nn.softmax(h), tf.exp(-x * x)
 
 
