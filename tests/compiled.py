@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 import tapeflow as tf
 from tapeflow.compile.executable import compile_graph
+from tapeflow.compile.steps import Host
 from tapeflow.core.graph import SymbolicTensor
 from tapeflow.core.primitive import bind
 
@@ -93,6 +94,12 @@ def check(function, *values, unknown=False, within=4, rtol=None):
     return executable.planned(tuple([x.shape for x in as_inputs(values)]))
 
 
+def native(function, *values, within=0, rtol=None):
+    """Compare a function's native results with those of the kernels; no step of it may run in Python."""
+    program = check(function, *values, within=within, rtol=rtol)
+    assert not [step.node.op.name for step in program.plan.steps if isinstance(step, Host)]
+
+
 def compare(got, expected, within=4, rtol=None):
     """Raise AssertionError where results differ by more than allowed."""
     assert len(got) == len(expected)
@@ -160,3 +167,16 @@ def close(got, expected, tolerance):
     for g, e in zip(got, expected, strict=True):
         scale = np.max(np.abs(e), initial=1.0)
         np.testing.assert_allclose(g, e, rtol=tolerance, atol=tolerance * scale)
+
+
+def kinds(program):
+    """The classes of a program's steps."""
+    return [type(step) for step in program.plan.steps]
+
+
+def program_of(function, *args):
+    """Run a `tf.function` until it is native, and return its `Program`."""
+    for _ in range(2):
+        function(*args)
+    executable = function.get_concrete_function(*args)._native.__self__
+    return executable.planned(list(executable._programs)[-1])

@@ -6,7 +6,7 @@ from tapeflow.api.tensor import true_division
 from tapeflow.base.dtypes import as_dtype, float32, int32, int64
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import listed
-from tapeflow.core.convert import convert_to_tensor, static_dims
+from tapeflow.core.convert import convert_to_tensor, static_dims, static_value
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Tensor
 from tapeflow.ops.segment import spread_over
@@ -191,12 +191,15 @@ def bincount(arr, weights=None, minlength=None, maxlength=None, dtype=int32, nam
     if axis != -1 and values.dims != () and (values.dims is None or len(values.dims) > 1):
         values = P.reshape(values, shape=(-1,))
         weights = weights if weights.dims == (0,) else P.reshape(weights, shape=(-1,))
-    size = P.max(values, axis=None, keepdims=False)
-    size = P.maximum(size, -P.ones_like(size)) + 1
-    if minlength is not None:
-        size = P.maximum(size, convert_to_tensor(minlength, size._dtype))
-    if maxlength is not None:
-        size = P.minimum(size, convert_to_tensor(maxlength, size._dtype))
+    least, most = [None if n is None else convert_to_tensor(n, values._dtype) for n in (minlength, maxlength)]
+    known = [None if n is None else static_value(n) for n in (least, most)]
+    if None not in known and 0 <= known[0] == known[1]:
+        size = most  # whatever the numbers are
+    else:
+        size = P.max(values, axis=None, keepdims=False)
+        size = P.maximum(size, -P.ones_like(size)) + 1
+        size = size if least is None else P.maximum(size, least)
+        size = size if most is None else P.minimum(size, most)
     return P.bincount(values, weights, size=_scalar_attr(size, "size"), binary=bool(binary_output))
 
 

@@ -4,11 +4,13 @@ import functools
 import math
 
 from tapeflow.base.dtypes import bfloat16, float16, float32, float64
+from tapeflow.compile import array_threefry
+from tapeflow.compile.array_threefry import is_threefry
 from tapeflow.compile.arrays import ArrayOp
 from tapeflow.compile.libm import logf, sincosf
 from tapeflow.compile.philox import WORD, blocks, philox, stream_at
 from tapeflow.compile.text import F32, F64, I32, I64, INDEX, PTR
-from tapeflow.ops.random_bits import AUTO_SELECT, PHILOX
+from tapeflow.ops.random_bits import AUTO_SELECT, PHILOX, THREEFRY
 
 MANTISSA = {float16: 10, bfloat16: 7, float32: 23}
 SCRAMBLE_KEY = 0x02461E293EC8F720
@@ -56,19 +58,18 @@ def _by_dtype(choose):
     return lambda call, f: functools.partial(choose(call.outputs[0].dtype), f)
 
 
-def _ints_between(call, f):
-    """Integers in [minval, maxval): the remainder of full-range ones."""
+def _between(call, f):
+    """From full-range integers to those in [minval, maxval): remainders."""
     low, high = [x.load(f, call.pointer(f, x)) for x in call.inputs[1:]]
     empty = low >= high
     call.failures(f)(f, empty, "Need minval < maxval, got minval = {value}", low)
     span = f.where(empty, 1, high - low)
+    return lambda x: f.urem(x, f.splat(span, x.type.lanes)) + f.splat(low, x.type.lanes)
 
-    def convert(words):
-        found = _ints(call.outputs[0].dtype)(f, words)
-        lanes = found[0].type.lanes
-        return [f.urem(x, f.splat(span, lanes)) + f.splat(low, lanes) for x in found]
 
-    return convert
+def _ints_between(call, f):
+    between = _between(call, f)
+    return lambda words: [between(x) for x in _ints(call.outputs[0].dtype)(f, words)]
 
 
 def _interleaved(f, parts):
@@ -173,12 +174,25 @@ def _is_philox(node):
     return node.attrs.get("alg", PHILOX) in (PHILOX, AUTO_SELECT) and node.inputs[0].dims == (3,)
 
 
+def _by_stream(philox, threefry):
+    """What writes numbers of a Philox stream, or of a ThreeFry one."""
+    return lambda call: (threefry if call.attrs.get("alg") == THREEFRY else philox)(call)
+
+
+def _has_stream(node):
+    return _is_philox(node) or is_threefry(node)
+
+
 def _seed_stream(call):
-    """The stream of a seed: its two words, hashed."""
+    """The stream of a seed: its two words, hashed; for ThreeFry its lower halves are the key."""
     seed, out = call.inputs[0], call.outputs[0]
     with call.phase() as f:
         source, target = call.pointer(f, seed), call.pointer(f, out)
         first, second = [f.convert(seed.load(f, source + seed.size * i), I64) for i in range(2)]
+        if out.dims == (2,):
+            f.store(f.constant(I64, 0), target)
+            f.store((first & WORD) | second << 32, target + 8)
+            return
         words = philox(f, f.constant(I64, SCRAMBLE_KEY), first, second)
         for i, value in enumerate((f.constant(I64, 0), words[2] | words[3] << 32, words[0] | words[1] << 32)):
             f.store(value, target + 8 * i)
@@ -198,22 +212,48 @@ def _skip_stream(call):
             f.store(value, target + 8 * i)
 
 
+def _permutation(call):
+    """Fisher and Yates from the front: each element changes places with itself or one behind it."""
+    words, out = call.inputs[0], call.outputs[0]
+    n = out.dims[0]
+    with call.phase() as f:
+        source, target = call.pointer(f, words), call.pointer(f, out)
+        with f.loop(0, n) as loop:
+            out.store(f, f.convert(loop.index, out.machine), target + loop.index * out.size)
+        with f.loop(0, n - 1) as loop:
+            number = f.convert(f.index(loop.index), I32)
+            there = number + f.urem(words.load(f, source + loop.index * words.size), n - number)
+            place, other = target + loop.index * out.size, target + f.convert(there, INDEX) * out.size
+            first, second = out.load(f, place), out.load(f, other)
+            out.store(f, second, place)
+            out.store(f, first, other)
+
+
 def _any(node):
     return True
 
 
 RANDOM = {
-    "seed_stream": ArrayOp(lambda node: node.outputs[0].dims == (3,), _seed_stream),
+    "permutation": ArrayOp(_any, _permutation),
+    "seed_stream": ArrayOp(_any, _seed_stream),
     "skip_stream": ArrayOp(_any, _skip_stream, in_place=True),
     "random_uniform": ArrayOp(
-        _is_philox, _fill(_by_dtype(lambda dtype: _units64 if dtype is float64 else _units32(MANTISSA[dtype])))
+        _has_stream,
+        _by_stream(
+            _fill(_by_dtype(lambda dtype: _units64 if dtype is float64 else _units32(MANTISSA[dtype]))),
+            array_threefry.fill(array_threefry.units),
+        ),
     ),
     "random_normal": ArrayOp(
         lambda node: _is_philox(node) and node.outputs[0]._dtype is not float64, _fill(_by_dtype(lambda dtype: _normals32))
     ),
     "truncated_normal": ArrayOp(lambda node: _is_philox(node) and node.outputs[0]._dtype is not float64, _truncated_normals),
-    "random_full_int": ArrayOp(_is_philox, _fill(_by_dtype(_ints))),
-    "random_uniform_int": ArrayOp(_is_philox, _fill(_ints_between), may_fail=True),
+    "random_full_int": ArrayOp(
+        _has_stream, _by_stream(_fill(_by_dtype(_ints)), array_threefry.fill(lambda call, f: lambda x: x))
+    ),
+    "random_uniform_int": ArrayOp(
+        _has_stream, _by_stream(_fill(_ints_between), array_threefry.fill(_between)), may_fail=True
+    ),
 }
 
 __all__ = ["RANDOM"]

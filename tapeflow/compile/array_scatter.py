@@ -102,6 +102,8 @@ def _accumulate(call, data, count, width, row_of, how):
 
 
 def _combined(f, how, old, new, dtype):
+    if dtype is bool_:
+        return old | new if how in ("sum", "max") else old & new
     return old - new if how == "sub" else old * new if how == "prod" else combine(f, how, old, new, dtype)
 
 
@@ -257,22 +259,28 @@ def _gather_nd(call):
 
 
 def _adds(node):
-    """Short floats add up in float32, which rows of memory do not hold."""
+    """Short floats add up in float32, which rows of memory do not hold: they are widened before (`decompose.py`)."""
     dtype = node.outputs[0]._dtype
     return dtype not in SHORT and dtype is not bool_
 
 
 def _changes(node):
+    """Whether updates are brought in one after another; of bools there is no difference, as NumPy says."""
     how = node.attrs["how"]
-    return how == "update" or (how != "div" and _adds(node))
+    return how == "update" or (how != "div" and (how != "sub" or node.outputs[0]._dtype is not bool_))
+
+
+def _any(node):
+    return True
 
 
 SCATTERS = {
     "tensor_scatter": ArrayOp(_changes, _tensor_scatter, may_fail=True, in_place=True),
     "scatter_nd": ArrayOp(_adds, _scatter_nd, may_fail=True),
     "gather_grad": ArrayOp(_adds, _gather_grad, may_fail=True),
-    "gather_nd": ArrayOp(lambda node: True, _gather_nd, may_fail=True),
-    **{f"unsorted_segment_{how}": ArrayOp(_adds, _segments(how), may_fail=True) for how in ("sum", "prod", "max", "min")},
+    "gather_nd": ArrayOp(_any, _gather_nd, may_fail=True),
+    **{f"unsorted_segment_{how}": ArrayOp(_adds, _segments(how), may_fail=True) for how in ("sum", "prod")},
+    **{f"unsorted_segment_{how}": ArrayOp(_any, _segments(how), may_fail=True) for how in ("max", "min")},
 }
 
 __all__ = ["SCATTERS", "begin"]

@@ -1,4 +1,4 @@
-"""Assignments to a part of an array: `slice_set`, which changes a variable where it is."""
+"""Memory that is copied as it is: assignments to a part of an array (`slice_set`, which changes a variable where it is), bitcasts."""
 
 import math
 
@@ -58,6 +58,13 @@ def _slice_set(call):
             f.copy(place, source + loop.index * (run * out.size), run * out.size)
 
 
-SLICE_SETS = {"slice_set": ArrayOp(lambda node: True, _slice_set, may_fail=True, in_place=True)}
+def _bitcast(call):
+    begin(call, call.outputs[0], 0, call.inputs[0])
 
-__all__ = ["SLICE_SETS"]
+
+COPIES = {
+    "slice_set": ArrayOp(lambda node: True, _slice_set, may_fail=True, in_place=True, takes_complex=True),
+    "bitcast": ArrayOp(lambda node: True, _bitcast, takes_complex=True),
+}
+
+__all__ = ["COPIES"]

@@ -1,7 +1,8 @@
 """Sorting along an axis, stable, with nan after everything: sort, argsort, top_k; and searchsorted.
 
 An element's key is an unsigned integer of the same order. Short lines are sorted by insertion, long ones by their bytes, the last
-one first (LSD radix sort), which is stable by itself.
+one first (LSD radix sort), which is stable by itself. Where only the first elements are asked for, those of a line are left out
+whose highest byte says that they are not among them.
 """
 
 import math
@@ -101,7 +102,9 @@ def _emit(call, lines, taken, values, numbers):
         with f.loop(first, f.minimum(lines.count, first + lines.per_tile)) as loop:
             line = source + lines.start(loop.index, f, n, lines.array.size)
             if radix:
-                found = _radix(f, lines, line, scratch, scratch + room, scratch + 2 * room)
+                counts = scratch + 2 * room
+                count = _entries(f, lines, line, scratch) if taken == n else _first(f, lines, line, scratch, counts, taken)
+                found = _radix(f, lines, count, scratch, scratch + room, counts)
             else:
                 _insertion(f, lines, line, scratch, taken)
                 found = scratch
@@ -136,11 +139,40 @@ def _insertion(f, lines, line, target, taken):
             lines.store(f, entry, target, back.results[0])
 
 
-def _radix(f, lines, line, first, second, counts):
-    """All entries of a line in order; returns where they are."""
-    n, bits = lines.n, lines.bits
-    with f.loop(0, n) as loop:
-        lines.store(f, lines.entry(f, line, loop.index), first, loop.index)
+def _entries(f, lines, line, target):
+    """All entries of a line; returns how many."""
+    with f.loop(0, lines.n) as loop:
+        lines.store(f, lines.entry(f, line, loop.index), target, loop.index)
+    return lines.n
+
+
+def _first(f, lines, line, target, counts, taken):
+    """The entries of a line whose highest byte one of the first `taken` has, or a lower one; returns how many."""
+
+    def bin_of(key):
+        return f.convert(f.lshr(key, lines.bits - 8), INDEX)
+
+    f.clear(counts, BINS * 8)
+    with f.loop(0, lines.n) as loop:
+        place = counts + bin_of(lines.key(f, line + loop.index * lines.step)) * 8
+        f.store(f.load(place, INDEX) + 1, place)
+    with f.forever([f.index(0), f.load(counts, INDEX)]) as loop:
+        last, total = loop.values
+        loop.leave_unless(total < taken)
+        loop.next = [last + 1, total + f.load(counts + (last + 1) * 8, INDEX)]
+    last = loop.results[0]
+    with f.loop(0, lines.n, carry=[f.index(0)]) as loop:
+        held = loop.values[0]
+        entry = lines.entry(f, line, loop.index)
+        key = entry[0] if lines.words == 2 else f.lshr(entry[0], 32)
+        lines.store(f, entry, target, held)
+        loop.next = [held + f.where(bin_of(key) <= last, f.index(1), 0)]
+    return loop.results[0]
+
+
+def _radix(f, lines, n, first, second, counts):
+    """So many entries in order; returns where they are."""
+    bits = lines.bits
     source, target = first, second
     for shift in range(0, bits, 8):
         at = shift + (0 if lines.words == 2 else 32)
@@ -216,9 +248,10 @@ def _has_lines(node):
 
 
 def _is_small(node):
-    """What is larger NumPy sorts faster, by vectors."""
-    dims = node.inputs[0].dims
-    return bool(dims) and (dims[node.attrs.get("axis", -1)] <= SHORT or math.prod(dims) <= SMALL)
+    """What is larger NumPy sorts faster, by vectors; but not bytes."""
+    x = node.inputs[0]
+    axis = node.attrs.get("axis", -1)
+    return _has_lines(node) and (x._dtype.size == 1 or x.dims[axis] <= SHORT or math.prod(x.dims) <= SMALL)
 
 
 SORTS = {

@@ -26,12 +26,14 @@ class ArrayOp(NamedTuple):
         emit: `emit(call)` writes it.
         may_fail: whether it may find an error while it runs.
         in_place: whether the result may be where the first operand is.
+        takes_complex: whether elements may be complex: it only moves them, or knows what to do.
     """
 
     fits: object
     emit: object
     may_fail: bool = False
     in_place: bool = False
+    takes_complex: bool = False
 
 
 class Array:
@@ -146,7 +148,9 @@ def fits(node, ops):
     if op is None or has_tensors(node.attrs):
         return None
     for x in (*node.inputs, *node.outputs):
-        if x._dtype not in MACHINE or x._dtype.is_complex or x.dims is None or None in x.dims or 0 in x.dims:
+        if x._dtype not in MACHINE or (x._dtype.is_complex and not op.takes_complex):
+            return None
+        if x.dims is None or None in x.dims or 0 in x.dims:
             return None
     return op if op.fits(node) else None
 

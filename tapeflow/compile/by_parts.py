@@ -1,8 +1,11 @@
-"""Ops on complex numbers that are ops on their real and imaginary parts: sums, scatters and casts; a product is four real ones.
+"""Ops on complex numbers that are ops on their real and imaginary parts: sums, scatters and casts; a matrix product is four real ones.
 
 What is elementwise or a movement needs none of this: there an element is a pair of registers (`complex_math.py`).
 """
 
+import math
+
+from tapeflow.base.shape import normalize_axes
 from tapeflow.compile.rebuild import has_tensors, rebuilt
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import wrap
@@ -62,6 +65,18 @@ def _matmul(op, a, b, **attrs):
     return P.complex(product(a, b) - product(a_im, b_im), product(a, b_im) + product(a_im, b))
 
 
-RULES = {**dict.fromkeys(LINEAR, _each), "cast": _cast, "matmul": _matmul}
+def _prod(op, x, *, axis=None, keepdims=False):
+    """The last of the cumulative products."""
+    axes = normalize_axes(axis, len(x.dims))
+    if not axes:
+        return x
+    rest = [i for i in range(len(x.dims)) if i not in axes]
+    lines = P.transpose(x, perm=(*rest, *axes))
+    lines = P.reshape(lines, shape=(*[x.dims[i] for i in rest], math.prod([x.dims[i] for i in axes])))
+    found = P.strided_slice(P.cumprod(lines, axis=-1), key=(Ellipsis, -1))
+    return P.reshape(found, shape=tuple([1 if i in axes else n for i, n in enumerate(x.dims)])) if keepdims else found
+
+
+RULES = {**dict.fromkeys(LINEAR, _each), "cast": _cast, "matmul": _matmul, "prod": _prod}
 
 __all__ = ["by_parts"]

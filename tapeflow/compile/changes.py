@@ -6,7 +6,7 @@ from tapeflow.base.dtypes import bool_
 from tapeflow.compile.decompose_slices import explicit, is_clear
 from tapeflow.compile.internal import SKIP_STREAM, SLICE_SET
 from tapeflow.compile.rebuild import has_tensors, rebuilt
-from tapeflow.compile.scalars import MACHINE, SHORT
+from tapeflow.compile.scalars import MACHINE
 from tapeflow.compile.views import key_parts
 from tapeflow.core.graph import Graph
 from tapeflow.core.primitive import P
@@ -82,7 +82,7 @@ def _scatter_variable(builder, node, inputs, attrs):
         return None
     if attrs["how"] == "div" or variable._dtype not in MACHINE:
         return None  # it may find a 0, and then changes nothing
-    if attrs["how"] != "update" and (variable._dtype in SHORT or variable._dtype is bool_):
+    if variable._dtype.is_complex or (variable._dtype is bool_ and attrs["how"] == "sub"):
         return None
     before = _read(builder, node, variable)
     with builder.tracing(node.line):
@@ -101,7 +101,7 @@ def _assign_slice(builder, node, inputs, attrs):
     """A part of a variable, changed where it is; its indices may be tensors."""
     variable, key, (value,) = attrs["variable"], attrs["key"], inputs
     dims = variable._shape._dims
-    if any(x is None or None in x or 0 in x for x in (dims, value.dims)) or variable._dtype.is_complex:
+    if any(x is None or None in x or 0 in x for x in (dims, value.dims)):
         return None
     if variable._dtype not in MACHINE or (has_tensors({"key": key}) and not is_clear(key)):
         return None

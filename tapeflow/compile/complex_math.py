@@ -9,7 +9,7 @@ import functools
 import math
 
 from tapeflow.compile.functions import FUNCTIONS
-from tapeflow.compile.text import F32
+from tapeflow.compile.text import F32, F64, I32
 from tapeflow.compile.vector_math import INF, NAN, format_of, log1p, two_product, two_sum
 
 LN2 = math.log(2)
@@ -274,6 +274,38 @@ def _sigmoid(f, z):
     return _one_by(f, Pair(e.re + 1.0, e.im))
 
 
+def pow(f, x, y):
+    """x**y: up to 100 by products where y is whole, else e**(y log x), in float64; of 0 it is 0, or nan where y is not positive."""
+    one, zero = f.constant(x.type, 1.0), f.constant(x.type, 0.0)
+    size = f.abs(y.re)
+    whole = y.im.equals(0) & f.intrinsic("trunc", size).equals(size) & (size < 100.0)
+    wide = [z.map(lambda part: f.convert(part, F64)) for z in (x, y)]
+    found = exp(f, mul(f, wide[1], log(f, wide[0]))).map(lambda part: f.convert(part, x.type))
+    number = f.convert(f.where(whole, size, 0.0), I32)
+    with f.forever([one, zero, x.re, x.im, number]) as loop:
+        *parts, left = loop.values
+        power, square = Pair(*parts[:2]), Pair(*parts[2:])
+        loop.leave_unless(f.any(left.differs(0)))
+        power, again = where(f, (left & 1).differs(0), _times(power, square), power), _times(square, square)
+        loop.next = [power.re, power.im, again.re, again.im, f.lshr(left, 1)]
+    power = Pair(*loop.results[:2])
+    found = where(f, whole, where(f, y.re < 0.0, _one_by(f, power), power), found)
+    nothing = f.where(y.re > 0.0, zero, NAN)
+    found = where(f, _is_zero(x), Pair(nothing, nothing), found)
+    return where(f, _is_zero(y), Pair(one, zero), found)
+
+
+def _times(x, y):
+    """A product with all of its roundings."""
+    return Pair(x.re * y.re - x.im * y.im, x.re * y.im + x.im * y.re)
+
+
+def _pow_slope(f, x, y):
+    """y x**(y - 1); 0 where y is 0."""
+    zero = f.constant(x.type, 0.0)
+    return where(f, _is_zero(y), Pair(zero, zero), mul(f, y, pow(f, x, Pair(y.re - 1.0, y.im))))
+
+
 FUNCTIONS_OF_ONE = {
     "exp": exp,
     "expm1": _expm1,
@@ -305,6 +337,8 @@ RULES |= {
     "add_n": _parts(lambda x, y: x + y),
     "mul": lambda c, x, y: mul(c.f, x, y),
     "truediv": lambda c, x, y: div(c.f, x, y),
+    "pow": lambda c, x, y: pow(c.f, x, y),
+    "pow_slope": lambda c, x, y: _pow_slope(c.f, x, y),
     "mul_no_nan": _unless_zero(1, mul),
     "div_no_nan": _unless_zero(1, div),
     "xdivy": _unless_zero(0, div),

@@ -8,22 +8,28 @@ import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import INTEGERS, bfloat16, float16, float32, float64, int64, uint64
+from tapeflow.base.dtypes import INTEGERS, bfloat16, bool_, float16, float32, float64, int8, int64, uint64
 from tapeflow.base.shape import normalize_axes
+from tapeflow.compile.decompose_ctc import ctc_loss
 from tapeflow.compile.decompose_images import IMAGES
 from tapeflow.compile.decompose_random import DRAWS
 from tapeflow.compile.decompose_slices import SLICES
-from tapeflow.compile.internal import CHECK_NUMERICS, CHECK_ORDER, check_range
+from tapeflow.compile.decompose_sparse import SPARSE
+from tapeflow.compile.decompose_warp import WARPS
+from tapeflow.compile.internal import CHECK_NUMERICS, CHECK_ORDER, WHOLE_POW, check_range
 from tapeflow.compile.rebuild import rebuilt
 from tapeflow.core.primitive import P
-from tapeflow.core.tensor import wrap
+from tapeflow.core.tensor import Tensor, wrap
 
 WIDE = {float32, float64}
 MAY_BE_EMPTY = {"bincount"}  # which has no weights, then
 SHORT = {float16, bfloat16}
-# Ops whose kernels compute short floats in float32 throughout.
+# Ops whose kernels compute short floats in float32 throughout, or only choose some of them.
 WIDENED = {"mean", "softmax", "log_softmax", "logsumexp", "sparse_xent", "dense_xent", "matmul"}
-WIDENED |= {"conv", "conv_input", "conv_filter", "avg_pool", "avg_pool_grad"}
+WIDENED |= {"conv", "conv_input", "conv_filter", "avg_pool", "avg_pool_grad", "max_pool", "max_pool_grad", "max_pool_pick"}
+WIDENED |= {"ctc_loss", "max_pool_argmax"}
+WIDENED |= {"gather_grad", "scatter_nd", "unsorted_segment_sum", "unsorted_segment_prod"}
+WIDENED |= {"argmax", "argmin", "resample", "resample_grad", "sparse_matmul"}
 
 
 def decompose(graph):
@@ -33,7 +39,7 @@ def decompose(graph):
 
 def _decomposed(builder, node, inputs, attrs):
     rule = DECOMPOSED.get(node.op.name)
-    short = node.op.name in WIDENED and node.outputs[0]._dtype in SHORT
+    short = node.op.name in WIDENED and any(x._dtype in SHORT for x in inputs)
     if (rule is None and not short) or any(x.dims is None or None in x.dims for x in inputs):
         return None
     if node.op.name not in MAY_BE_EMPTY and any(0 in x.dims for x in inputs):
@@ -48,10 +54,13 @@ def _decomposed(builder, node, inputs, attrs):
 
 def _widened(rule, builder, inputs, attrs):
     """The op in float32, as its kernel computes short floats, and the results in their dtype."""
-    dtype = inputs[0]._dtype
+    dtype = next(x._dtype for x in inputs if x._dtype in SHORT)
     wide = [P.cast(x, dtype=float32) if x._dtype is dtype else x for x in inputs]
     results = rule(builder, *wide, **attrs)
-    return tuple([P.cast(x, dtype=dtype) for x in (results if results.__class__ is tuple else (results,))])
+    if results is None:
+        return None
+    results = results if results.__class__ is tuple else (results,)
+    return tuple([P.cast(x, dtype=dtype) if x._dtype is float32 else x for x in results])
 
 
 def _mean(builder, x, *, axis=None, keepdims=False):
@@ -125,6 +134,8 @@ def _dense_xent(builder, logits, labels):
 def _arg_extreme(reduce, worst):
     def rule(builder, x, *, axis=0, dtype=int64):
         """The first place of the extreme element; nan is passed over, as TensorFlow does."""
+        if x._dtype is bool_:
+            x = P.cast(x, dtype=int8)
         if x._dtype not in WIDE and x._dtype not in INTEGERS:
             return None
         n = x.dims[axis]
@@ -194,6 +205,15 @@ def _roll(builder, x, *, shift, axis):
     return x
 
 
+def _cumulative_logsumexp(builder, x, *, axis, **flags):
+    """Along the first axis, so that the lines stand side by side in vectors."""
+    last = len(x.dims) - 1
+    if axis % len(x.dims) != last or not last:
+        return None
+    turned = P.transpose(x, perm=(last, *range(last)))
+    return P.transpose(P.cumulative_logsumexp(turned, axis=0, **flags), perm=(*range(1, last + 1), 0))
+
+
 # Counting
 
 
@@ -229,6 +249,13 @@ def _sorted_ids(builder, ids, data):
     return builder.add(CHECK_ORDER, (ids, before), {"op": "segment", "count": ids.dims[0]}, None)[0]
 
 
+def _pow(builder, x, y):
+    """Of integers an op of its own, which may fail; a constant that does is left to the kernel."""
+    if x._dtype not in INTEGERS or (y.__class__ is Tensor and np.any(y._value < 0)):
+        return None
+    return builder.add(WHOLE_POW, (x, y), {}, None)[0]
+
+
 def _check_numerics(builder, x, *, message):
     return builder.add(CHECK_NUMERICS, (x,), {"message": message}, None)[0] if x._dtype in WIDE else None
 
@@ -237,14 +264,19 @@ DECOMPOSED = {
     **DRAWS,
     **IMAGES,
     **SLICES,
+    **SPARSE,
+    **WARPS,
     "check_numerics": _check_numerics,
     "argmax": _arg_extreme("max", -math.inf),
     "argmin": _arg_extreme("min", math.inf),
     "band_part": _band_part,
+    "ctc_loss": ctc_loss,
+    "cumulative_logsumexp": _cumulative_logsumexp,
     "bincount": _bincount,
     "diag_part": _diag_part,
     "in_range": _in_range,
     "mean": _mean,
+    "pow": _pow,
     "roll": _roll,
     "set_diag": _set_diag,
     "softmax": _softmax,

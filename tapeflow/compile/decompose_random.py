@@ -1,11 +1,12 @@
-"""Draws from categories, as uniform numbers sought in the sums of the weights."""
+"""Draws from categories, as uniform numbers sought in the sums of the weights; shuffles, as rows gathered in a random order."""
 
 import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import bfloat16, float16, float32, float64
-from tapeflow.compile.internal import SKIP_STREAM
+from tapeflow.base.dtypes import bfloat16, float16, float32, float64, uint32
+from tapeflow.compile.internal import PERMUTATION, SKIP_STREAM
+from tapeflow.compile.scalars import MACHINE
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import wrap
 from tapeflow.ops.random_bits import PHILOX
@@ -41,6 +42,16 @@ def _units(builder, stream, start, rows, num_samples):
     return P.random_uniform(stream, shape=(rows, num_samples), dtype=float64, alg=PHILOX)
 
 
-DRAWS = {"categorical": _categorical}
+def _random_shuffle(builder, stream, value):
+    if stream.dims != (3,) or not value.dims or value.dims[0] >= 1 << 31 or value._dtype not in MACHINE:
+        return None
+    if value.dims[0] == 1:
+        return value
+    words = P.random_full_int(stream, shape=(value.dims[0] - 1,), dtype=uint32, alg=PHILOX)
+    (order,) = builder.add(PERMUTATION, (words,), {}, None)
+    return P.gather(value, order, axis=0, batch_dims=0)
+
+
+DRAWS = {"categorical": _categorical, "random_shuffle": _random_shuffle}
 
 __all__ = ["DRAWS"]

@@ -223,7 +223,7 @@ class Reader:
             filler = pool.constant(node.attrs.get("value", 0), value._dtype)
             return pool.make("where", (inside, self._at(node.inputs[0], inner, both), filler), None, value._dtype)
         if name == "fill":
-            return pool.constant(node.attrs["value"] or 0, value._dtype)
+            return pool.constant(node.attrs["value"], value._dtype)
         if name in ("zeros_like", "ones_like"):
             return pool.constant(int(name == "ones_like"), value._dtype)
         if name == "gather":
@@ -233,6 +233,8 @@ class Reader:
         args = tuple([self._at(x, broadcast_index(index, x.dims), mask) for x in node.inputs])
         attrs = tuple(sorted(node.attrs.items()))
         if name in FAILING:  # each has an error, with a line, of its own
+            if mask is not None and not _is_safe(args):
+                raise MustStore(value)  # where nothing is, nothing may fail
             attrs += (("position", self.positions[id(node)]),)
         return pool.make(name, args, attrs or None, value._dtype)
 
@@ -250,6 +252,8 @@ class Reader:
         limit = params.dims[axis]
         if not (indices.__class__ is Tensor and np.all((indices._value >= 0) & (indices._value < limit))):
             attrs = (("limit", limit), ("message", OUT_OF_RANGE), ("position", self.positions[id(node)]))
+            if mask is not None:
+                place = self.pool.make("where", (mask, place, self.pool.constant(0, indices._dtype)), None, indices._dtype)
             place = self.pool.make("check_range", (place,), attrs, indices._dtype)
         strides = strides_of(params.dims)
         form = total((*index[:axis], ZERO, *index[end:]), strides)
@@ -260,6 +264,11 @@ class Reader:
         while id(value) in self.producers and self.producers[id(value)].op.name in RESHAPES:
             value = self.producers[id(value)].inputs[0]
         return value
+
+
+def _is_safe(args):
+    """Whether an operation that may fail cannot: a division by a number that is not 0."""
+    return len(args) == 2 and args[1].op == "constant" and bool(args[1].data[1].value)
 
 
 def parts(exprs):
@@ -280,12 +289,7 @@ def loads(expr):
 
 def may_fail(exprs):
     """Whether an operation in expressions may find an error while it runs."""
-    return any(x.op in FAILING and not _is_safe(x) for x in parts(exprs))
-
-
-def _is_safe(expr):
-    """Whether an operation that may fail cannot: a division by a number that is not 0."""
-    return len(expr.args) == 2 and expr.args[1].op == "constant" and bool(expr.args[1].data[1].value)
+    return any(x.op in FAILING and not _is_safe(x.args) for x in parts(exprs))
 
 
 __all__ = ["Expr", "MustStore", "Pool", "Reader", "loads", "may_fail", "parts"]

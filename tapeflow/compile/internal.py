@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from tapeflow.base.dtypes import int32
 from tapeflow.base.errors import invalid
 from tapeflow.core.primitive import P
 from tapeflow.core.tensor import Spec
-from tapeflow.ops import random_generator
+from tapeflow.ops import ctc, random_generator
 
 
 class Internal:
@@ -15,15 +16,16 @@ class Internal:
         name: its name in printed graphs.
         kernel: its NumPy function.
         infer: specs to spec.
+        multiple: whether it has several results.
     """
 
     stateful = False
-    multiple = False
     lower = "scalar"
     accepts = -1
 
-    def __init__(self, name, kernel, infer):
+    def __init__(self, name, kernel, infer, multiple=False):
         self.name = name
+        self.multiple = multiple
         self.kernel = kernel
         self.infer = infer
 
@@ -44,6 +46,10 @@ CHECK_RANGE = Internal("check_range", _checked, lambda x, **attrs: x)
 
 # The ids of segments as they are, beside those before them; an error where one is less, or negative.
 CHECK_ORDER = Internal("check_order", lambda x, before, **attrs: P.sorted_ids.kernel(x, x), lambda x, before, **attrs: x)
+
+
+# Integers to the power of integers; an error where an exponent is negative.
+WHOLE_POW = Internal("whole_pow", lambda x, y: P.pow.kernel(x, y), lambda x, y: P.pow.infer(x, y))
 
 
 # The same elements in memory of their own: never taken out of a graph.
@@ -93,6 +99,28 @@ SKIP_STREAM = Internal(
 )
 
 
+def _permutation(words):
+    order = list(range(len(words) + 1))
+    for i, word in enumerate(words.tolist()):
+        j = i + word % (len(order) - i)
+        order[i], order[j] = order[j], order[i]
+    return np.array(order, np.int32)
+
+
+# A permutation by one random word for each element but the last, which changes places with itself or one behind it.
+PERMUTATION = Internal("permutation", _permutation, lambda words: Spec((words.shape[0] + 1,), int32))
+
+
+def _ctc_paths(emitted, skips, final, lengths):
+    live = (np.arange(len(emitted))[:, None] < lengths)[:, :, None]
+    return ctc.forward_paths(emitted, skips == 0, live), ctc.backward_paths(emitted, skips == 0, live, final)
+
+
+# The log probabilities of beginnings and ends of paths, [frames, batch, states] both, of those of each state, whether it may
+# follow the one before the last (0, or -infinity), those of the ends, and the numbers of frames.
+CTC_PATHS = Internal("ctc_paths", _ctc_paths, lambda emitted, *others: (emitted, emitted), multiple=True)
+
+
 def check_range(builder, x, limit, op, message, line=None):
     """`x` by way of a check that its elements are in [0, limit).
 
@@ -109,12 +137,15 @@ __all__ = [
     "CHECK_NUMERICS",
     "CHECK_ORDER",
     "CHECK_RANGE",
+    "CTC_PATHS",
     "COPY",
     "EMPTY",
+    "PERMUTATION",
     "ROW",
     "ROW_SET",
     "SKIP_STREAM",
     "SLICE_SET",
+    "WHOLE_POW",
     "Internal",
     "check_range",
 ]

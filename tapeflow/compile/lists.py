@@ -26,12 +26,13 @@ class _Pass:
     Attributes:
         arrays: id of a list in the new graph -> the array that it is.
         identities: the ids of those in which element i is i, as a loop keeps its counter.
+        zeros: the ids of those in which nothing is yet, as cotangents begin.
         users: id of a value of the old graph -> the nodes that read it.
     """
 
     def __init__(self, graph):
         self.arrays = {}
-        self.identities = set()
+        self.identities, self.zeros = set(), set()
         self.kept = []
         self.users = users_of(graph.nodes)
         self.outputs = {id(x) for x in graph.outputs}
@@ -48,6 +49,22 @@ class _Pass:
                 (new,) = builder.copy(node, inputs, attrs)
                 self._remember(new, inputs[0])
                 return (new,)
+            case "list_set" if (array := self._begun(builder, node, inputs)) is not None:
+                (new,) = builder.copy(node, inputs, attrs)
+                self._remember(new, array)
+                return (new,)
+            case "list_get" if id(inputs[0]) in self.arrays and inputs[1].__class__ is Tensor:
+                array, index = self.arrays[id(inputs[0])], int(inputs[1]._value)
+                if 0 <= index < array.dims[0]:
+                    with builder.tracing(node.line):
+                        return (P.strided_slice(array, key=(index,)),)
+            case "zeros_like" if id(inputs[0]) in self.arrays:
+                array = self.arrays[id(inputs[0])]
+                (new,) = builder.copy(node, inputs, attrs)
+                zero = {"shape": array.dims, "value": 0, "dtype": array._dtype}
+                self._remember(new, builder.add(P.fill, (), zero, node.line)[0])
+                self.zeros.add(id(new))
+                return (new,)
             case "list_stack" if id(inputs[0]) in self.arrays:
                 array = self.arrays[id(inputs[0])]
                 count = attrs["count"]
@@ -57,9 +74,22 @@ class _Pass:
             return specialised_node(builder, node, inputs, attrs)  # an array's length is known where a list's was not
         return None
 
+    def _begun(self, builder, node, inputs):
+        """The array of a list with its first element, which stands at a known place; None for any other."""
+        length, index, value = length_of(inputs[0]), inputs[1], inputs[2]
+        if length is None or index.__class__ is not Tensor or value.dims is None or None in value.dims:
+            return None
+        before = int(index._value)
+        if not 0 <= before < length or value._dtype.element is not None:
+            return None
+        with builder.tracing(node.line):
+            row = P.expand_dims(value, axis=(0,))
+            return P.pad(row, paddings=((before, length - 1 - before), *((0, 0),) * len(value.dims)), value=0)
+
     def _remember(self, x, array):
-        self.arrays[id(x)] = array
-        self.kept.append(x)
+        if array.dims is not None and None not in array.dims:
+            self.arrays[id(x)] = array
+            self.kept.append(x)
 
     def is_read(self, x):
         """Whether anybody reads a value of the old graph."""
@@ -101,6 +131,7 @@ class _Form:
         lists: position of each loop value that is a list -> (length, dims of an element, dtype).
         single: those of them that have one element, which each turn writes.
         consumed: position of each loop value that is a list of which each turn takes an element away.
+        adders: id of each node that adds a list of one element to a list -> the node that makes the former, and of that node, too.
         rows: id of each node of the body that reads a row: of a list, or of an array by a counter.
     """
 
@@ -111,7 +142,7 @@ class _Form:
         self.count = attrs["count"]
         self.users = users_of(self.body.nodes)
         self.lists = {}
-        self.single, self.consumed = set(), set()
+        self.single, self.consumed, self.adders = set(), set(), {}
 
     def fits(self):
         """Whether every list of the loop can be an array."""
@@ -120,7 +151,10 @@ class _Form:
         for k, x in enumerate(self.body.inputs):
             if not self._is_list(x):
                 continue
-            if not (self._written(k, x) or self._consumed(k, x) if k < self.count else self._read_only(k, x)):
+            if k >= self.count:
+                if not self._read_only(k, x):
+                    return False
+            elif not (self._written(k, x) or self._consumed(k, x) or self._added(k, x)):
                 return False
         return bool(self.lists) or any(map(self._is_row, self.body.nodes)) or self._reads_lists()
 
@@ -135,7 +169,10 @@ class _Form:
 
     def _written(self, k, x):
         """A list that grows by an element in each turn, or is filled by a counter."""
-        length = self._length(self.inputs[k])
+        length = length_of(self.inputs[k])
+        begun = self.walk.arrays.get(id(self.inputs[k]))
+        if begun is not None:
+            length = begun.dims[0]
         out = self.body.outputs[k]
         if length is None or out.__class__ is Tensor or out.position is None:
             return False
@@ -144,6 +181,8 @@ class _Form:
             return False
         value, counter = setter.inputs[2], self._counter(setter.inputs[1])
         if value.dims is None or None in value.dims or self._is_list(value):
+            return False
+        if begun is not None and (begun.dims[1:] != value.dims or begun._dtype is not value._dtype):
             return False
         if length == 1 and _is_zero(setter.inputs[1]) and self.turns and self._users_fit(self.node.outputs[k]):
             self.lists[k] = (length, value.dims, value._dtype)
@@ -161,21 +200,16 @@ class _Form:
             return False
         if not length or not self._users_fit(self.node.outputs[k]):
             return False
+        if begun is not None and length != begun.dims[0]:
+            return False
         self.lists[k] = (length, value.dims, value._dtype)
         return True
-
-    def _length(self, x):
-        """The length of a list in which nothing is written yet, or None."""
-        if x.__class__ is Tensor and x._value.__class__ is TensorList:
-            items = x._value.items()
-            return len(items) if all(item is None for item in items) else None
-        return None
 
     def _users_fit(self, out):
         """Whether whoever reads the list after the loop can do with an array."""
         if id(out) in self.walk.outputs:
             return False
-        return all(user.op.name in ("list_stack", "while_loop") for user in self.walk.users.get(id(out), ()))
+        return all(user.op.name in ("list_stack", "while_loop", "zeros_like") for user in self.walk.users.get(id(out), ()))
 
     def _consumed(self, k, x):
         """A list of which each turn reads an element, by a counter or the only one, and takes it away: a list's gradient."""
@@ -200,6 +234,33 @@ class _Form:
         self.consumed.add(k)
         if single:
             self.single.add(k)
+        return True
+
+    def _added(self, k, x):
+        """A list without elements, to which each turn adds one of its own: the cotangent of a list that is read."""
+        array, out = self.walk.arrays.get(id(self.inputs[k])), self.body.outputs[k]
+        if id(self.inputs[k]) not in self.walk.zeros or out.__class__ is Tensor or out.position is None:
+            return False
+        adder = self.body.nodes[out.position]
+        others = [y for y in adder.inputs if y is not x]
+        if adder.op.name != "add" or len(others) != 1 or others[0].__class__ is Tensor or others[0].position is None:
+            return False
+        only = self.body.nodes[others[0].position]
+        if only.op.name != "list_only" or any(self.users.get(id(y)) != [adder] for y in (x, others[0])):
+            return False
+        counter, value = self._counter(only.inputs[0]), only.inputs[1]
+        if counter is None or not counter.step or not counter.stays_in(array.dims[0], self.turns):
+            return False
+        if value.dims != array.dims[1:] or value._dtype is not array._dtype:
+            return False
+        if (
+            self.users.get(id(out))
+            or sum(y is out for y in self.body.outputs) > 1
+            or not self._users_fit(self.node.outputs[k])
+        ):
+            return False
+        self.lists[k] = (array.dims[0], value.dims, value._dtype)
+        self.adders[id(adder)] = self.adders[id(only)] = only
         return True
 
     def _read_only(self, k, x):
@@ -232,6 +293,8 @@ class _Form:
     def is_identity(self, k):
         """Whether list `k` is filled with 0, 1, 2, ..."""
         setter = self.body.nodes[self.body.outputs[k].position]
+        if setter.op.name != "list_set":
+            return False
         counters = [self._counter(x) for x in setter.inputs[1:]]
         return self.lists[k][0] == self.turns and all(c is not None and c == (0, 1) for c in counters)
 
@@ -251,6 +314,10 @@ class _Form:
         """The new operands, and the attrs with graphs that have arrays."""
         inputs = list(self.inputs)
         for k, (length, dims, dtype) in self.lists.items():
+            begun = self.walk.arrays.get(id(inputs[k]))
+            if begun is not None and k not in self.single and not self._is_filled(k):
+                inputs[k] = begun
+                continue
             op, more = (EMPTY, {}) if self._is_filled(k) else (P.fill, {"value": 0})
             (inputs[k],) = builder.add(op, (), {"shape": (length, *dims), "dtype": dtype, **more}, None)
         for k in (*self.consumed, *range(self.count, len(inputs))):
@@ -288,6 +355,12 @@ class _Form:
             return inner.add(ROW, (inputs[0], inner.value(node.attrs["key"][0])), {}, node.line)
         if self._is_same(node):
             return (inputs[1],)
+        if id(node) in self.adders:
+            only = self.adders[id(node)]
+            if node is only:
+                return (inputs[1],)  # the element stands for the list
+            array, value = inputs if node.inputs[1] is only.outputs[0] else inputs[::-1]
+            return inner.add(ROW_SET, (array, inner.value(only.inputs[0]), value), {}, node.line)
         if not node.op.name.startswith("list_") or not node.inputs:
             return None
         k = self._ours(node.inputs[0])
@@ -309,6 +382,14 @@ class _Form:
             case "list_cleared":  # no turn reads the element again
                 return (inputs[0],)
         return None
+
+
+def length_of(x):
+    """The length of a list in which nothing is written yet, or None."""
+    if x.__class__ is Tensor and x._value.__class__ is TensorList:
+        items = x._value.items()
+        return len(items) if all(item is None for item in items) else None
+    return None
 
 
 def _is_zero(x):

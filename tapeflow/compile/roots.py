@@ -7,6 +7,7 @@ ROOT_OFFSETS = 1e-30, 1e15  # what a root may be added to, for the inverse of th
 # What `_fixed` puts for the kinds of numbers, as 4 bits at 8 for zeros and at 20 for infinity: 1 the number itself, 6 an infinity of
 # its sign, 8 zero; 0 leaves what was computed.
 ROOTS, INVERSES = 1 << 8 | 1 << 20, 6 << 8 | 8 << 20
+NOTHING = 8 << 8 | 8 << 16 | 8 << 20
 
 
 def root_below(expr):
@@ -24,22 +25,35 @@ def root_below(expr):
 
 
 def over_root(f, x, y, offset):
-    """x / (sqrt(y) + offset), for 16 lanes of float32 where AVX-512 is.
+    """x / (sqrt(y) + offset), for 16 lanes of float32 where AVX-512 is, as three operations would round it.
 
-    From estimates of 14 bits by one Newton step each: a root and a division by instructions take four times as long. The steps are
-    in relative terms, so that no part of one is too small or too great a number wherever the result is neither.
+    Root and quotient are estimates of 14 bits, improved by Newton's steps: by instructions they take three times as long. What a
+    product on the way loses is put back by fma, so that only the last operation of each rounds. All steps are in relative terms, so
+    that no part of one is too small or too great a number wherever the result is neither.
 
     Args:
         offset: 0, or a number from `ROOT_OFFSETS`.
     """
+    root = _root(f, y)
+    return _quotient(f, x, root + offset if offset else root)  # -0 + 0 would be 0
+
+
+def _root(f, y):
     estimate = _estimate(f, "rsqrt14", y)
-    root = y * estimate
-    root = f.fma(f.fma(-root, estimate * 0.5, 0.5), root, root)
-    root = _fixed(f, root, y, ROOTS)
-    total = root + offset if offset else root  # -0 + 0 would be 0
-    estimate = _estimate(f, "rcp14", total)
-    inverse = f.fma(f.fma(-total, estimate, 1.0), estimate, estimate)
-    return x * _fixed(f, inverse, total, INVERSES)
+    root, half = y * estimate, estimate * 0.5
+    lost = f.fma(y, estimate, -root)
+    step = f.fma(lost, half, f.fma(-root, half, 0.5))
+    return _fixed(f, f.fma(root, step, root), y, ROOTS)
+
+
+def _quotient(f, x, y):
+    estimate = _estimate(f, "rcp14", y)
+    inverse = f.fma(f.fma(-y, estimate, 1.0), estimate, estimate)
+    inverse = _fixed(f, inverse, y, INVERSES)
+    found = x * inverse
+    lost = f.fma(x, inverse, -found)
+    rest = f.fma(found, f.fma(-y, inverse, 1.0), lost)
+    return found + _fixed(f, rest, found, NOTHING)
 
 
 def _estimate(f, instruction, x):

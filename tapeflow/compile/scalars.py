@@ -10,6 +10,7 @@ from tapeflow.base.dtypes import bfloat16, bool_, complex64, complex128, float16
 from tapeflow.compile import complex_math
 from tapeflow.compile.functions import FUNCTIONS
 from tapeflow.compile.text import BF16, F16, F32, F64, I1, I8, I16, I32, I64
+from tapeflow.compile.vector_special import SPECIAL_FUNCTIONS
 from tapeflow.ops.nn import SELU_ALPHA, SELU_SCALE
 
 # What an element is in a register. Short floats are computed in float32, and rounded after each operation; a complex number is
@@ -142,9 +143,14 @@ def _sign(c, x):
 
 
 def _relu(c, x):
-    if x.type.floating or c.signed:
-        return c.f.maximum(0, x)
-    return x
+    if x.type.floating:  # a test that is true of nan, and not of -0
+        return c.f.where(c.f.compare("ugt", x, 0), x, 0)
+    return c.f.maximum(0, x) if c.signed else x
+
+
+def _relu6(c, x):
+    x = _relu(c, x)
+    return c.f.minimum(6, x) if x.type.floating or c.signed else c.f.where(c.f.compare("ugt", x, 6), 6, x)
 
 
 def _gate(c, t, x):
@@ -294,6 +300,23 @@ def _selu(c, x):
     return f.where(x < 0, FUNCTIONS["expm1"](f, f.minimum(0, x)) * (SELU_SCALE * SELU_ALPHA), x * SELU_SCALE)
 
 
+def _whole_pow(c, x, y):
+    """Squares, for as long as an exponent has bits."""
+    f, one = c.f, c.f.constant(x.type, 1)
+    number = _literal(y)
+    if number is not None and number > 0:
+        found = x
+        for bit in f"{number:b}"[1:]:
+            found = found * found * x if bit == "1" else found * found
+        return found
+    c.fail(y < 0, "Integers to negative integer powers are not allowed")
+    with f.forever([one, x, y]) as loop:
+        found, square, left = loop.values
+        loop.leave_unless(f.any(left.differs(0)))
+        loop.next = [f.where((left & 1).differs(0), found * square, found), square * square, f.lshr(left, 1)]
+    return loop.results[0]
+
+
 def _pow_slope(c, x, y):
     return c.f.where(y.equals(0), c.f.constant(x.type, 0), y * FUNCTIONS["pow"](c.f, x, y - 1.0))
 
@@ -359,7 +382,7 @@ RULES = {
     "sign": _sign,
     "relu": _relu,
     "gate": _gate,
-    "relu6": lambda c, x: c.f.minimum(6, c.f.maximum(0, x)),
+    "relu6": _relu6,
     "leaky_relu": _leaky,
     "leaky_gate": _leaky_gate,
     "softsign": lambda c, x: x / (c.f.abs(x) + 1.0),
@@ -391,6 +414,7 @@ RULES = {
     "elu": _elu,
     "selu": _selu,
     "pow_slope": _pow_slope,
+    "whole_pow": _whole_pow,
     "xlogy": _unless_zero(0, lambda c, x, y: x * FUNCTIONS["log"](c.f, y)),
     "xlog1py": _unless_zero(0, lambda c, x, y: x * FUNCTIONS["log1p"](c.f, y)),
     "where": lambda c, condition, x, y: c.f.where(condition, x, y),
@@ -402,15 +426,16 @@ RULES = {
 INTEGERS = frozenset(dtypes.INTEGERS)
 FLOATS = frozenset({float32, float64, float16, bfloat16})
 KINDS = {
-    "relu6": FLOATS,
     "pow_slope": FLOATS,
     "bitcast": INTEGERS | FLOATS,
     "checked_numerics": FLOATS,
-    **dict.fromkeys(FUNCTIONS, FLOATS),
+    **dict.fromkeys(FUNCTIONS | SPECIAL_FUNCTIONS, FLOATS),
 }
 RULES |= {name: _function(name) for name in FUNCTIONS if name not in RULES}
+RULES |= {name: lambda c, x, emit=emit: emit(c.f, x) for name, emit in SPECIAL_FUNCTIONS.items()}
 
 # Ops that may find an error while they run.
 FAILING = {"checked_numerics", "check_order", "check_range", "floordiv", "floormod", "truncatediv", "truncatemod"}
+FAILING |= {"whole_pow"}
 
 __all__ = ["Call", "FAILING", "FLOATS", "INTEGERS", "CHOICES", "MACHINE", "MEMORY", "SHORT", "RULES", "is_scalar", "rule_of"]

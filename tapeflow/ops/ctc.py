@@ -65,8 +65,8 @@ def _loss_kernel(logits, labels, label_length, logit_length, *, blank=0):
     log_p = _log_softmax(logits)
     emitted = np.take_along_axis(log_p, np.broadcast_to(states, (steps, *states.shape)), 2)
     live = (np.arange(steps)[:, None] < logit_length)[:, :, None]
-    forward = _forward(emitted, skips, live)
-    backward = _backward(emitted, skips, live, final)
+    forward = forward_paths(emitted, skips, live)
+    backward = backward_paths(emitted, skips, live, final)
     total = _log_sum(forward[-1] + final)
     posterior = np.exp(forward + backward - total)
     places = (np.arange(steps * batch).reshape(steps, batch, 1) * classes + states).ravel()
@@ -91,7 +91,7 @@ def _step(x, first, second):
     return np.logaddexp(np.logaddexp(x, _log_sum(x) + FORBIDDEN), np.logaddexp(first, second))
 
 
-def _forward(emitted, skips, live):
+def forward_paths(emitted, skips, live):
     """For each frame and state the log probability of all beginnings of paths that are there; after an example's end
     it stays."""
     result = np.empty_like(emitted)
@@ -104,7 +104,7 @@ def _forward(emitted, skips, live):
     return result
 
 
-def _backward(emitted, skips, live, final):
+def backward_paths(emitted, skips, live, final):
     """For each frame and state the log probability of all ends of paths after that frame."""
     result = np.empty_like(emitted)
     current = result[-1] = final

@@ -20,7 +20,7 @@ def _fill_kernel(*, shape, value, dtype):
         return np.full(shape, value or b"", object)
     if not shape:
         return dtype.type(value)
-    if not value:
+    if not value and not any(dtype.type(value).tobytes()):  # -0 has a bit
         return np.zeros(shape, dtype.numpy_dtype)
     result = np.empty(shape, dtype.numpy_dtype)
     result.fill(value)

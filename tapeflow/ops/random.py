@@ -14,7 +14,7 @@ import weakref
 
 import numpy as np
 
-from tapeflow.base.dtypes import as_dtype, float64, int32, int64, uint32, uint64
+from tapeflow.base.dtypes import as_dtype, float32, float64, int32, int64, uint32, uint64
 from tapeflow.base.errors import invalid
 from tapeflow.core.convert import known_dims
 from tapeflow.core.primitive import P, Primitive
@@ -24,7 +24,7 @@ from tapeflow.core.variable import Variable
 from tapeflow.ops import random_bits, random_choices, random_generator, random_samplers, random_truncated
 from tapeflow.ops.family import FLOATS, sample
 from tapeflow.ops.movement import listed
-from tapeflow.ops.random_bits import PHILOX
+from tapeflow.ops.random_bits import PHILOX, THREEFRY
 from tapeflow.ops.random_generator import key_counter
 from tapeflow.ops.random_stateful import EagerSeeds, GraphSeeds, PhiloxStream
 
@@ -306,7 +306,14 @@ def _samples(*values, dtypes=(float64,)):
     return lambda: [((_STREAM, *values), {"shape": shape, **attr}) for shape in [(2, 3), (0, 3)] for attr in attrs]
 
 
-random_uniform = sampler("random_uniform", random_bits.uniform, makes=ALL_FLOATS, samples=_samples(dtypes=ALL_FLOATS))
+def _uniform_samples():
+    """Of both generators."""
+    shapes = [((2, 3), float32), ((3, 5), float32), ((5,), float64), ((3, 7, 4), as_dtype("float16"))]
+    threefry = [((_STREAM[1:],), {"shape": shape, "dtype": dtype, "alg": THREEFRY}) for shape, dtype in shapes]
+    return _samples(dtypes=ALL_FLOATS)() + threefry
+
+
+random_uniform = sampler("random_uniform", random_bits.uniform, makes=ALL_FLOATS, samples=_uniform_samples)
 random_normal = sampler("random_normal", random_bits.normal, makes=ALL_FLOATS, samples=_samples(dtypes=ALL_FLOATS))
 truncated_normal = sampler("truncated_normal", random_bits.truncated_normal, makes=ALL_FLOATS, samples=_samples())
 random_full_int = sampler(

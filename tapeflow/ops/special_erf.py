@@ -98,7 +98,7 @@ def erf_single(x):
 
 # M. J. Wichura, "Algorithm AS 241: the percentage points of the normal distribution", Applied Statistics 37, 1988: for
 # |p - 1/2| <= 0.425, and in the tails for r = sqrt(-log(min(p, 1 - p))) up to 5 and above.
-_CENTRE = (
+CENTRE = (
     (
         2.5090809287301226727e3, 3.3430575583588128105e4, 6.7265770927008700853e4, 4.5921953931549871457e4,
         1.3731693765509461125e4, 1.9715909503065514427e3, 1.3314166789178437745e2, 3.3871328727963666080e0,
@@ -108,7 +108,7 @@ _CENTRE = (
         5.3941960214247511077e3, 6.8718700749205790830e2, 4.2313330701600911252e1, 1.0,
     ),
 )  # fmt: skip
-_TAIL = (
+TAIL = (
     (
         7.74545014278341407640e-4, 2.27238449892691845833e-2, 2.41780725177450611770e-1, 1.27045825245236838258e0,
         3.64784832476320460504e0, 5.76949722146069140550e0, 4.63033784615654529590e0, 1.42343711074968357734e0,
@@ -118,7 +118,7 @@ _TAIL = (
         6.89767334985100004550e-1, 1.67638483018380384940e0, 2.05319162663775882187e0, 1.0,
     ),
 )  # fmt: skip
-_FAR_TAIL = (
+FAR_TAIL = (
     (
         2.01033439929228813265e-7, 2.71155556874348757815e-5, 1.24266094738807843860e-3, 2.65321895265761230930e-2,
         2.96560571828504891230e-1, 1.78482653991729133580e0, 5.46378491116411436990e0, 6.65790464350110377720e0,
@@ -134,11 +134,11 @@ def _quantile(p, from_half):
     """The normal quantile: `p` is the smaller tail, `from_half` the signed distance of the probability from 1/2."""
 
     def centre(p, q):
-        return q * _ratio(_CENTRE, 0.180625 - q * q)
+        return q * _ratio(CENTRE, 0.180625 - q * q)
 
     def tail(p, q):
         r = np.sqrt(-np.log(p))
-        return np.copysign(np.where(r <= 5, _ratio(_TAIL, r - 1.6), _ratio(_FAR_TAIL, np.minimum(r, 28.0) - 5)), q)
+        return np.copysign(np.where(r <= 5, _ratio(TAIL, r - 1.6), _ratio(FAR_TAIL, np.minimum(r, 28.0) - 5)), q)
 
     def end(p, q):
         return np.copysign(np.inf, q)

@@ -11,7 +11,7 @@ _LOWEST_ZETA = -(2.0**20)  # below, the terms of zeta up to 0 are too many to ad
 
 
 @functools.cache
-def _lgamma_series():
+def lgamma_series():
     """(zeta(k) - 1) (-1)**k / k for k = 2 to 28: the series of lgamma(2 + e) from e**2 on (DLMF 5.7.3)."""
     k = np.arange(2.0, 29.0)
     return (zeta(k, np.full_like(k, 2.0)) * np.where(k % 2 == 0, 1, -1) / k).tolist()
@@ -19,7 +19,7 @@ def _lgamma_series():
 
 def _lgamma_near_two(e):
     """lgamma(2 + e) for |e| <= 1/2, accurate next to its zeros at -1 and 0 of e."""
-    return e * ((1 - np.euler_gamma) + e * horner(_lgamma_series()[::-1], e))
+    return e * ((1 - np.euler_gamma) + e * horner(lgamma_series()[::-1], e))
 
 
 def lgamma1p(a):
@@ -69,6 +69,13 @@ def lgamma(x):
     )
 
 
+@functools.cache
+def digamma_series():
+    """B_2k / (2k): the coefficients of 1/x**2, 1/x**4, ... in log(x) - 1/(2x) - digamma(x)."""
+    numbers = bernoulli(18)
+    return [float(numbers[2 * k] / (2 * k)) for k in range(1, 9)]
+
+
 def _digamma_positive(x):
     """The recurrence up to 10 or more, then the asymptotic series (DLMF 5.11.2)."""
     shift = np.zeros_like(x)
@@ -77,9 +84,7 @@ def _digamma_positive(x):
         shift += np.where(low, 1 / x, 0.0)
         x = np.where(low, x + 1, x)
     y = 1 / (x * x)
-    numbers = bernoulli(18)
-    series = horner([float(numbers[2 * k] / (2 * k)) for k in range(8, 0, -1)], y)
-    return np.log(x) - 0.5 / x - y * series - shift
+    return np.log(x) - 0.5 / x - y * horner(digamma_series()[::-1], y) - shift
 
 
 def _digamma_negative(x):

@@ -11,7 +11,7 @@ import tapeflow as tf
 from compiled import as_inputs, both, close, configured, graph_of, specs_of
 from tapeflow.compile.complex_math import RULES
 from tapeflow.compile.explain import fallbacks
-from tapeflow.core.primitive import PRIMITIVES
+from tapeflow.core.primitive import PRIMITIVES, P
 
 DTYPES = [np.complex64, np.complex128]
 WIDER = {np.complex64: np.complex128, np.complex128: np.clongdouble}
@@ -233,3 +233,45 @@ def test_products(data):
     ]
     expected, got = native(lambda a, b: tf.matmul(a, b, **flags), a, b)
     close(got, expected, 1e-13)
+
+
+@configured(40)
+@given(
+    st.sampled_from([(1,), (5,), (3, 17), (2, 3, 7), (4, 40)]),
+    st.booleans(),
+    st.booleans(),
+    st.integers(-1, 0),
+    st.sampled_from(DTYPES),
+)
+def test_products_along_an_axis(shape, exclusive, reverse, axis, dtype):
+    rng = np.random.default_rng(len(shape))
+    x = np.exp(1j * rng.standard_normal(shape)).astype(dtype)
+    x.reshape(-1)[-1] = 3 - 2j
+    expected, got = native(
+        lambda x: (
+            tf.math.cumprod(x, axis=axis, exclusive=exclusive, reverse=reverse),
+            tf.reduce_prod(x, axis=axis, keepdims=reverse),
+            tf.reduce_prod(x),
+        ),
+        x,
+    )
+    for a, b in zip(got, expected, strict=True):
+        assert distance(a, b) < 40  # factors in turn, each with a rounding
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_powers(dtype):
+    """Whole ones by products, as NumPy has them; others as near as it is, or nearer."""
+    rng = np.random.default_rng(3)
+    x, y = [(rng.standard_normal(600) + 1j * rng.standard_normal(600)).astype(dtype) * 2 for _ in range(2)]
+    y[:200] = rng.integers(-7, 8, 200)
+    y[200:400] = y[200:400].real
+    x[::50], y[::70] = 0, 0
+    for op in (P.pow, P.pow_slope):
+        with np.errstate(all="ignore"):
+            (expected,), (got,) = native(op, x, y)
+        true = exact(op.name, dtype, x, y)
+        assert distance(got, true) < max(8, 1.5 * distance(expected, true))
+    for power in (2, 3, -2, 0.5, 1j):
+        (expected,), (got,) = native(lambda x, power=power: x**power, x[1:50])
+        assert distance(got, expected) < 30  # the kernel's error, which is that of a logarithm times the power

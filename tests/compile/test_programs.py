@@ -1,24 +1,20 @@
-"""What the compiler makes of graphs: fusion, variables in place, shapes from data, loops, errors, and the same bits on any threads."""
+"""What the compiler makes of graphs: fusion, variables in place, shapes from data, errors, and the same bits on any threads."""
 
 import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from native_checks import Guarded
 
 import tapeflow as tf
-from compiled import both, check, graph_of, specs_of
+from compiled import both, check, graph_of, kinds, program_of, specs_of
 from tapeflow.base import flags
 from tapeflow.compile import pool
 from tapeflow.compile.build import Staged
-from tapeflow.compile.control import Nested
 from tapeflow.compile.executable import MOST_PROGRAMS, compile_graph
-from tapeflow.compile.expr import parts
 from tapeflow.compile.frame import Frame
 from tapeflow.compile.librarystep import LibraryStep
-from tapeflow.compile.steps import Copy, Host, Loops
+from tapeflow.compile.steps import Host, Loops
 
 pytestmark = pytest.mark.usefixtures("isa")
 rng = np.random.default_rng(7)
@@ -28,18 +24,6 @@ def floats(*shape):
     return rng.standard_normal(shape).astype(np.float32)
 
 
-def kinds(program):
-    return [type(step) for step in program.plan.steps]
-
-
-def program_of(function, *args):
-    """Run a `tf.function` until it is native, and return its `Program`."""
-    for _ in range(2):
-        function(*args)
-    executable = function.get_concrete_function(*args)._native.__self__
-    return executable.planned(list(executable._programs)[-1])
-
-
 # Fusion
 
 
@@ -47,6 +31,26 @@ def test_elementwise_work_is_one_loop():
     program = check(lambda x, y: tf.tanh(x * y + 1.0) - tf.exp(-x), floats(3, 5), floats(5), rtol=1e-6)
     assert kinds(program) == [Loops]
     assert program.plan.arena == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("count", [1, 3, 33])
+def test_zeros_have_the_signs_that_they_have_in_numpy(dtype, count):
+    """As in TensorFlow's vectors: the second of two zeros, and no -0 from relu."""
+    minus, plus = np.full(count, -0.0, dtype), np.zeros(count, dtype)
+    functions = [
+        (tf.nn.relu, 0),
+        (tf.nn.relu6, 0),
+        (lambda x: tf.maximum(x, plus), 0),
+        (lambda x: tf.maximum(plus, x), 1),
+        (lambda x: tf.minimum(x, plus), 0),
+        (lambda x: tf.minimum(plus, x), 1),
+        (lambda x: tf.fill([count], dtype(-0.0)) * tf.ones_like(x), 1),
+    ]
+    for function, sign in functions:
+        expected, got, _ = both(graph_of(function, specs_of([minus])), [minus])
+        assert np.signbit(got[0]).tolist() == np.signbit(expected[0]).tolist() == [bool(sign)] * count
+    check(lambda x: (tf.nn.relu(x), tf.nn.relu6(x)), np.full(count, np.nan, dtype))
 
 
 def test_softmax_is_one_kernel_of_three_passes():
@@ -74,6 +78,41 @@ def test_an_epilogue_over_a_batch_knows_its_matrix():
     values = floats(2, 3, 5, 7), floats(2, 3, 7, 9), floats(2, 1, 5, 9)
     program = check(lambda x, y, z: (x @ y) * z + tf.tanh(x @ y), *values, rtol=1e-5)
     assert kinds(program) == [LibraryStep]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_heads_are_joined_by_the_product(shared):
+    """Its tiles write where the transpose wants them, whether its rows go on through the batch or not."""
+    a, b, c = floats(2, 3, 5, 7), floats(7, 17) if shared else floats(2, 3, 7, 17), floats(5, 3, 17)
+
+    def joined(a, b, c):
+        return tf.reshape(tf.exp(tf.transpose(a @ b, [0, 2, 1, 3])) * c, [2, 5, 51])
+
+    program = check(joined, a, b, c, rtol=2e-5)
+    assert kinds(program) == [LibraryStep]
+    assert kinds(check(lambda a, b: (p := a @ b, tf.transpose(p, [1, 2, 0, 3])), a, b, rtol=1e-5)) == [LibraryStep]
+
+
+def test_a_transposed_stack_of_products_is_written_once():
+    def joined(a, b):
+        parts = tf.stack([a @ b, tf.exp(a) @ b, a @ tf.exp(b)])
+        return tf.reshape(tf.transpose(parts, [1, 3, 0, 2, 4]), [2, 5, 9 * 17])
+
+    found = kinds(check(joined, floats(2, 3, 5, 7), floats(2, 3, 7, 17), rtol=2e-5))
+    assert found.count(LibraryStep) == 3
+    assert found.count(Loops) == 2  # of the exponentials
+
+
+@pytest.mark.parametrize("dims", [(2, 3, 5, 17), (3, 3, 5, 17), (5, 5, 5, 5)])
+@pytest.mark.parametrize("perm", [(0, 1, 3, 2), (3, 0, 1, 2), (1, 0, 2, 3), (2, 0, 1, 3)])
+def test_other_transposes_of_products(dims, perm):
+    """The last axis moved, axes of one length, and a value that is read in two orders."""
+    a, b = floats(*dims[:3], 7), floats(*dims[:2], 7, dims[3])
+    check(lambda a, b: tf.tanh(tf.transpose(a @ b, perm)) - 1.0, a, b, rtol=2e-5)
+    order = [1, *[i + (i > 0) for i in perm]]
+    check(lambda a, b: tf.transpose(tf.stack([a @ b, tf.square(a @ b)], axis=1), order), a, b, rtol=2e-5)
+    if dims == tuple([dims[i] for i in perm]):
+        check(lambda a, b: (p := a @ b) + 2.0 * tf.transpose(p, perm), a, b, rtol=2e-5)
 
 
 def test_products_read_transposed_operands_where_they_are():
@@ -254,253 +293,6 @@ def test_unknown_dimensions_are_compiled_for_each_shape():
     assert len(function.get_concrete_function()._native.__self__._programs) == 2
 
 
-# Loops and choices
-
-
-def test_a_loop_is_native():
-    function = lambda n: tf.while_loop(lambda i, s: i < n, lambda i, s: (i + 1, s + i * i), [0, 0])[1]  # noqa: E731
-    assert kinds(check(function, np.int32(100))) == [Nested]
-
-
-@tf.function(autograph=True)
-def _steps_of_gcd(a, b):
-    """Loops and choices inside of a loop, all of scalars."""
-    count = 0
-    while b != 0:
-        a, b = b, a % tf.maximum(b, 1)
-        if a > b:
-            count += 1
-        else:
-            count -= 2
-        k = tf.constant(0.5)
-        while k < tf.cast(a, tf.float32):
-            k = k * 2.0
-        count += tf.cast(k, tf.int32)
-    return a, count
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10**6), st.integers(0, 10**6))
-def test_a_loop_of_scalars_stays_in_registers(a, b):
-    graph = _steps_of_gcd.get_concrete_function(tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32)).graph
-    expected, got, executable = both(graph, (np.int32(a), np.int32(b)))
-    assert [int(x) for x in got] == [int(x) for x in expected]
-    assert got[0] == np.gcd(a, b)
-    program = executable.planned(((), ()))
-    assert kinds(program) == [Nested]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=20),
-    st.integers(-(2**31), 2**31 - 1).filter(bool) | st.sampled_from([2**n for n in range(31)]),
-)
-def test_division_by_a_constant(numbers, divisor):
-    x = np.array(numbers, np.int32)
-    if divisor == -1:
-        x = np.maximum(x, -(2**31) + 1)
-    check(lambda x: (x // divisor, x % divisor, tf.truncatediv(x, divisor)), x)
-
-
-def test_a_loop_whose_values_change_places():
-    function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, lambda i, a, b: (i + 1, b, a + b), [0, a, b])[1:]  # noqa: E731
-    assert kinds(check(function, floats(3), floats(3))) == [Nested]
-    body = lambda i, a, b: (i + 1, tf.tanh(b) * 0.5, a + tf.tanh(b))  # noqa: E731
-    function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, body, [0, a, b])[1:]  # noqa: E731
-    assert kinds(check(function, floats(3), floats(3), rtol=1e-5)) == [Nested]
-
-
-def test_small_work_of_a_turn_is_one_kernel():
-    body = lambda i, a, b: (i + 1, tf.tanh(a), tf.exp(-b))  # noqa: E731
-    function = lambda a, b: tf.while_loop(lambda i, a, b: i < 5, body, [0, a, b])[1:]  # noqa: E731
-    program = check(function, floats(3, 7), floats(3, 7), rtol=1e-5)
-    (loop,) = program.plan.steps
-    assert [step.kernel.dims for step in loop.plans[1].steps if step.kernel.dims] == [(21,)]
-
-
-def test_a_choice_is_native():
-    function = lambda x, y: tf.cond(tf.reduce_sum(x) > 0.0, lambda: x * y, lambda: x - y)  # noqa: E731
-    for sign in (1, -1):
-        assert Host not in kinds(check(function, sign * np.abs(floats(3, 5)), floats(3, 5)))
-
-
-def test_the_gradient_of_a_loop_is_native():
-    def function(x, w):
-        with tf.GradientTape() as tape:
-            tape.watch(w)
-            body = lambda i, h: (i + 1, tf.tanh(x[i] + h @ w))  # noqa: E731
-            _, h = tf.while_loop(lambda i, h: i < 6, body, [0, tf.zeros([3, 5])])
-            loss = tf.reduce_sum(tf.square(h))
-        return loss, tape.gradient(loss, w)
-
-    program = check(function, floats(6, 3, 5), floats(5, 5), rtol=1e-5)
-    assert Host not in kinds(program) and kinds(program).count(Nested) == 2
-
-
-def test_products_of_a_loop_are_made_before_and_after_it():
-    """A recurrent layer: its input's product comes before the loop, its weights' and its bias's gradients after it."""
-
-    def function(x, w, u, b):
-        with tf.GradientTape() as tape:
-            tape.watch([w, u, b])
-            body = lambda i, h: (i + 1, tf.tanh(x[i] @ w + h @ u + b))  # noqa: E731
-            _, h = tf.while_loop(lambda i, h: i < 6, body, [0, tf.zeros([3, 5])])
-            loss = tf.reduce_sum(tf.square(h))
-        return loss, *tape.gradient(loss, [w, u, b])
-
-    program = check(function, floats(6, 3, 4), floats(4, 5), floats(5, 5), floats(5), rtol=1e-5)
-    forward, backward = [step for step in program.plan.steps if isinstance(step, Nested)]
-    assert sum(isinstance(step, LibraryStep) for step in forward.plans[1].steps) == 1
-    turn = backward.plans[1].steps
-    assert sum(isinstance(step, LibraryStep) for step in turn) == 1 and not any(isinstance(step, Copy) for step in turn)
-    assert not any(step.kernel.axes for step in turn if isinstance(step, Loops))
-
-
-def test_sums_of_rows_that_no_product_stores_stay_in_their_loop():
-    def function(x):
-        body = lambda i, total, h: (i + 1, total + tf.reduce_sum(h, 0), tf.tanh(h + x[i]))  # noqa: E731
-        return tf.while_loop(lambda i, *_: i < 6, body, [0, tf.ones([5]), tf.ones([3, 5])])[1]
-
-    (loop,) = [step for step in check(function, floats(6, 3, 5), rtol=1e-5).plan.steps if isinstance(step, Nested)]
-    assert any(step.kernel.axes for step in loop.plans[1].steps if isinstance(step, Loops))
-
-
-@pytest.mark.parametrize(
-    ("start", "limit", "step", "inside"), [(0, 6, 1, 1), (5, -1, -1, 1), (0, 4, 1, 2), (0, 6, 2, 3), (1, 6, 1, 3)]
-)
-def test_sums_of_products_over_some_turns(start, limit, step, inside):
-    """Where every row has its turn `x @ w` is one product; where the turns count from 0 the sum is one; else they stay inside."""
-
-    def function(x, w):
-        goes_on = (lambda i, *_: i < limit) if step > 0 else (lambda i, *_: i > limit)
-
-        def body(i, total, h):
-            return i + step, total + tf.matmul(x[i], h, transpose_a=True), tf.matmul(h, w, transpose_b=True) + x[i] @ w
-
-        return tf.while_loop(goes_on, body, [start, tf.ones([4, 4]), tf.ones([3, 4])])[1:]
-
-    program = check(function, floats(6, 3, 4), floats(4, 4), rtol=1e-4)
-    (loop,) = [step for step in program.plan.steps if isinstance(step, Nested)]
-    assert sum(isinstance(inner, LibraryStep) for inner in loop.plans[1].steps) == inside
-
-
-def test_sums_of_products_by_counters_that_run_against_each_other():
-    """Rows belong together by their turns: where a turn takes different rows of two arrays, the arrays are no operands."""
-
-    def function(x, y, w):
-        def body(i, j, backwards, crossed, forwards, h):
-            one = lambda a, b: tf.matmul(a, b, transpose_a=True)  # noqa: E731
-            sums = backwards + one(y[j], h), crossed + one(x[i], y[j]), forwards + one(x[i], h)
-            return i + 1, j - 1, *sums, tf.tanh(h @ w + x[i])
-
-        zeros = tf.zeros([4, 4])
-        return tf.while_loop(lambda i, *_: i < 6, body, [0, 5, zeros, zeros, zeros, tf.ones([3, 4])])[2:]
-
-    program = check(function, floats(6, 3, 4), floats(6, 3, 4), floats(4, 4), rtol=1e-4)
-    (loop,) = [step for step in program.plan.steps if isinstance(step, Nested)]
-    assert sum(isinstance(inner, LibraryStep) for inner in loop.plans[1].steps) == 2  # the crossed sum, and h @ w
-
-
-def functions_in(nested):
-    """The names of all that the kernels of a loop's body compute, those after a product among them."""
-    steps = nested.plans[1].steps
-    kernels = [step.kernel for step in steps if isinstance(step, Loops)]
-    kernels += [step.epilogue for step in steps if isinstance(step, LibraryStep) and step.epilogue]
-    return {x.op for kernel in kernels for x in parts([member.expr for member in kernel.members])}
-
-
-def test_a_gradient_reads_what_its_loop_has_computed():
-    """The products and the activations of a gated layer are kept, sums and the like are not."""
-
-    def function(x, w, u):
-        def body(i, h):
-            z = x[i] @ w + h @ u
-            return i + 1, tf.sigmoid(z) * tf.tanh(z * 2.0 + h)
-
-        with tf.GradientTape() as tape:
-            tape.watch([w, u])
-            _, h = tf.while_loop(lambda i, h: i < 6, body, [0, tf.zeros([3, 5])])
-            loss = tf.reduce_sum(tf.square(h))
-        return loss, *tape.gradient(loss, [w, u])
-
-    program = check(function, floats(6, 3, 4), floats(4, 5), floats(5, 5), rtol=1e-5)
-    forward, backward = [step for step in program.plan.steps if isinstance(step, Nested)]
-    assert functions_in(forward) >= {"sigmoid", "tanh"}
-    assert not functions_in(backward) & {"sigmoid", "tanh"}
-    assert sum(out.dims == (6, 3, 5) for out in forward.node.outputs) == 3  # h, and two activations
-    assert kinds(program).count(LibraryStep) == 3  # x @ w before the first loop, the gradients after the second
-
-
-@pytest.mark.parametrize(
-    ("start", "step", "other", "again"),
-    [(0, 1, False, False), (5, -1, False, False), (5, -1, True, True), (0, 1, True, False)],
-)
-def test_what_a_later_loop_reads_by_other_turns_is_computed(start, step, other, again):
-    """Only in the turn in which both loops have the same rows they compute the same."""
-
-    def function(x, y):
-        def keep(i, rows, total):
-            a = tf.tanh(x[i] * y[i])
-            return i + 1, rows.write(i, a * total), total + a
-
-        rows = tf.TensorArray(tf.float32, 6, element_shape=[3])
-        _, rows, total = tf.while_loop(lambda i, *_: i < 6, keep, [0, rows, tf.ones([3])], maximum_iterations=6)
-        rows = rows.stack()
-
-        def use(k, i, j, total):
-            return k + 1, i + step, j + 1, total + tf.tanh(x[j if other else i] * y[i]) * rows[i]
-
-        begin = [0, start, 0, tf.zeros([3])]
-        return total, tf.while_loop(lambda k, *_: k < 6, use, begin, maximum_iterations=6)[3]
-
-    program = check(function, floats(6, 3), floats(6, 3), rtol=1e-5)
-    _, late = [step for step in program.plan.steps if isinstance(step, Nested)]
-    assert ("tanh" in functions_in(late)) == again
-
-
-@pytest.mark.parametrize("sequences", [True, False])
-def test_a_recurrent_layer_that_fills_a_tensor_array(sequences):
-    """As Keras writes it: all outputs by the counter, or the last one again and again in the one place that there is."""
-
-    def function(x, w, u):
-        with tf.GradientTape() as tape:
-            tape.watch([w, u])
-            steps = tf.TensorArray(tf.float32, 6).unstack(x)
-
-            def body(i, outputs, h):
-                h = tf.tanh(steps.read(i) @ w + h @ u)
-                return i + 1, outputs.write(i if sequences else 0, h), h
-
-            outputs = tf.TensorArray(tf.float32, 6 if sequences else 1, element_shape=[3, 5])
-            start = tf.constant(0), outputs, tf.zeros([3, 5])
-            _, outputs, h = tf.while_loop(lambda i, *_: i < 6, body, start, maximum_iterations=6)
-            found = outputs.stack()
-            loss = tf.reduce_sum(tf.square(found)) + tf.reduce_sum(h)
-        return found, *tape.gradient(loss, [w, u])
-
-    program = check(function, floats(6, 3, 4), floats(4, 5), floats(5, 5), rtol=1e-5)
-    assert Host not in kinds(program) and kinds(program).count(Nested) == 2
-
-
-@pytest.mark.parametrize("most", [4, 6, 9])
-def test_a_loop_of_at_most_so_many_turns(most):
-    def function(x, w):
-        body = lambda i, h: (i + 1, tf.tanh(x[i] @ w + h))  # noqa: E731
-        return tf.while_loop(lambda i, h: i < 6, body, [0, tf.zeros([3, 5])], maximum_iterations=most)[1]
-
-    program = check(function, floats(6, 3, 4), floats(4, 5), rtol=1e-5)
-    (loop,) = [step for step in program.plan.steps if isinstance(step, Nested)]
-    assert any(isinstance(step, LibraryStep) for step in loop.plans[1].steps) == (most < 6)  # else it is before the loop
-
-
-def test_a_tensor_array_that_a_loop_fills():
-    def function(x):
-        array = tf.TensorArray(tf.float32, 4)
-        return tf.while_loop(lambda i, a: i < 4, lambda i, a: (i + 1, a.write(i, x[i] * 2.0)), [0, array])[1].stack()
-
-    check(function, floats(4, 3), within=0)
-
-
 # Errors
 
 
@@ -524,6 +316,16 @@ def test_an_integer_division_by_zero_is_an_error(count):
     zero[-1] = 0
     with pytest.raises(tf.errors.InvalidArgumentError, match="Integer division by zero"):
         executable.run([x, zero])
+
+
+def test_nothing_fails_where_there_is_nothing():
+    """Padding and joining look at no element beyond an array's end."""
+    a, b = np.array([6, 7, 8], np.int32), np.array([2, 3, 4], np.int32)
+    check(lambda a, b: (tf.pad(a // b, [[1, 2]]) + 1, tf.concat([a // b, b, a % b], 0) * 2), a, b)
+    check(lambda a, i: tf.pad(tf.gather(a, i - 1), [[1, 2]]) + 1, a, np.array([1, 3, 2]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="division by zero"):
+        graph = graph_of(lambda a, b: tf.pad(a // b, [[1, 2]]) + 1, specs_of([a, b]))
+        compile_graph(graph).run([a, b - 3])
 
 
 def test_shapes_that_do_not_fit_name_the_op_and_the_line():
@@ -592,52 +394,6 @@ def test_explain_says_what_became_of_each_node():
     program_of(function, tf.constant(floats(3, 3)), tf.constant(floats(3, 3)))
     text = function.explain()
     assert "matmul [3, 3] by [3, 3]" in text and "expm on its NumPy kernel" in text and "relu" in text
-
-
-@pytest.mark.parametrize("most", [0, 3, 5, 9])
-def test_a_loop_over_arrays_with_two_limits_is_native(most):
-    """As Keras writes its recurrent layers; of the array's length nothing is known while it is traced."""
-
-    def function(x):
-        length = tf.shape(x)[0]
-        given = tf.TensorArray(tf.float32, size=length).unstack(x)
-
-        def step(i, taken, state):
-            state = tf.tanh(given.read(i) + 0.5 * state)
-            return i + 1, taken.write(i, state), state
-
-        start = (tf.constant(0), tf.TensorArray(tf.float32, size=length), tf.zeros([3]))
-        limit = tf.minimum(length, most)
-        _, taken, state = tf.while_loop(lambda i, *_: i < length, step, start, maximum_iterations=limit)
-        return tf.reduce_sum(taken.stack(), 0) + state if most >= 5 else state
-
-    function = tf.function(function, input_signature=[tf.TensorSpec([None, 3])])
-    x = tf.constant(floats(5, 3))
-    program = program_of(function, x)
-    assert not [step for step in program.plan.steps if isinstance(step, Host)]
-    state, total = np.zeros(3, np.float32), np.zeros(3, np.float32)
-    for row in x.numpy()[:most]:
-        state = np.tanh(row + np.float32(0.5) * state)
-        total += state
-    np.testing.assert_allclose(function(x), total + state if most >= 5 else state, rtol=1e-5, atol=1e-6)
-
-
-def test_what_keeps_a_loop_in_python_is_named_once(capsys, monkeypatch):
-    monkeypatch.setattr("tapeflow.compile.program._named", set())
-
-    def function(x):
-        for _ in tf.range(3):
-            x = tf.linalg.expm(x) * 0.1
-        return x
-
-    function = tf.function(function, input_signature=[tf.TensorSpec([None, None])])
-    with flags.using(DEBUG=1):
-        for n in (2, 3, 2, 3):
-            function(tf.zeros([n, n]))
-    said = capsys.readouterr().err
-    assert said.count("while_loop, for what is in it: expm") == 1
-    assert "while_loop on its NumPy kernel, for what is in it: expm" in function.explain()
-    assert "test_programs.py:" in function.explain()
 
 
 def test_validate_finds_a_wrong_result(monkeypatch):

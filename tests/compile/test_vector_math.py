@@ -7,6 +7,8 @@ from native_checks import elementwise
 import tapeflow as tf
 from tapeflow.compile import piecewise
 from tapeflow.compile.functions import FUNCTIONS
+from tapeflow.compile.vector_special import SPECIAL_FUNCTIONS
+from tapeflow.core.primitive import PRIMITIVES
 
 WIDE = {"float32": np.float64, "float64": np.longdouble}
 ULP = 2.0
@@ -119,7 +121,7 @@ def test_within_two_ulp(name, dtype, isa):
 
 @pytest.mark.parametrize("offset", [0.0, 1e-8, 1e-3])
 def test_quotients_by_roots(offset):
-    """Three operations: each is within 2 ulp, all together within 4; special values are those of the three instructions."""
+    """As exact as three operations that are each rounded, half an ulp of at most twice the value; special values are theirs."""
     x, y = samples("float32", 200_000), rng.permutation(samples("float32", 200_000))
     grid = np.asarray(SPECIAL, np.float32)
     x, y = np.concatenate([np.repeat(grid, len(grid)), x]), np.concatenate([np.tile(grid, len(grid)), y])
@@ -132,7 +134,8 @@ def test_quotients_by_roots(offset):
     tiny = np.finfo(np.float32).tiny
     distance[(np.abs(exact) < tiny) & (np.abs(got) <= tiny)] = 0  # denormal results become 0
     worst = int(np.argmax(distance))
-    assert distance[worst] <= 2 * ULP, f"{x[worst]!r} / sqrt({y[worst]!r}) = {got[worst]!r}: {distance[worst]} ulp"
+    roundings = 3 if offset else 2
+    assert distance[worst] <= roundings, f"{x[worst]!r} / sqrt({y[worst]!r}) = {got[worst]!r}: {distance[worst]} ulp"
 
 
 def test_every_function_is_tested():
@@ -144,3 +147,41 @@ def test_a_wrong_coefficient_is_found():
     x = rng.uniform(0.5, 2, 1000).astype(np.float32)
     got = elementwise(lambda f, x: FUNCTIONS["exp"](f, x) * (1 + 1e-6), "float32")(x)
     assert ulps(got, np.exp(x.astype(np.float64)), "float32").max() > ULP
+
+
+# Special functions, whose formulas are those of the NumPy kernels
+
+# Roundings of the value, or of 1 where that is greater. A quantile has some 6 after a logarithm that is known to 1; between their
+# poles lgamma and digamma are sums of terms up to 10 that cancel.
+ROUNDINGS = {"digamma": 16, "lgamma": 16}
+
+
+def arguments(dtype):
+    """Numbers of every size, probabilities next to 0 and to 1, and the arguments of factorials."""
+    small = 2.0 ** -rng.uniform(1, 300, 5000)
+    parts = [
+        rng.uniform(-1, 2, 5000),
+        rng.uniform(-12, 12, 9000),
+        rng.uniform(0, 1e4, 2000),
+        small,
+        1 - small,
+        np.arange(-30, 30) / 2,
+    ]
+    with np.errstate(all="ignore"):
+        return np.concatenate([samples(dtype, 3000), *[part.astype(dtype) for part in parts]])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", SPECIAL_FUNCTIONS)
+def test_special_functions_are_the_kernels(name, dtype, isa):
+    """In float32 bit for bit, in float64 up to what their logarithms and sines differ by."""
+    x = arguments(dtype)
+    got, expected = elementwise(SPECIAL_FUNCTIONS[name], dtype)(x), PRIMITIVES[name].kernel(x)
+    if dtype == "float32":
+        np.testing.assert_array_equal(got, expected)
+    else:
+        bound = ROUNDINGS.get(name, 6) * np.finfo(dtype).eps
+        np.testing.assert_array_equal(np.isfinite(got), np.isfinite(expected))
+        np.testing.assert_array_equal(got[~np.isfinite(got)], expected[~np.isfinite(got)])
+        wrong = np.abs(got - expected) > bound * np.maximum(1, np.abs(expected))
+        assert not wrong.any(), f"{name}({x[wrong][:3]}) = {got[wrong][:3]}, by NumPy {expected[wrong][:3]}"

@@ -94,6 +94,7 @@ def test_bincount():
     assert tf.math.bincount([1, 1, 3]).numpy().tolist() == [0, 2, 0, 1]
     assert tf.math.bincount([1, 1, 3], weights=[0.5, 1.0, 2.0]).numpy().tolist() == [0, 1.5, 0, 2]
     assert tf.math.bincount([1, 1, 3], minlength=6, maxlength=3).numpy().tolist() == [0, 2, 0]
+    assert tf.math.bincount([1, 1, 9], minlength=4, maxlength=4).numpy().tolist() == [0, 2, 0, 0]
     assert tf.math.bincount([1, 1, 3], dtype=tf.float32).dtype is tf.float32
     assert tf.math.bincount([[1, 1], [3, 0]]).numpy().tolist() == [1, 2, 0, 1]
     assert tf.math.bincount([[1, 1], [3, 0]], axis=-1).numpy().tolist() == [[0, 2, 0, 0], [1, 0, 0, 1]]
