@@ -39,6 +39,7 @@ LONG_COLUMNS, BLOCK_COLUMNS = 192, 128
 FEW_ROWS = 64  # so few that each core rather reads all of B than what another one computes
 UNPACKED = 100 << 10  # bytes of a panel's rows that are read well where they stand
 PACK_TILE = 128 << 10  # bytes of panels that one tile packs
+PACK_ALONE = 16 << 10  # and of so few that one thread packs them in the time in which several would meet
 # What the cut into units of work is reckoned by: flops a ns for each byte of a vector, bytes a ns from the third cache, and
 # ns of a unit besides its work.
 FLOPS_PER_BYTE, READ_SPEED, UNIT_COST = 3, 8, 300
@@ -248,6 +249,8 @@ class _Writer:
         pack, groups = pack_panels(self.module, self.packed), self.packed.group_count
         total = groups * self.packed_matrices
         together = max(1, min(total // 4, PACK_TILE * groups // self.packed.total))
+        if self.packed.total * self.packed_matrices <= PACK_ALONE:
+            together = total
         made = self.module.fresh(f"{self.name}_pack")
         with self.module.function(made, [("table", PTR), ("tile", INDEX), ("scratch", PTR)]) as f:
             table, tile, _ = f.arguments

@@ -15,7 +15,7 @@ from tapeflow.compile.text import INDEX, PTR
 
 PARTS = 2  # more of them cost more to add than they save
 FEWER_ROWS = 3  # times fewer rows than k: so much smaller than B is what all parts write
-SHORTEST = 96  # steps of k of one part
+SHORTEST, SHORTEST_ROWS = 96, 32  # steps of k of one part; where they are rows of both operands
 ADDING = 4  # times as many bytes of C as of another core's lines are written and added in the same time
 ENTERING = 20 << 10  # bytes of these that are fetched in the time that another phase takes
 ADDED = 32 << 10  # bytes of parts that one tile of the second phase adds
@@ -25,7 +25,7 @@ def parts_of(spec, target):
     """Into how many parts k is to be cut on a `Host`; 1 for none."""
     size = spec.element.bytes
     whole = spec.m * spec.n * size
-    if spec.batch or spec.k % PARTS or spec.k < PARTS * SHORTEST:
+    if spec.batch or spec.k % PARTS or spec.k < PARTS * (SHORTEST_ROWS if spec.k_major else SHORTEST):
         return 1
     if spec.k_major:
         others = (spec.n + spec.m * spec.computed) * spec.k * size // PARTS

@@ -357,7 +357,7 @@ class _Board:
 
     def _keeps_old(self, members, loops):
         """Whether no old value is read after the stage that writes in its place: a pass over a row, or what comes before it."""
-        turn, stage, reach = {}, {}, {}  # id of a value -> the pass and the stage that compute it, and all that it reads from memory
+        turn, stage, reach = {}, {}, {}  # id of a value -> its pass, its stage, and all that it reads from memory
         for root, _ in members:
             mine, reads = 0, set()
             for key in {x.data[0] for x in loads(root.expr)}:

@@ -85,7 +85,13 @@ def test_parts_of_k(sizes, parts, dtype, isa):
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize(
     ("sizes", "computed", "parts"),
-    [((70, 33, 300), True, 2), ((512, 64, 200), False, 1), ((70, 33, 301), True, 1), ((70, 33, 100), True, 1)],
+    [
+        ((70, 33, 300), True, 2),
+        ((512, 64, 200), False, 1),
+        ((70, 33, 301), True, 1),
+        ((512, 10, 64), True, 2),
+        ((512, 10, 62), True, 1),
+    ],
     ids=str,
 )
 def test_parts_of_a_sum_over_rows(sizes, computed, parts, dtype, isa):

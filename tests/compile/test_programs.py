@@ -340,11 +340,28 @@ def test_shapes_that_do_not_fit_name_the_op_and_the_line():
 # Threads, effects, words
 
 
-def test_bits_do_not_depend_on_threads():
-    def function(x, w):
-        h = tf.tanh(x @ w)
-        return tf.reduce_sum(h, 0), tf.reduce_mean(h * h), tf.nn.softmax(h), tf.exp(-x * x)
+def layer(x, w):
+    h = tf.tanh(x @ w)
+    sums = (
+        tf.reduce_sum(h, 0),
+        tf.reduce_mean(h * h),
+        tf.matmul(x, h, transpose_a=True),
+        tf.matmul(h, h * h, transpose_a=True),
+    )
+    return *sums, tf.nn.softmax(h), tf.exp(-x * x)
 
+
+def recurrent_layer(x, w):
+    with tf.GradientTape() as tape:
+        tape.watch(w)
+        body = lambda i, h: (i + 1, tf.tanh(x[i * 32 : i * 32 + 32, :129] + h @ w[:129]))  # noqa: E731
+        _, h = tf.while_loop(lambda i, h: i < 20, body, [0, tf.zeros([32, 129])])
+        loss = tf.reduce_sum(tf.square(h))
+    return loss, tape.gradient(loss, w)
+
+
+@pytest.mark.parametrize("function", [layer, recurrent_layer])
+def test_bits_do_not_depend_on_threads(function):
     graph = graph_of(function, [((640, 257), tf.float32), ((257, 129), tf.float32)])
     values = [floats(640, 257), floats(257, 129)]
     found = []
