@@ -19,6 +19,7 @@ import numpy as np
 
 from tapeflow.base import flags
 from tapeflow.base.dtypes import float32, float64
+from tapeflow.base.errors import OpError
 from tapeflow.base.log import log
 from tapeflow.core.graph import Graph
 from tapeflow.core.primitive import PRIMITIVES, bind
@@ -66,6 +67,8 @@ class Known:
     def _made(self, make):
         try:
             return make()
+        except OpError:  # the inputs are wrong: the kernel tells
+            return None
         except Exception as error:
             log.warning(
                 "%s cannot be compiled and stays on NumPy: %s: %s. Please report it.",
