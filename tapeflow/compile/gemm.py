@@ -14,6 +14,8 @@ import math
 from dataclasses import dataclass
 
 from tapeflow.compile.micro import (
+    ROW_STEPS,
+    Asks,
     Kernel,
     Level,
     Phase,
@@ -30,7 +32,8 @@ PAGE = 4096  # bytes: rows that are multiples of it apart meet in the same sets 
 TILE_FLOPS = 1 << 20  # a tile of about 10 us: claiming it costs under 0.1 us
 FEW_TILES = 8  # so many at least where the work is enough, that threads finish together
 # From more steps of k than the first number on, sums rest in memory after each block of about the second: A and B of a block
-# stay in the first cache. Where the columns of A stand together each k has lines of its own, of which few are used up.
+# stay in the first cache. Where the columns of A stand together each k has lines of its own, of which few are used up. Rows of B
+# that are pages apart meet in the same sets of the second cache, too, which has no room for more than those of a block.
 LONG_K, BLOCK_K = 512, 256
 LONG_COLUMNS, BLOCK_COLUMNS = 192, 128
 FEW_ROWS = 64  # so few that each core rather reads all of B than what another one computes
@@ -38,7 +41,7 @@ UNPACKED = 100 << 10  # bytes of a panel's rows that are read well where they st
 PACK_TILE = 128 << 10  # bytes of panels that one tile packs
 # What the cut into units of work is reckoned by: flops a ns for each byte of a vector, bytes a ns from the third cache, and
 # ns of a unit besides its work.
-FLOPS_PER_BYTE, READ_SPEED, UNIT_COST = 3, 20, 300
+FLOPS_PER_BYTE, READ_SPEED, UNIT_COST = 3, 8, 300
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,8 @@ def make_plan(spec, target):
     row_tiles = -(-spec.m // shape.rows)
 
     long, block = (LONG_COLUMNS, BLOCK_COLUMNS) if spec.k_major else (LONG_K, BLOCK_K)
+    if spec.b[0] % PAGE == 0 and spec.b[1] == size:
+        long = min(long, BLOCK_K)
     blocks_k = 1 if spec.k <= long else -(-spec.k // block)
     block_k = -(-spec.k // blocks_k)
 
@@ -227,12 +232,14 @@ class _Writer:
         self.k_major = spec.k_major
         if self.k_major:
             self.a_pitch = -(-plan.rows // self.lanes) * self.lanes * self.size
-            a_block = plan.tiles_down * self.block_k * self.a_pitch
+            strip = self.block_k * self.a_pitch
         else:  # a pitch of so many bytes that rows do not meet in one set of the cache
             self.a_pitch = (-(-self.block_k // self.lanes) * self.lanes + self.lanes) * self.size
-            a_block = plan.tiles_down * plan.rows * self.a_pitch
-        self.sums_at = -(-a_block // 64) * 64 if plan.pack_a else 0
+            strip = plan.rows * self.a_pitch
+        self.sums_at = -(-strip // 64) * 64 if plan.pack_a else 0
         self.scratch = self.sums_at + sums
+        asks_rows = spec.k // plan.blocks_k >= ROW_STEPS * plan.rows
+        self.asks = Asks(spec.a[1] if plan.pack_a and self.k_major else 0, asks_rows)
 
     # B into panels
 
@@ -297,9 +304,8 @@ class _Writer:
         levels = [Level(spec.k, step, b_step)]
         steps = [i * spec.c for i in range(height)]
         epilogue = self.epilogue if columns == width else _Narrowed(self.epilogue, width)
-        return micro_kernel(
-            self.module, self.type, rows, columns, levels, c_steps=steps, epilogue=epilogue, name=self.name, blocked=blocked
-        )
+        more = {"c_steps": steps, "epilogue": epilogue, "name": self.name, "blocked": blocked, "asks": self.asks}
+        return micro_kernel(self.module, self.type, rows, columns, levels, **more)
 
 
 class _Narrowed:
@@ -356,15 +362,25 @@ class _Unit:
         with f.loop(*rows) as down:
             row, tall = self._row(down.index)
             a = self.a + row * w.spec.a[0] + k * w.spec.a[1]
+            after = [self._next_strip(down.index, rows, k, count)] if w.asks.step else []
             if plan.pack_a:
-                a = self._pack_a(a, down.index - rows[0], tall, count)
+                a = self._pack_a(a, tall, count)
             with f.loop(*panels) as across:
                 b, c = self._operands(row, across.index, k)
                 local = (down.index - rows[0]) * plan.panels_across + (across.index - panels[0])
                 sums = self.scratch + w.sums_at + local * (plan.rows * plan.panel * w.size)
                 extra = [f.index(count), sums, f.convert(f.index(number).equals(0), INDEX)] if blocked else []
                 place = [self.matrix * w.spec.m + row, across.index * plan.panel]
-                self._dispatch(tall, across.index, blocked, [a, b, c, *map(f.index, place), self.table, *extra])
+                self._dispatch(tall, across.index, blocked, [a, b, c, *map(f.index, place), self.table, *extra, *after])
+
+    def _next_strip(self, tile, rows, k, count):
+        """Where the strip of A that is packed after a register tile's ends, at its first step: of the next tile or block of k."""
+        f, spec, plan = self.f, self.w.spec, self.w.plan
+        more = f.index(tile) + 1 < rows[1]
+        row, _ = self._row(f.where(more, f.index(tile) + 1, f.index(rows[0])))
+        behind = f.minimum(f.index(k) + count, f.index(spec.k - self.w.block_k))
+        k = f.where(more, f.index(k), behind)
+        return self.a + row * spec.a[0] + k * spec.a[1] + (plan.rows - 1) * self.w.size
 
     def _row(self, tile):
         """The first row of a register tile, and whether it is one of the taller ones (None where all are equal)."""
@@ -400,24 +416,22 @@ class _Unit:
         else:
             f.choose(tall, lambda: by_width(small + 1), lambda: by_width(small))
 
-    def _pack_a(self, source, tile, tall, count):
+    def _pack_a(self, source, tall, count):
         """Copy the strip of A of a register tile to scratch memory; its address there."""
         f, w, plan = self.f, self.w, self.w.plan
-        strip = w.block_k * w.a_pitch if w.k_major else plan.rows * w.a_pitch
-        target = self.scratch + tile * strip
         small = w.spec.m // plan.row_tiles
 
         def copy(height):
             if w.k_major:  # each k has the tile's rows together
-                self._copy_runs(source, target, f.index(count), w.spec.a[1], w.a_pitch, height)
+                self._copy_runs(source, self.scratch, f.index(count), w.spec.a[1], w.a_pitch, height)
             else:
-                self._copy_rows(source, target, height, count)
+                self._copy_rows(source, self.scratch, height, count)
 
         if tall is None:
             copy(small)
         else:
             f.choose(tall, lambda: copy(small + 1), lambda: copy(small))
-        return target
+        return self.scratch
 
     def _copy_runs(self, source, target, count, source_step, target_step, length):
         """`count` runs of `length` elements."""

@@ -5,7 +5,7 @@ with one space of loops join in a `Group`, a kernel to be. What a reduction give
 axes, so a group may take several passes over them for each of its rows (softmax: the greatest, the sum, the quotient).
 """
 
-from tapeflow.compile.affine import ZERO, add, constant, strides_of, total, variable
+from tapeflow.compile.affine import ZERO, add, constant, rename, strides_of, total, variable
 from tapeflow.compile.effects import Changes
 from tapeflow.compile.expr import MustStore, Reader
 from tapeflow.compile.internal import CHECK_NUMERICS
@@ -286,9 +286,14 @@ def _known(x):
     return x.dims is not None and None not in x.dims
 
 
+def own_place(root, names):
+    """The offset of an element in the buffer of a root's value, in the loops of its group; None where its roots are several."""
+    return rename(place_in(root.dims, range(len(root.dims))), names) if root.place is None else None
+
+
 def is_row(root, dims, axes):
     """Whether a root's result is one element for each row of the loops, not for each element."""
     return axes is not None and (root.axes is not None or len(root.dims) < len(dims))
 
 
-__all__ = ["Group", "Grouping", "Opaque", "REDUCERS", "Root", "is_row", "kind_of", "loops_of", "place_in"]
+__all__ = ["Group", "Grouping", "Opaque", "REDUCERS", "Root", "is_row", "kind_of", "loops_of", "own_place", "place_in"]

@@ -2,7 +2,7 @@
 
 from tapeflow.compile.affine import coefficient, rename
 from tapeflow.compile.expr import parts
-from tapeflow.compile.group import is_row, place_in
+from tapeflow.compile.group import is_row, own_place, place_in
 from tapeflow.compile.loops import Kernel, Member, forms_of, turns_of
 
 
@@ -55,8 +55,10 @@ def members_of(group, reader, targets, operands, given=()):
         kind = "reduce" if root.axes is not None else "row" if row else "full"
         if root.place is not None:
             place = rename(root.place, names)
+        elif kind == "full":
+            place = own_place(root, names)
         else:
-            place = place_in(dims, group.kept if row else range(len(dims)))
+            place = place_in(dims, group.kept)
         stores = [(operands.number(key, root.value._dtype), place) for key in targets(root.value)]
         if root.place is None:
             here[id(root.value)] = pool.make("value", (), (len(given) + len(members), bits[kind]), root.value._dtype)

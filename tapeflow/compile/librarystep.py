@@ -1,5 +1,6 @@
 """A library call in a plan: where its operands stand, and the elementwise work that it does as it writes its result."""
 
+from tapeflow.compile.affine import coefficient
 from tapeflow.compile.evaluate import Evaluator
 from tapeflow.compile.expr import loads, parts
 from tapeflow.compile.functions import FUNCTIONS
@@ -123,30 +124,41 @@ class Epilogue:
 
     def __call__(self, tile):
         if self.cost > INLINE:
-            self._call(tile)
+            self._loop(tile)
         else:
             self._inline(tile)
 
-    def _call(self, tile):
-        """One call for each vector: written out for all of a tile's, much work would be much code."""
-        f = tile.f
-        for j in range(len(tile.values[0])):
-            name = self._function(f.module, tile, tile.mask(j))
-            for i, line in enumerate(tile.values):
-                f.call(name, None, tile.table, f.index(tile.row(i)), f.index(tile.column(j)), line[j])
+    def touched(self, tile):
+        """The arrays that it reads and writes row by row: the address of the tile's first element, and bytes from row to row."""
+        columns, rows = len(self.dims) - 1, len(self.dims) - 2
+        places = [place for m in self.members for place in m.stores]
+        places += [x.data[:2] for m in self.members for x in loads(m.expr) if x.op == "load"]
+        places = [x for x in dict.fromkeys(places) if coefficient(x[1], rows) and coefficient(x[1], columns) == 1]
+        e = self._evaluator(tile.f, tile.table, tile.lanes)
+        with e.scope({**self._row_variables(tile.f, tile.row(0)), columns: tile.column(0)}):
+            return [(e.address(*x, 0), coefficient(x[1], rows) * self.dtypes[x[0]].size) for x in places]
 
-    def _function(self, module, tile, mask):
-        return module.once(("epilogue", self, mask), lambda: self._new_function(module, tile, mask))
-
-    def _new_function(self, module, tile, mask):
-        name = module.fresh("epilogue")
-        arguments = [("table", PTR), ("row", INDEX), ("column", INDEX), ("value", tile.values[0][0].type)]
-        with module.function(name, arguments, internal=True, attributes="nounwind noinline") as f:
-            table, row, column, value = f.arguments
-            e = self._evaluator(f, table, tile.lanes)
-            with e.scope({**self._row_variables(f, row), len(self.dims) - 1: column}, 1, mask):
-                self._element(e, value)
-        return name
+    def _loop(self, tile):
+        """A loop over the rows of a tile, for its values from the stack: written out for all of them, much work would be much code."""
+        f, vectors = tile.f, len(tile.values[0])
+        type = tile.values[0][0].type
+        size = type.lanes * type.bytes
+        values = f.stack(len(tile.values) * vectors * size)
+        for i, line in enumerate(tile.values):
+            for j, value in enumerate(line):
+                f.store(value, values + (i * vectors + j) * size)
+        numbers = f.stack(len(tile.values) * INDEX.bytes)
+        for i, number in enumerate(tile.row_numbers):
+            f.store(f.index(number), numbers + i * INDEX.bytes)
+        e = self._evaluator(f, tile.table, tile.lanes)
+        exprs, vector = [m.expr for m in self.members], len(self.dims) - 1
+        for j in range(vectors):
+            with e.scope({vector: tile.column(j)}, 1, tile.mask(j)):
+                e.hoist(exprs, 1 << vector)
+                with f.loop(0, len(tile.values)) as loop:
+                    row = tile.first_row + f.load(numbers + loop.index * INDEX.bytes, INDEX)
+                    with e.scope(self._row_variables(f, row)):
+                        self._element(e, f.load(values + (loop.index * (vectors * size) + j * size), type))
 
     def _evaluator(self, f, table, lanes):
         used = {operand for m in self.members for operand, _ in m.stores}

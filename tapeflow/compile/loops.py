@@ -13,6 +13,7 @@ from tapeflow.compile.text import I64, INDEX, PTR
 OPERATION, BYTE = 0.06, 0.08
 TILE = 4000.0  # ns of work in a tile, at least; what a thread takes to join in is a tenth of it
 MOST_TILES = 64
+ABREAST, HEAVY = 4, 24  # vectors that a reduction takes at a time, and the cost of an element from which it takes one
 
 
 class Member:
@@ -128,8 +129,14 @@ class Kernel:
         tiles = 1 << (tiles - 1).bit_length()  # two or four threads have equal shares
         turns = -(-n // tiles)
         if self.rows[0] == self.vector:
-            turns = -(-turns // (8 * lanes)) * 8 * lanes if not self.axes else -(-turns // lanes) * lanes
+            vectors = 8 if not self.axes else self.abreast if n >= 4 * self.abreast * lanes else 1
+            turns = -(-turns // (vectors * lanes)) * vectors * lanes
         return turns, -(-n // turns)
+
+    @property
+    def abreast(self):
+        """How many vectors of columns a reduction over rows takes at a time: one alone would read a line of each, far apart."""
+        return ABREAST if max(m.expr.cost for m in self.members if m.kind != "row") <= HEAVY else 1
 
 
 def write_scalars(f, kernel, pointers):
@@ -222,15 +229,12 @@ class _Writer:
         v, *rest = rows
         start, stop, last = (0, self.kernel.dims[v], None) if span is None else span
         if v == self.vector:
-            unroll = 4 if self.kernel.axes and self._cost() <= 24 else 1
+            unroll = self.kernel.abreast if self.kernel.axes else 1
             return self._blocks(v, start, stop, last, unroll, self._row)
         self.e.hoist(self._roots())
         with self.f.loop(start, stop) as loop, self.e.scope({v: loop.index}):
             self._rows(rest, None)
         return None
-
-    def _cost(self):
-        return max(m.expr.cost for m in self.kernel.members)
 
     def _roots(self):
         return [m.expr for m in self.kernel.members]
@@ -294,8 +298,8 @@ class _Writer:
         by_lane = bool(inner) and inner[-1] == self.vector
         wide = self.vector is not None and (by_lane or self.vector in self.kernel.rows)
         unroll = 1
-        if by_lane and self.kernel.dims[self.vector] >= 4 * self.lanes and self._pass_cost(numbers) <= 24:
-            unroll = 4
+        if by_lane and self.kernel.dims[self.vector] >= ABREAST * self.lanes and self._pass_cost(numbers) <= HEAVY:
+            unroll = ABREAST
         width = unroll if by_lane else len(self.e.copies)
         first = []
         for number in sums:

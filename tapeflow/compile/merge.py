@@ -6,11 +6,11 @@ is small and in a loop.
 
 import heapq
 
-from tapeflow.compile.affine import rename, size
+from tapeflow.compile.affine import rename, size, strides_of
 from tapeflow.compile.control import works_in_place
 from tapeflow.compile.effects import asserts, assigned_by, is_barrier
 from tapeflow.compile.expr import loads, may_fail
-from tapeflow.compile.group import Group, Opaque, is_row, loops_of, place_in
+from tapeflow.compile.group import Group, Opaque, is_row, loops_of, own_place, place_in
 
 # A kernel with more operands than this has more pointers than registers.
 MOST_OPERANDS = 28
@@ -276,7 +276,11 @@ class _Board:
 
     def _try(self, first, second):
         """Merge `second` into `first` if the loops agree and the order allows it."""
+        joining = second.members
         loops = common_loops(first, second)
+        if loops is None and (turned := turned_loops(first, second)):
+            loops = first.dims, None
+            joining = [(root, {v: turned[w] for v, w in names.items()}) for root, names in joining]
         if loops is None or len(first.reads | second.reads | first.writes | second.writes) > MOST_OPERANDS:
             return False
         if first.cost + second.cost > MOST_COST:
@@ -285,7 +289,8 @@ class _Board:
         after = self._between(low, high)
         if after is None:
             return False
-        members = _renamed(low, loops) + _renamed(high, loops)
+        mine, theirs = _renamed(first.dims, first.members, loops), _renamed(second.dims, joining, loops)
+        members = mine + theirs if low is first else theirs + mine
         if not self._agree(members, loops, first, second):
             return False
         first.dims, first.axes = loops
@@ -330,8 +335,9 @@ class _Board:
         rows = place_in(dims, [v for v in range(len(dims)) if axes is None or v not in axes])
         level = {id(out): full for out in anchor.node.outputs} if anchor else {}
         level.update([(self.olds[x], full) for x in level if x in self.olds])
-        for root, _ in members:
-            level[id(root.value)] = "nowhere" if root.place is not None else rows if is_row(root, dims, axes) else full
+        for root, names in members:
+            own = rows if is_row(root, dims, axes) and root.place is None else own_place(root, names)
+            level[id(root.value)] = own or "nowhere"
             old = self.olds.get(id(root.value))
             if old is not None:
                 level[old] = level[id(root.value)]
@@ -406,13 +412,32 @@ def common_loops(first, second):
     return reducing.dims, reducing.axes
 
 
-def _renamed(group, loops):
-    """The group's members, in terms of the loops it is going to run in."""
+def turned_loops(first, second):
+    """The loops of a library call by those of elementwise roots that read its result with axes before the last in another order.
+
+    The roots write where they belong, so that heads of attention are joined without a copy. None where it is otherwise.
+    """
+    if first.anchor is None or first.axes is not None or second.axes is not None:
+        return None
+    results = {id(out) for out in first.anchor.node.outputs}
+    strides, last = strides_of(first.dims), len(first.dims) - 1
+    for root, names in second.members:
+        for x in loads(root.expr):
+            if x.op == "load" and x.data[0] in results:
+                turned = {v: strides.index(c) for v, c in rename(x.data[1], names)[1] if c in strides}
+                fits = all(second.dims[v] == first.dims[w] for v, w in turned.items())
+                if fits and turned.get(last) == last and len(set(turned.values())) == len(turned) == last + 1:
+                    return turned
+    return None
+
+
+def _renamed(own, members, loops):
+    """A group's members, in terms of the loops it is going to run in; `own` are its dims."""
     dims, axes = loops
-    if group.dims == dims:
-        return group.members
+    if axes is None or own == dims:
+        return members
     kept = [v for v in range(len(dims)) if v not in axes]
-    return [(root, {v: kept[name] for v, name in names.items()}) for root, names in group.members]
+    return [(root, {v: kept[name] for v, name in names.items()}) for root, names in members]
 
 
 __all__ = ["merge"]

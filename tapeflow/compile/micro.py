@@ -22,6 +22,7 @@ LINE = 64  # bytes of a cache line
 # How many steps of k before their use rows of B are asked for, into the first cache and into the second: from there a line
 # comes within a hundred cycles, from beyond, or from another core, within several hundred.
 NEAR, FAR = 8, 32
+ROW_STEPS = 4  # of k, for each row of a tile whose lines in the epilogue's arrays are asked for
 UNROLLED = 12  # levels with no more steps than this together are written out: nested loops of 3 would cost more than they do
 
 
@@ -53,6 +54,22 @@ OUTER = Kind(0.0, True, True, lambda f, total, a, b: f.fma(a, b, total))  # matr
 LANES = Kind(0.0, False, True, lambda f, total, a, b: f.fma(a, b, total))  # depthwise convolutions
 SUM = Kind(0.0, False, False, lambda f, total, a, b: total + a)  # mean pooling
 MAX = Kind(-math.inf, False, False, lambda f, total, a, b: f.maximum(total, a))  # max pooling
+
+
+class Asks(NamedTuple):
+    """What a micro-kernel asks for while it multiplies, that it be in the second cache when it is wanted.
+
+    Args:
+        step: bytes from line to line of what comes next, of which each step of k asks for one; 0 for none.
+        rows: whether the tile's rows are asked for in the arrays that its epilogue works on, as its `touched(tile)` lists them:
+            for each the address of the tile's first element, and bytes from row to row.
+    """
+
+    step: int = 0
+    rows: bool = False
+
+
+NOTHING = Asks()
 
 
 class Phase(NamedTuple):
@@ -230,7 +247,19 @@ def for_each(f, runs, index, body):
 
 
 def micro_kernel(
-    module, type, rows, columns, levels, *, c_steps, epilogue, numbers=None, name="micro", blocked=None, kind=OUTER
+    module,
+    type,
+    rows,
+    columns,
+    levels,
+    *,
+    c_steps,
+    epilogue,
+    numbers=None,
+    name="micro",
+    blocked=None,
+    kind=OUTER,
+    asks=NOTHING,
 ):
     """Write a micro-kernel into a module, once for each specification.
 
@@ -247,22 +276,27 @@ def micro_kernel(
         blocked: None; or, where k is cut into blocks: "part" keeps sums in scratch memory, "last" begins with them. The
             single level's count is an argument then.
         kind: what is done at each k.
+        asks: the `Asks` for what will be read after the sums; with a single level only.
 
     Returns:
-        the function's name. It takes (a, b, c, row, column, table), and with `blocked` also (count, sums, fresh): sums is
-        scratch memory of the tile's rows and columns, read unless `fresh`.
+        the function's name. It takes (a, b, c, row, column, table), with `blocked` also (count, sums, fresh): sums is scratch
+        memory of the tile's rows and columns, read unless `fresh`; and with `asks.step` the address to ask at first.
     """
     place = tuple(c_steps), tuple(numbers or range(len(rows)))
-    key = ("micro", type, tuple(rows), columns, tuple(levels), place, epilogue, blocked, kind)
-    return module.once(key, lambda: _write_micro(module, type, rows, columns, levels, place, epilogue, name, blocked, kind))
+    if blocked == "part":
+        asks = asks._replace(rows=False)
+    key = ("micro", type, tuple(rows), columns, tuple(levels), place, epilogue, blocked, kind, asks)
+    return module.once(key, lambda: _write_micro(module, *key[1:], name))
 
 
-def _write_micro(module, type, rows, columns, levels, place, epilogue, name, blocked, kind):
+def _write_micro(module, type, rows, columns, levels, place, epilogue, blocked, kind, asks, name):
     made = module.fresh(f"{name}_{len(rows)}x{columns}" + (f"_{blocked}" if blocked else ""))
     pointer = (PTR, "noalias readonly")
     arguments = [("a", *pointer), ("b", *pointer), ("c", PTR), ("row", INDEX), ("column", INDEX), ("table", PTR)]
     if blocked:
         arguments += [("count", INDEX), ("sums", PTR), ("fresh", INDEX)]
+    if asks.step:
+        arguments += [("next", PTR)]
     vectors = -(-columns // type.lanes)
     with module.function(made, arguments, internal=True, attributes="nounwind noinline") as f:
         a, b, c, row, column, table, *rest = f.arguments
@@ -270,70 +304,119 @@ def _write_micro(module, type, rows, columns, levels, place, epilogue, name, blo
         pitch = vectors * type.lanes * type.bytes
         places = [(i * pitch + j * type.lanes * type.bytes) for i in range(len(rows)) for j in range(vectors)]
         if blocked:
-            count, memory, fresh = rest
+            count, memory, fresh, *rest = rest
             levels = [levels[0]._replace(steps=count)]
             read = fresh.equals(0)
             sums = f.choose(read, lambda: [f.load(memory + at, type) for at in places], lambda: sums)
-        sums = _accumulate(f, type, rows, columns, levels, a, b, sums, kind)
+
+        def tile():
+            grid = [sums[i * vectors : (i + 1) * vectors] for i in range(len(rows))]
+            return Tile(f, table, grid, c, row, column, type.lanes, columns, *place)
+
+        touched = epilogue.touched(tile()) if asks.rows and hasattr(epilogue, "touched") else []
+        sums = _Sums(f, type, rows, columns, levels, b, kind, asks.step, touched).write([a, b, *rest], sums)
         if blocked == "part":
             for value, at in zip(sums, places, strict=True):
                 f.store(value, memory + at)
         else:
-            grid = [sums[i * vectors : (i + 1) * vectors] for i in range(len(rows))]
-            epilogue(Tile(f, table, grid, c, row, column, type.lanes, columns, *place))
+            epilogue(tile())
     return made
 
 
-def _accumulate(f, type, rows, columns, levels, a, b, sums, kind):
-    """The sums after all steps of k."""
-    vectors = len(sums) // len(rows)
-    masks = [None if (j + 1) * type.lanes <= columns else columns - j * type.lanes for j in range(vectors)]
+class _Sums:
+    """Writes the sums over k of one micro-kernel."""
 
-    def step(a, b, sums):
-        def vector(place, j):
-            return f.load(place + j * type.lanes * type.bytes, type, masks[j])
+    def __init__(self, f, type, rows, columns, levels, b, kind, next_step, touched):
+        self.f, self.type, self.rows, self.levels, self.kind = f, type, rows, levels, kind
+        self.vectors = -(-columns // type.lanes)
+        self.masks = [None if (j + 1) * type.lanes <= columns else columns - j * type.lanes for j in range(self.vectors)]
+        self.width = self.vectors * type.lanes * type.bytes
+        self.moves = [levels[-1].a, levels[-1].b, *[next_step] * bool(next_step)]
+        self.touched = touched
+        ahead = kind is OUTER and len(levels) == 1 and reads_ahead(len(rows), self.vectors)
+        self.last = b + (f.index(levels[0].steps) - 1) * levels[0].b if ahead else None
 
-        row = [vector(b, j) if kind.weighted else None for j in range(vectors)]
-        sums = list(sums)
-        for i, offset in enumerate(rows):
-            if kind.spread:
-                parts = [f.splat(f.load(a + offset, type.scalar), type.lanes)] * vectors
-            else:
-                parts = [vector(a + offset, j) for j in range(vectors)]
-            for j in range(vectors):
-                sums[i * vectors + j] = kind.add(f, sums[i * vectors + j], parts[j], row[j])
-        return sums
+    def write(self, places, sums):
+        """The sums after all steps of k; places are addresses that move on: in A, in B, and where to ask for what comes next."""
+        f, levels = self.f, self.levels
+        counts = [level.steps for level in levels]
+        if all(isinstance(count, int) for count in counts) and math.prod(counts) <= UNROLLED:
+            a, b = places[:2]
+            for numbers in itertools.product(*map(range, counts)):
+                at_a = sum(n * level.a for n, level in zip(numbers, levels, strict=True))
+                at_b = sum(n * level.b for n, level in zip(numbers, levels, strict=True))
+                sums = self._step(a + at_a, b + at_b, sums)
+            return sums
+        if len(levels) > 1:
+            return self._nest(levels, *places, sums)
+        done = 0
+        if self.touched:
+            places, sums, done = self._asking(places, sums)
+        with f.loop(done, levels[0].steps, carry=[*places, *sums]) as loop:
+            places, sums = loop.values[: len(places)], loop.values[len(places) :]
+            places, sums = self._turn(places, sums)
+            loop.next = [*places, *sums]
+        return loop.results[len(places) :]
 
-    def ask(b, last):
-        """Ask for the rows of B that later steps will read; never for one behind the last, which another core may be writing."""
-        for steps, cache in (NEAR, 1), (FAR, 2):
-            place = b + steps * levels[0].b
-            place = f.where(f.compare("ult", place, last), place, last)
-            for at in range(0, vectors * type.lanes * type.bytes, LINE):
-                f.prefetch(place + at, cache)
+    def _asking(self, places, sums):
+        """The first steps, a few for each row of the tile: they ask for its lines in the arrays that the epilogue works on."""
+        f, count, split = self.f, len(self.touched), len(self.touched) + len(places)
+        with f.loop(0, len(self.rows), carry=[*[address for address, _ in self.touched], *places, *sums]) as loop:
+            lines, places, sums = loop.values[:count], loop.values[count:split], loop.values[split:]
+            for line in lines:
+                self._ask(line, 2)
+            for _ in range(ROW_STEPS):
+                places, sums = self._turn(places, sums)
+            loop.next = [*[line + step for line, (_, step) in zip(lines, self.touched, strict=True)], *places, *sums]
+        return loop.results[count:split], loop.results[split:], len(self.rows) * ROW_STEPS
 
-    counts = [level.steps for level in levels]
-    ahead = kind is OUTER and len(levels) == 1 and reads_ahead(len(rows), vectors)
-    if all(isinstance(count, int) for count in counts) and math.prod(counts) <= UNROLLED:
-        for numbers in itertools.product(*map(range, counts)):
-            at_a = sum(n * level.a for n, level in zip(numbers, levels, strict=True))
-            at_b = sum(n * level.b for n, level in zip(numbers, levels, strict=True))
-            sums = step(a + at_a, b + at_b, sums)
-        return sums
-
-    def nest(levels, a, b, sums):
+    def _nest(self, levels, a, b, sums):
         if not levels:
-            return step(a, b, sums)
+            return self._step(a, b, sums)
         level, *inner = levels
-        last = b + (f.index(level.steps) - 1) * level.b if ahead else None
-        with f.loop(0, level.steps, carry=[a, b, *sums]) as loop:
+        with self.f.loop(0, level.steps, carry=[a, b, *sums]) as loop:
             a, b, *sums = loop.values
-            if ahead:
-                ask(b, last)
-            loop.next = [a + level.a, b + level.b, *nest(inner, a, b, sums)]
+            loop.next = [a + level.a, b + level.b, *self._nest(inner, a, b, sums)]
         return loop.results[2:]
 
-    return nest(levels, a, b, sums)
+    def _turn(self, places, sums):
+        """One step of the single level: the places moved on, and the sums."""
+        a, b, *lines = places
+        if self.last is not None:
+            self._ask_ahead(b)
+        for line in lines:
+            self.f.prefetch(line, 2)
+        return [place + move for place, move in zip(places, self.moves, strict=True)], self._step(a, b, sums)
+
+    def _ask_ahead(self, b):
+        """Ask for the rows of B that later steps will read; never for one behind the last, which another core may be writing."""
+        f = self.f
+        for steps, cache in (NEAR, 1), (FAR, 2):
+            place = b + steps * self.levels[0].b
+            self._ask(f.where(f.compare("ult", place, self.last), place, self.last), cache)
+
+    def _ask(self, place, cache):
+        """Ask for the lines of a row of the tile."""
+        for at in range(0, self.width, LINE):
+            self.f.prefetch(place + at, cache)
+
+    def _step(self, a, b, sums):
+        f, type, kind = self.f, self.type, self.kind
+
+        def vector(place, j):
+            return f.load(place + j * type.lanes * type.bytes, type, self.masks[j])
+
+        row = [vector(b, j) if kind.weighted else None for j in range(self.vectors)]
+        sums = list(sums)
+        for i, offset in enumerate(self.rows):
+            if kind.spread:
+                parts = [f.splat(f.load(a + offset, type.scalar), type.lanes)] * self.vectors
+            else:
+                parts = [vector(a + offset, j) for j in range(self.vectors)]
+            for j in range(self.vectors):
+                at = i * self.vectors + j
+                sums[at] = kind.add(f, sums[at], parts[j], row[j])
+        return sums
 
 
 Locate = Callable  # (f, table) -> the address of a buffer

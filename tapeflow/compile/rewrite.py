@@ -169,7 +169,7 @@ def _broadcast_to(builder, op, inputs, attrs):
 
 
 def _transpose(builder, op, inputs, attrs):
-    """Transposes of transposes are one; one that only moves axes of size 1 is a reshape."""
+    """Transposes of transposes are one; that of a stack stacks transposes; one that only moves axes of size 1 is a reshape."""
     x, perm = inputs[0], attrs["perm"]
     if x.dims is None or None in x.dims:
         return None
@@ -180,6 +180,11 @@ def _transpose(builder, op, inputs, attrs):
     if node is not None and node.op.name == "transpose":
         inner = node.attrs["perm"]
         return Step((P.transpose, node.inputs, {"perm": tuple([inner[i] % len(perm) for i in perm])}))
+    if node is not None and node.op.name == "stack" and perm[-1] == len(perm) - 1 != node.attrs["axis"] % len(perm):
+        axis = node.attrs["axis"] % len(perm)
+        rest = tuple([i - (i > axis) for i in perm if i != axis])
+        parts = [builder.add(P.transpose, (y,), {"perm": rest}, None)[0] for y in node.inputs]
+        return Step((P.stack, tuple(parts), {"axis": perm.index(axis)}))
     moved = [i for i in perm if x.dims[i] != 1]
     if moved == sorted(moved):
         return Step((P.reshape, inputs, {"shape": tuple([x.dims[i] for i in perm])}))

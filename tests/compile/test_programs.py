@@ -80,6 +80,41 @@ def test_an_epilogue_over_a_batch_knows_its_matrix():
     assert kinds(program) == [LibraryStep]
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_heads_are_joined_by_the_product(shared):
+    """Its tiles write where the transpose wants them, whether its rows go on through the batch or not."""
+    a, b, c = floats(2, 3, 5, 7), floats(7, 17) if shared else floats(2, 3, 7, 17), floats(5, 3, 17)
+
+    def joined(a, b, c):
+        return tf.reshape(tf.exp(tf.transpose(a @ b, [0, 2, 1, 3])) * c, [2, 5, 51])
+
+    program = check(joined, a, b, c, rtol=2e-5)
+    assert kinds(program) == [LibraryStep]
+    assert kinds(check(lambda a, b: (p := a @ b, tf.transpose(p, [1, 2, 0, 3])), a, b, rtol=1e-5)) == [LibraryStep]
+
+
+def test_a_transposed_stack_of_products_is_written_once():
+    def joined(a, b):
+        parts = tf.stack([a @ b, tf.exp(a) @ b, a @ tf.exp(b)])
+        return tf.reshape(tf.transpose(parts, [1, 3, 0, 2, 4]), [2, 5, 9 * 17])
+
+    found = kinds(check(joined, floats(2, 3, 5, 7), floats(2, 3, 7, 17), rtol=2e-5))
+    assert found.count(LibraryStep) == 3
+    assert found.count(Loops) == 2  # of the exponentials
+
+
+@pytest.mark.parametrize("dims", [(2, 3, 5, 17), (3, 3, 5, 17), (5, 5, 5, 5)])
+@pytest.mark.parametrize("perm", [(0, 1, 3, 2), (3, 0, 1, 2), (1, 0, 2, 3), (2, 0, 1, 3)])
+def test_other_transposes_of_products(dims, perm):
+    """The last axis moved, axes of one length, and a value that is read in two orders."""
+    a, b = floats(*dims[:3], 7), floats(*dims[:2], 7, dims[3])
+    check(lambda a, b: tf.tanh(tf.transpose(a @ b, perm)) - 1.0, a, b, rtol=2e-5)
+    order = [1, *[i + (i > 0) for i in perm]]
+    check(lambda a, b: tf.transpose(tf.stack([a @ b, tf.square(a @ b)], axis=1), order), a, b, rtol=2e-5)
+    if dims == tuple([dims[i] for i in perm]):
+        check(lambda a, b: (p := a @ b) + 2.0 * tf.transpose(p, perm), a, b, rtol=2e-5)
+
+
 def test_products_read_transposed_operands_where_they_are():
     def attention(q, k, v):
         q, k, v = [tf.transpose(tf.reshape(x, [2, 5, 3, 7]), [0, 2, 1, 3]) for x in (q, k, v)]
