@@ -35,6 +35,7 @@ FEW_TILES = 8  # so many at least where the work is enough, that threads finish 
 # stay in the first cache. Where the columns of A stand together each k has lines of its own, of which few are used up. Rows of B
 # that are pages apart meet in the same sets of the second cache, too, which has no room for more than those of a block.
 LONG_K, BLOCK_K = 512, 256
+MANY = 64  # register tiles down: B is packed for so many, and then needs no blocks before a panel fills much of the second cache
 LONG_COLUMNS, BLOCK_COLUMNS = 192, 128
 FEW_ROWS = 64  # so few that each core rather reads all of B than what another one computes
 UNPACKED = 100 << 10  # bytes of a panel's rows that are read well where they stand
@@ -122,25 +123,32 @@ def make_plan(spec, target):
     size = spec.element.bytes
     lanes = target.lanes(size)
     shape = choose_shape(spec.m, spec.n, spec.k, lanes, target.registers)
+    ways = target.l1 // PAGE  # lines of the first cache whose addresses are equal up to pages
+    paged = spec.b[0] % PAGE == 0 and spec.b[1] == size
+    often = spec.m >= MANY * shape.rows and spec.k > LONG_K and not spec.k_major and (paged or spec.b[1] != size)
+    if often and spec.a[0] % PAGE == 0:
+        shape = shape._replace(rows=min(shape.rows, ways))
     panel = shape.vectors * lanes
     panels = -(-spec.n // panel)
     row_tiles = -(-spec.m // shape.rows)
 
     long, block = (LONG_COLUMNS, BLOCK_COLUMNS) if spec.k_major else (LONG_K, BLOCK_K)
-    if spec.b[0] % PAGE == 0 and spec.b[1] == size:
-        long = min(long, BLOCK_K)
+    if often:
+        long, block = 0, target.l2 // 16 // (panel * size)
+    elif paged:
+        long = BLOCK_K
     blocks_k = 1 if spec.k <= long else -(-spec.k // block)
     block_k = -(-spec.k // blocks_k)
 
     crowded = (spec.b[0] % PAGE == 0 and not reads_ahead(*shape)) or block_k * panel * size > UNPACKED
     costly_mask = target.vector_bytes < 64 and spec.n % lanes != 0
-    pack_b = spec.b[1] != size or (row_tiles >= 4 and (crowded or costly_mask))
-    ways = target.l1 // PAGE  # lines of the first cache whose addresses are equal up to pages
+    pack_b = often or spec.b[1] != size or (row_tiles >= 4 and (crowded or costly_mask))
     if spec.k_major:
         lines = PAGE // math.gcd(PAGE, spec.a[1]) * ways  # that a column's k-th elements can be in
         pack_a = panels > 1 and 2 * lines < block_k
     else:
-        pack_a = panels > 1 and spec.a[1] == size and spec.a[0] % PAGE == 0 and 4 * min(spec.m, shape.rows) > 5 * ways
+        pages_apart = spec.a[1] == size and spec.a[0] % PAGE == 0
+        pack_a = not often and panels > 1 and pages_apart and 4 * min(spec.m, shape.rows) > 5 * ways
 
     def cost(cut):
         down, across = cut

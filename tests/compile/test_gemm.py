@@ -196,7 +196,9 @@ def test_epilogues_see_rows_and_columns(sizes, isa):
     assert np.abs(result - exact).max() < 1e-6 * k
 
 
-@pytest.mark.parametrize("sizes", [(200, 130, 700), (64, 1024, 1024), (7, 9, 5)], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [(200, 130, 700), (64, 1024, 1024), (905, 1024, 1024), (905, 40, 2100), (7, 9, 5)], ids=str
+)
 @pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True)], ids=str)
 def test_the_same_bits_on_any_number_of_threads(sizes, transposed):
     m, n, k = sizes
