@@ -30,6 +30,7 @@ digits: $(VENV)/digits.stamp
 
 test: $(VENV)/test.stamp
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest --hypothesis-profile=ci $(PYTEST_ARGS)
 

@@ -3,12 +3,14 @@
 
 def parts(tf):
     """The listing's model, optimizer and loss."""
-    model = tf.keras.Sequential([
-        tf.keras.layers.Input((28, 28)),
-        tf.keras.layers.Flatten(),
-        tf.keras.layers.Dense(128, activation="relu"),
-        tf.keras.layers.Dense(10),
-    ])
+    model = tf.keras.Sequential(
+        [
+            tf.keras.layers.Input((28, 28)),
+            tf.keras.layers.Flatten(),
+            tf.keras.layers.Dense(128, activation="relu"),
+            tf.keras.layers.Dense(10),
+        ]
+    )
     optimizer = tf.keras.optimizers.Adam(learning_rate=0.001)
     return model, optimizer, tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

@@ -14,12 +14,14 @@ EPOCHS, BATCH = int(os.environ.get("EPOCHS", 5)), 32
 ROWS, COLUMNS = 5, 9  # the grid of digits.png; its last row shows mistakes
 TRAIN, TEST, MISTAKE, QUIET = "#8aa4c8", "#1f4e9c", "#c8102e", "#6b6b6b"
 
-model = tf.keras.Sequential([
-    tf.keras.layers.Input((28, 28)),
-    tf.keras.layers.Flatten(),
-    tf.keras.layers.Dense(128, activation="relu"),
-    tf.keras.layers.Dense(10),
-])
+model = tf.keras.Sequential(
+    [
+        tf.keras.layers.Input((28, 28)),
+        tf.keras.layers.Flatten(),
+        tf.keras.layers.Dense(128, activation="relu"),
+        tf.keras.layers.Dense(10),
+    ]
+)
 optimizer = tf.keras.optimizers.Adam(learning_rate=0.001)
 loss_fn = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -72,8 +74,15 @@ def draw_history(figure, history):
         chart.set_title(title, loc="left", fontsize=12, fontweight="bold")
         chart.plot(epochs, train, color=TRAIN, marker="o", markersize=4, linewidth=2, label="train (while learning)")
         chart.plot(epochs, test, color=TEST, marker="o", markersize=4, linewidth=2, label="test")
-        chart.annotate(form.format(test[-1]), (epochs[-1], test[-1]), color=TEST, va="center", xytext=(8, 0),
-                       textcoords="offset points", annotation_clip=False)
+        chart.annotate(
+            form.format(test[-1]),
+            (epochs[-1], test[-1]),
+            color=TEST,
+            va="center",
+            xytext=(8, 0),
+            textcoords="offset points",
+            annotation_clip=False,
+        )
         chart.spines[["top", "right"]].set_visible(False)
         chart.grid(axis="y", color="#e4e4e4")
         chart.set_axisbelow(True)
@@ -97,8 +106,13 @@ def draw_digits(figure, images, labels, digits):
         cell.imshow(images[index], cmap="gray_r")
         cell.set(xticks=[], yticks=[])
         cell.spines[:].set(color=MISTAKE if mistaken else "#d0d0d0", linewidth=2 if mistaken else 0.8)
-        cell.set_title(f"{digits[index]}, is {labels[index]}" if mistaken else f"{digits[index]}", fontsize=10, pad=3,
-                       color=MISTAKE if mistaken else QUIET, fontweight="bold" if mistaken else "normal")
+        cell.set_title(
+            f"{digits[index]}, is {labels[index]}" if mistaken else f"{digits[index]}",
+            fontsize=10,
+            pad=3,
+            color=MISTAKE if mistaken else QUIET,
+            fontweight="bold" if mistaken else "normal",
+        )
 
 
 def draw(path, history, images, labels, digits):

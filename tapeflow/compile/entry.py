@@ -74,7 +74,9 @@ class Held(NamedTuple):
     written: bool = False
 
 
-def make_entry(step, table, arguments, results, *, held=(), failures=(), failed=None, release=False, refuse_at=None, keep=()):
+def make_entry(
+    step, table, arguments, results, *, held=(), failures=(), failed=None, release=False, refuse_at=None, keep=()
+):
     """A builtin function of tensors that runs a step, or None where there is no fast call.
 
     Args:

@@ -35,7 +35,9 @@ from tapeflow.compile.text import I32, I64, INDEX, PTR, Module
 POOL, OWN_SCRATCH, GOVERNOR, STARTED = 0, 8, 16, 24
 TEAM_SIZE = 32
 
-PATIENCE = 32768  # turns of waiting before a worker sleeps: 0.4 to 1.6 ms, longer than Python takes between two steps of `fit`
+PATIENCE = (
+    32768  # turns of waiting before a worker sleeps: 0.4 to 1.6 ms, longer than Python takes between two steps of `fit`
+)
 
 # What NumPy calls for memory, each with a context before the arguments that the C library's function has
 ALLOCATION = {

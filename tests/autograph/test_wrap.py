@@ -54,9 +54,7 @@ def test_the_passes_give_malt_s_code(module, features):
             expected = code(function, options, functions.transform, call_trees.transform)
         except Untransformable:
             continue
-        found = code(
-            function, options, lambda tree, ctx: Scopes(ctx).visit(tree), lambda tree, ctx: Calls(ctx).visit(tree)
-        )
+        found = code(function, options, lambda tree, ctx: Scopes(ctx).visit(tree), lambda tree, ctx: Calls(ctx).visit(tree))
         assert found == expected, function.__qualname__
         count += 1
     assert count

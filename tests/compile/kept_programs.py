@@ -88,7 +88,9 @@ PROGRAMS = {
     ),
     "constants": lambda: (tf.function(lambda x: (x + np.arange(5, dtype=np.float32), tf.constant([1, 2]))), [floats(5)]),
     "constant results": lambda: (
-        tf.function(lambda x: (x * 2.0, *[tf.cast([[1, 0]], t) for t in (tf.bfloat16, tf.complex64, bool)], tf.zeros([0, 3]), 5)),
+        tf.function(
+            lambda x: (x * 2.0, *[tf.cast([[1, 0]], t) for t in (tf.bfloat16, tf.complex64, bool)], tf.zeros([0, 3]), 5)
+        ),
         [floats(5)],
     ),
     "passed through": lambda: (tf.function(lambda x: (x, x * 2.0, x)), [floats(5)]),

@@ -88,7 +88,9 @@ def test_light_ops_have_the_numbers_of_the_kernel(name, dtype):
     assert len(natives(name)) == len(kinds)
 
 
-@pytest.mark.parametrize(("name", "attrs"), [("sum", {"axis": (0,)}), ("mean", {"axis": None}), ("sum_to", {"shape": (64,)})])
+@pytest.mark.parametrize(
+    ("name", "attrs"), [("sum", {"axis": (0,)}), ("mean", {"axis": None}), ("sum_to", {"shape": (64,)})]
+)
 def test_sums_of_large_arrays(name, attrs):
     x = tf.constant(normal(48, 64))
     results = [PRIMITIVES[name](x, **attrs).numpy() for _ in range(5)]

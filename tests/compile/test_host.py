@@ -9,7 +9,10 @@ from tapeflow.compile.host import LEVELS, host
 
 
 def test_a_forced_instruction_set_is_one_that_there_is():
-    with flags.using(TAPEFLOW_ISA="mmx"), pytest.raises(InvalidArgumentError, match="'mmx' is not an .*; write one of avx512, avx2"):
+    with (
+        flags.using(TAPEFLOW_ISA="mmx"),
+        pytest.raises(InvalidArgumentError, match="'mmx' is not an .*; write one of avx512, avx2"),
+    ):
         host()
 
 
@@ -19,7 +22,10 @@ def test_a_machine_without_the_instructions_says_so(level, monkeypatch):
     monkeypatch.setattr(hosts, "_detect", lambda: other)
     hosts._host.cache_clear()
     try:
-        with flags.using(TAPEFLOW_ISA=level), pytest.raises(InvalidArgumentError, match=r"\(aarch64, cortex-a76\) has no such"):
+        with (
+            flags.using(TAPEFLOW_ISA=level),
+            pytest.raises(InvalidArgumentError, match=r"\(aarch64, cortex-a76\) has no such"),
+        ):
             host()
         assert host() == other
     finally:

@@ -113,7 +113,9 @@ class Calls(ast.NodeTransformer):
             setattr(node, field, self.visit(value))
 
     def visit_Lambda(self, node):
-        if not anno.hasanno(node, SCOPE):  # one within a function, or that conversion has made: it runs in the scope around it
+        if not anno.hasanno(
+            node, SCOPE
+        ):  # one within a function, or that conversion has made: it runs in the scope around it
             return self.generic_visit(node)
         self._visit_within(node, ("args", "body"))
         return node
@@ -132,7 +134,11 @@ class Calls(ast.NodeTransformer):
     def visit_Call(self, node):
         name = _dotted(node.func)
         node = self.generic_visit(node)
-        if name.startswith(("ag__.", f"{self.scope}.")) or name in DEBUGGERS or (name == "print" and not self.converts_print):
+        if (
+            name.startswith(("ag__.", f"{self.scope}."))
+            or name in DEBUGGERS
+            or (name == "print" and not self.converts_print)
+        ):
             return node
         keywords = ast.Call(_name("dict"), [], node.keywords) if node.keywords else ast.Constant(None)
         call = _operator("converted_call", node.func, _as_tuple(node.args), keywords, _name(self.scope))
