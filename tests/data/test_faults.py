@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import eventually
 
 import tapeflow as tf
 
@@ -21,16 +22,6 @@ INT = tf.TensorSpec([], tf.int64)
 
 def pipeline_threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("tf.data")]
-
-
-def eventually(condition, seconds=10):
-    """Whether `condition()` comes true; threads take a moment to end."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.005)
-    return False
 
 
 @pytest.fixture(autouse=True)
