@@ -60,6 +60,7 @@ class Frame:
         for slot, array in layout.constants.items():
             self.table[slot] = address(array)
         self.pointer = address(self.table)
+        self.written = set()  # ids of the arrays of variables that native code assigns
         self.spare = {}  # number of a result -> its array in the last run
         self.inputs = [(place, self._cell_of(place, spec)) for spec, place in layout.inputs]
         self.held = [(held, self._cell_of(held.place, held.spec)) for held in layout.held]
@@ -98,6 +99,7 @@ class Frame:
 
     def take_variables(self, keep):
         """Let native code find the variables; adds to `keep` what must be held meanwhile."""
+        self.written.clear()
         for held, cell in self.held:
             variable = held.variable
             if cell is not None:
@@ -106,7 +108,9 @@ class Frame:
             if held.written:
                 own_buffer(variable)
             array = variable._tensor._value
-            if not array.flags.carray:
+            if held.written:
+                self.written.add(id(array))
+            elif not array.flags.carray:
                 array = np.ascontiguousarray(array)
                 keep.append(array)
             self.table[held.place.slot] = address(array)
@@ -170,11 +174,11 @@ class Frame:
 
     def is_ours(self, array):
         """Whether native code may write to an array later: a part of the arena, or of a variable that it assigns."""
-        written = [held.variable._tensor._value for held, cell in self.held if held.written and cell is None]
         while array is not None and array.__class__ is np.ndarray:
-            if array is self.arena or array.base is self.arena.base or any(array is x for x in written):
+            base = array.base
+            if array is self.arena or base is self.arena.base or id(array) in self.written:
                 return True
-            array = array.base
+            array = base
         return False
 
     # Errors

@@ -39,6 +39,7 @@ class Iterator(Flow, Trackable):
     def __init__(self, dataset):
         self._dataset = dataset
         self._spec = dataset.element_spec
+        self._type_spec = IteratorSpec(self._spec)  # one: each call of a function on the iterator looks at it
         self._pack = packer(self._spec)
         self._start(())
 
@@ -51,10 +52,6 @@ class Iterator(Flow, Trackable):
     def element_spec(self):
         """The nest of specs of an element."""
         return self._spec
-
-    @property
-    def _type_spec(self):
-        return IteratorSpec(self._spec)
 
     def __iter__(self):
         return self
