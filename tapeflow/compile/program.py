@@ -7,7 +7,6 @@ import time
 import numpy as np
 
 from tapeflow.base import flags
-from tapeflow.base.errors import OpError
 from tapeflow.compile import pool
 from tapeflow.compile.effects import is_barrier
 from tapeflow.compile.explain import describe, explain, fallbacks
@@ -19,8 +18,8 @@ from tapeflow.compile.native import Native
 from tapeflow.compile.places import ARENA
 from tapeflow.compile.plan import Plan
 from tapeflow.compile.rebuild import has_tensors
+from tapeflow.compile.specialise import naming_line
 from tapeflow.compile.write import Stretch, write
-from tapeflow.core.graph import locate
 from tapeflow.core.primitive import bind
 from tapeflow.core.state import paused, tracing
 from tapeflow.core.tensor import Tensor, wrap
@@ -167,11 +166,8 @@ class StepFrame(Frame):
         attrs = {key: self._attr(attr) for key, attr in node.attrs.items()} if has_tensors(node.attrs) else node.attrs
         keeps = node.stateful or any(out._dtype.numpy_dtype is None for out in node.outputs)  # a list keeps its elements
         inputs = [self.own(self.value(x)) if keeps else self.value(x) for x in node.inputs]
-        try:
+        with naming_line(node):
             result = _call(node.op, inputs, attrs)
-        except OpError as error:
-            locate(error, node)
-            raise
         for out, tensor in zip(node.outputs, result if node.op.multiple else (result,), strict=True):
             found = tensor._value
             if found.__class__ is np.ndarray and found.dtype != object:
