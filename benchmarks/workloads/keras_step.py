@@ -1,4 +1,7 @@
-"""The training step of examples/listings/7_mnist.py in eager Keras: two dense layers, Adam, 32 images."""
+"""The training step of examples/listings/7_mnist.py in eager Keras: two dense layers, Adam, 32 images.
+
+It is measured within a training, a third of an epoch after its begin: by then small ops have become native.
+"""
 
 from functools import partial
 
@@ -16,5 +19,5 @@ def tensorflow(tf):
     images, labels = tf.constant(rng.random((32, 28, 28))), tf.constant(rng.integers(0, 10, 32).astype(np.uint8))
     train_step = partial(listing.train_step(tf, *listing.parts(tf)), images, labels)
     first = float(train_step())
-    assert min(float(train_step()) for _ in range(20)) < first
+    assert min(float(train_step()) for _ in range(600)) < first
     return best_microseconds(train_step)

@@ -33,8 +33,11 @@ HOT |= {"dense_xent": 1, "max_pool": 4, "max_pool_grad": 4, "avg_pool": 4, "avg_
 LIGHT = ("add", "sub", "mul", "truediv", "neg", "abs", "square", "sqrt", "maximum", "minimum", "relu", "gate")
 SUMS = ("sum", "mean", "sum_to")
 WORK = 1 << 28  # multiplications, of some 5 ms, after which an op becomes native
-LEAST = 1 << 18  # what the dozen calls of NumPy in a kernel cost, though there is little to multiply
-CALL, PASS = 1 << 17, 8  # what one call of NumPy costs, and an element's way from memory and back
+# What small ops cost in a program, whose other work leaves neither NumPy's code nor their data in the first caches: 3 to 15 times
+# what a loop of one op measures. The least that one of `HOT` costs, some 20 us; a call of NumPy, and an element's way from
+# memory and back.
+LEAST = 1 << 20
+CALL, PASS = 1 << 19, 8
 MOST = 64  # shapes of one op that are known at a time
 
 

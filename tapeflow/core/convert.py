@@ -90,11 +90,11 @@ def convert_to_tensor(value, dtype=None, dtype_hint=None, name=None):
     cls = value.__class__
     if cls is Tensor and (dtype is None or value._dtype is dtype):  # the usual cases
         return value
-    if cls in READERS and dtype is None:
-        return READERS[cls](value)
     if dtype is not None:
         dtype = as_dtype(dtype)
-    elif dtype_hint is not None and not isinstance(value, Tensor) and not hasattr(cls, "__tf_tensor__"):
+    if cls in READERS and (dtype is None or value._dtype is dtype):
+        return READERS[cls](value)
+    if dtype is None and dtype_hint is not None and not isinstance(value, Tensor) and not hasattr(cls, "__tf_tensor__"):
         try:
             return convert_to_tensor(value, as_dtype(dtype_hint))
         except (TypeError, ValueError, InvalidArgumentError):

@@ -425,6 +425,38 @@ def test_broadcasting_is_numpys(shapes, seed):
         np.testing.assert_array_equal(ours(x, y), theirs(x, y))
 
 
+REALS = [
+    "float16",
+    "float32",
+    "float64",
+    "bfloat16",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(REALS), st.sampled_from(REALS), st.binary(min_size=8, max_size=8))
+def test_a_cast_number_is_what_an_element_becomes(source, target, bits):
+    x = np.frombuffer(bits, tf.as_dtype(source).as_numpy_dtype, 1)
+    one, many = tf.cast(tf.constant(x[0]), target).numpy(), tf.cast(tf.constant(x), target).numpy()
+    assert one.dtype == many.dtype
+    np.testing.assert_array_equal(one, many[0])
+
+
+@pytest.mark.parametrize("name", ["math.divide_no_nan", "math.multiply_no_nan", "math.xdivy", "math.xlogy"])
+def test_numbers_with_a_zero_are_as_elements_are(name):
+    x, y = [part.ravel() for part in np.meshgrid(VALUES, VALUES)]
+    many = public(name)(tf.constant(x), tf.constant(y))
+    np.testing.assert_array_equal([public(name)(tf.constant(a), tf.constant(b)) for a, b in zip(x, y, strict=True)], many)
+
+
 @pytest.mark.parametrize("x", [0.0, 1.0, np.nan])
 @pytest.mark.parametrize("low", [0.0, 2.0, np.nan])
 @pytest.mark.parametrize("high", [0.5, 1.0, np.nan])
