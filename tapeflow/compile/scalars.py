@@ -126,12 +126,20 @@ def _cast(c, x):
     if target is bool_:
         return x.differs(0)
     machine = MACHINE[target]
-    if x.type.floating and not machine.floating and machine.bits < 64:
-        wide = c.f.convert(x, I64 if target.is_unsigned and machine.bits == 32 else I32)
-        return c.f.convert(wide, machine)
-    return c.f.convert(
-        x, machine, signed=source is not bool_ and not (source if not x.type.floating else target).is_unsigned
-    )
+    if not x.type.floating or machine.floating:
+        return c.f.convert(x, machine, signed=source is not bool_ and not source.is_unsigned)
+    if machine.bits < 32:
+        return c.f.convert(c.f.convert(x, I32), machine)
+    return _unsigned(c.f, x, machine) if target.is_unsigned else c.f.convert(x, machine)
+
+
+def _unsigned(f, x, machine):
+    """A float as an unsigned integer of 32 or 64 bits; what is negative becomes its two's complement, as in C compilers' code."""
+    if x.type.bytes < 4:
+        x = f.convert(x, F32)
+    half = 1 << (machine.bits - 1)
+    high = f.convert(x - float(half), machine) ^ half
+    return f.where(f.compare("ult", x, float(half)), f.convert(x, machine), high)
 
 
 def _sign(c, x):

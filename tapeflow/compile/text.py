@@ -198,7 +198,7 @@ class Function(Control):
     def convert(self, a, element, signed=True):
         """The value as another element type: floats are rounded or widened, integers cut or extended.
 
-        A float that no integer of the type is near gives an undefined integer (poison), as LLVM has it.
+        A float that no integer of the type is near gives what the machine makes of it, some integer.
         """
         type = a.type.like(element)
         source, wider = a.type, type.bits > a.type.bits
@@ -216,7 +216,9 @@ class Function(Control):
             op = "sext" if signed and source.element != "i1" else "zext"
         else:
             op = "trunc"
-        return self.emit(type, f"{op} {a!r} to {type}")
+        result = self.emit(type, f"{op} {a!r} to {type}")
+        # LLVM may take such an integer for any, and for another at each use, unless it is frozen.
+        return self.emit(type, f"freeze {result!r}") if op.startswith("fpto") else result
 
     def _convert_short(self, a, element, signed):
         """The same from or to the short floats: every way leads over float32, and some in integer instructions."""

@@ -5,7 +5,7 @@ import pytest
 from test_registry import UNCHECKED, default_samples
 
 import tapeflow as tf
-from compiled import as_inputs, compare, graph_of, specs_of
+from compiled import as_inputs, compare, graph_of, native, specs_of
 from tapeflow.base.errors import OpError
 from tapeflow.compile.executable import compile_graph
 from tapeflow.core.primitive import PRIMITIVES
@@ -59,3 +59,16 @@ def test_compiled_is_the_kernel(name, inputs, attrs):
     got = compile_graph(graph).run(inputs)
     reduces = op.lower == "reduce" or name in SUMS
     compare(got, expected, WITHIN, 1e-2 if reduces and expected[0].dtype.itemsize == 2 else 1e-5 if reduces else None)
+
+
+@pytest.mark.parametrize("target", [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)])
+@pytest.mark.parametrize("source", ["float16", "float32", "float64"])
+def test_floats_become_integers(source, target):
+    """What is negative becomes an unsigned integer's two's complement; small integers are cut from those of 32 bits."""
+    dtype = tf.as_dtype(target)
+    bits = 8 * dtype.size
+    low, high = -(2.0 ** (max(bits, 32) - 1)), 2.0 ** (bits if dtype.is_unsigned and bits >= 32 else max(bits, 32) - 1)
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(low, high, 300), rng.normal(0, 300, 300), [-0.5, 0.5, -1, -0.0, low]])
+    x = np.clip(x, -65504, 65504) if source == "float16" else x
+    native(lambda x: tf.cast(x, dtype), x.astype(source))
