@@ -462,6 +462,8 @@ def _static_dim(item):
         raise InvalidArgumentError(None, None, f"A shape must be a vector: sizes input must be 1-D, but it holds {item!r}")
     if item.__class__ is Tensor and item.dims == ():
         return (int(item._value),)  # also of a float: TensorFlow casts the tensors in a list to the dtype that it wants
+    if isinstance(item, Tensor) and item._dtype.is_floating:
+        item = P.cast(item, dtype=dtypes.int32)
     if item.__class__ is float:
         raise InvalidArgumentError(None, None, f"A shape must be integers, got the float {item}")
     return static_dims(item)

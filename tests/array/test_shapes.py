@@ -197,3 +197,20 @@ def test_a_repeated_gradient_is_dense():
         tape.watch(x)
         y = tf.repeat(x, [2, 1], axis=0)
     assert tape.gradient(y, x).numpy().tolist() == [[2.0] * 3, [1.0] * 3]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda n: tf.reshape(tf.range(6.0), [n, 3]),
+        lambda n: tf.zeros([n, 2]),
+        lambda n: tf.fill([2, n], 1.0),
+        lambda n: tf.tile([[1.0]], (n, 2)),
+        lambda n: tf.broadcast_to(1.0, [n, 2]),
+    ],
+)
+def test_a_float_tensor_in_a_shape_is_cut_to_an_integer(function):
+    """TensorFlow casts the tensors in a list to the dtype that it wants; Keras's RandomElasticTransform counts on it."""
+    expected = function(2).shape
+    assert function(tf.constant(2.5)).shape == expected
+    assert tf.function(function)(tf.constant(2.5)).shape == expected
