@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tapeflow.base.dtypes import bool_, int32, int64, string
+from tapeflow.base.dtypes import bfloat16, bool_, int32, int64, string
 from tapeflow.base.errors import invalid
 from tapeflow.base.shape import num_elements
 from tapeflow.core.primitive import P, Primitive
@@ -22,8 +22,13 @@ def _check_axis(name, x, axis):
         raise invalid(name, f"Expected dimension in the range [-{rank}, {rank}), but got {axis}")
 
 
+def sortable(x):
+    """The same values in a dtype that NumPy sorts: its bfloat16 has no place for nan, and leaves what is beside it unsorted."""
+    return x.astype(np.float32) if x.dtype == bfloat16.numpy_dtype else x
+
+
 def _sort_kernel(x, *, axis=-1, descending=False):
-    result = np.sort(x, axis)
+    result = np.sort(sortable(x), axis).astype(x.dtype, copy=False)
     return result[(*(np.s_[:],) * (axis % x.ndim), np.s_[::-1])] if descending else result
 
 
@@ -64,7 +69,7 @@ sort = Primitive(
 def descending_order(x, axis=-1):
     """The stable order that sorts descending: of equal elements the first comes first."""
     backward = (*(np.s_[:],) * (axis % x.ndim), np.s_[::-1])
-    return x.shape[axis] - 1 - x[backward].argsort(axis, kind="stable")[backward]
+    return x.shape[axis] - 1 - sortable(x)[backward].argsort(axis, kind="stable")[backward]
 
 
 def picked(x, order):
@@ -77,7 +82,7 @@ def picked(x, order):
 def _argsort_kernel(x, *, axis=-1, descending=False):
     if not x.ndim:
         raise ValueError(axis)
-    order = descending_order(x, axis) if descending else np.argsort(x, axis, kind="stable")
+    order = descending_order(x, axis) if descending else np.argsort(sortable(x), axis, kind="stable")
     return order.astype(np.int32)
 
 
@@ -103,7 +108,7 @@ def _top_k_kernel(x, *, k, dtype=int32):
     n = x.shape[-1]
     if not 0 <= k <= n:
         raise ValueError(k)
-    order = _few_largest(x, k) if n > 256 and 0 < k < n // 8 else None
+    order = _few_largest(sortable(x), k) if n > 256 and 0 < k < n // 8 else None
     if order is None:
         order = descending_order(x)[..., :k]
     return picked(x, order), order.astype(dtype.numpy_dtype)

@@ -50,6 +50,22 @@ def test_the_gradients_of_sort_and_top_k_go_where_the_elements_came_from():
     assert tape.gradient(down, x).numpy().tolist() == [[2.0, 2.0, 2.0], [1.0, 1.0, 1.0]]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_nan_is_sorted_above_all_numbers(dtype):
+    x = tf.cast([3, np.nan, 1, -2, np.nan, 0, np.inf, -np.inf] * 50, dtype)
+    largest = np.sort(tf.cast(x, tf.float64).numpy())[::-1]  # NumPy's order of float64
+    for function in (
+        lambda x: tf.sort(x, direction="DESCENDING"),
+        lambda x: tf.sort(x)[::-1],
+        lambda x: tf.gather(x, tf.argsort(x, direction="DESCENDING")),
+        lambda x: tf.math.top_k(x, 120).values,
+        lambda x: tf.math.top_k(x, 20).values,
+    ):
+        for run in (function, tf.function(function)):
+            found = tf.cast(run(x), tf.float64).numpy()
+            np.testing.assert_array_equal(found, largest[: len(found)])
+
+
 def test_argmax_passes_over_nan():
     assert tf.argmax([[1.0, 9.0], [5.0, 2.0]]).numpy().tolist() == [1, 0]
     assert tf.argmin([[1.0, 9.0], [5.0, 2.0]], axis=-1, output_type=tf.int32).numpy().tolist() == [0, 1]
