@@ -12,6 +12,7 @@ from tapeflow import api, compat  # noqa: E402
 from tapeflow.api.export import LATER, build, public  # noqa: E402
 from tapeflow.base.heap import keep_freed_memory  # noqa: E402
 
+OF_KERAS = ("initializers", "losses", "metrics", "optimizers")  # its modules that have these names here, too
 __version__ = "2.21.0+tapeflow.0.1"
 
 keep_freed_memory()
@@ -24,8 +25,8 @@ def __getattr__(name):
         value = globals()[name] = public(name)
         return value
     # Keras is loaded when it is first asked for: importing it takes longer than all of tapeflow.
-    if name == "keras":
+    if name == "keras" or name in OF_KERAS:
         module = compat.load_keras()
-        globals()["keras"] = module
-        return module
+        value = globals()[name] = module if name == "keras" else getattr(module, name)
+        return value
     raise AttributeError(f"module 'tapeflow' has no attribute {name!r}")

@@ -45,6 +45,30 @@ def where(condition, x=None, y=None, name=None):
     return P.where(condition, x, y)
 
 
+@export("compat.v1.where")
+def where_v1(condition, x=None, y=None, name=None):
+    """`where` as it was: `x` and `y` have one shape, and the condition has it, too, or is a vector that picks rows.
+
+    Raises:
+        ValueError: only one of `x` and `y` is given.
+        InvalidArgumentError: other shapes.
+
+    Example:
+        >>> import tapeflow as tf
+        >>> tf.compat.v1.where([True, False], [[1, 2], [3, 4]], [[5, 6], [7, 8]]).numpy().tolist()
+        [[1, 2], [7, 8]]
+    """
+    if x is None or y is None:
+        return where(condition, x, y)
+    condition = convert_to_tensor(condition, bool_)
+    x, y = matching((x, y))
+    if rank_of(condition) == 1 and (rank_of(x) or 0) > 1:
+        condition = P.reshape(condition, shape=(-1, *[1] * (rank_of(x) - 1)))
+    elif None not in (condition.dims, x.dims) and len(condition.dims) not in (0, len(x.dims)):
+        raise invalid("Select", f"Inputs must have the same shape, got condition {condition.dims} and x {x.dims}")
+    return P.where(condition, x, y)
+
+
 @export("gather")
 def gather(params, indices, validate_indices=None, axis=None, batch_dims=0, name=None):
     """Slices of `params` along an axis, picked by integers.

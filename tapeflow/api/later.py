@@ -15,6 +15,7 @@ export_later(
     *[f"config.experimental_{name}" for name in EAGERLY],
 )
 export_later("tapeflow.api.testing", "test.TestCase")
+export_later("tapeflow.api.xla", "xla.experimental.compile", "xla.experimental.jit_scope")
 export_later("tapeflow.api.testing_tools", *[f"test.{name}" for name in TOOLS.split()])
 export_later(
     "tapeflow.api.extension_type",

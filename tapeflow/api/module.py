@@ -4,7 +4,7 @@ import functools
 import re
 
 from tapeflow.api.export import export
-from tapeflow.api.framework import get_current_name_scope, name_scope
+from tapeflow.api.framework import name_scope
 from tapeflow.api.tracking import AutoTrackable
 from tapeflow.base import nest
 from tapeflow.core.variable import Variable
@@ -45,8 +45,8 @@ class Module(AutoTrackable):
                 "(e.g. a valid class name)."
             )
         self._name = name
-        scope = get_current_name_scope()
-        self._scope_name = f"{scope}/{name}/" if scope else f"{name}/"
+        with name_scope(name) as self._scope_name:  # of its own in a graph: numbered where the name was used before
+            pass
 
     @property
     def name(self):

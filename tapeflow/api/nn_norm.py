@@ -1,5 +1,6 @@
 """Moments, normalization and dropout (`tf.nn.moments`, `tf.nn.batch_normalization`, `tf.nn.dropout`, ...)."""
 
+import functools
 import math
 import numbers
 
@@ -170,6 +171,97 @@ def batch_norm_with_global_normalization(
         TensorShape([1, 2, 2, 3])
     """
     return batch_normalization(input, mean, variance, beta, gamma if scale_after_normalization else None, variance_epsilon)
+
+
+@export("compat.v1.nn.fused_batch_norm")
+def fused_batch_norm(
+    x,
+    scale,
+    offset,
+    mean=None,
+    variance=None,
+    epsilon=0.001,
+    data_format="NHWC",
+    is_training=True,
+    name=None,
+    exponential_avg_factor=1.0,
+):
+    """`batch_normalization` over all axes but the channels', by the batch's own moments in training.
+
+    Args:
+        x: floats of 4 or 5 dimensions; half floats are computed in float32, the dtype of the other tensors.
+        scale, offset: [channels].
+        mean, variance: [channels]; what is normalized by if not `is_training`, else what the moving averages were before.
+        data_format: `"NHWC"`, `"NCHW"`, `"NDHWC"` or `"NCDHW"`.
+        exponential_avg_factor: how much of the batch's moments the moving averages take.
+
+    Returns:
+        The result, and the moving averages of mean and variance. The batch's variance counts n / (n - 1) times in them.
+
+    Raises:
+        ValueError: another data format.
+    """
+    y, mean, variance, *_ = fused_batch_norm_v3(
+        x=x,
+        scale=scale,
+        offset=offset,
+        mean=0.0 if mean is None else mean,
+        variance=0.0 if variance is None else variance,
+        epsilon=max(epsilon, 1.001e-5),
+        exponential_avg_factor=exponential_avg_factor,
+        data_format=data_format,
+        is_training=is_training,
+    )
+    return y, mean, variance
+
+
+@export("raw_ops.FusedBatchNormV3")
+def fused_batch_norm_v3(
+    x,
+    scale,
+    offset,
+    mean,
+    variance,
+    epsilon=0.0001,
+    exponential_avg_factor=1,
+    data_format="NHWC",
+    is_training=True,
+    name=None,
+):
+    """See `fused_batch_norm`; after the moving averages come the batch's mean and variance, and a tensor of nothing."""
+    x, scale, offset = convert_to_tensor(x), convert_to_tensor(scale), convert_to_tensor(offset)
+    mean, variance = convert_to_tensor(mean, scale._dtype), convert_to_tensor(variance, scale._dtype)
+    if data_format not in ("NHWC", "NCHW", "NDHWC", "NCDHW"):
+        raise ValueError(f"data_format must be NHWC, NCHW, NDHWC or NCDHW, got {data_format!r}")
+    axes = [i for i, letter in enumerate(data_format) if letter != "C"]
+    wide = P.cast(x, dtype=scale._dtype) if x._dtype is not scale._dtype else x
+    if is_training:
+        own_mean, own_variance = moments(wide, axes)
+        sizes = P.gather(P.shape(x), convert_to_tensor(axes), axis=0, batch_dims=0)
+        count = P.cast(P.prod(sizes), dtype=scale._dtype)
+        unbiased = own_variance * (count / P.maximum(count - 1, P.ones_like(count)))
+        if exponential_avg_factor != 1:
+            kept = 1 - exponential_avg_factor
+            mean, variance = (
+                mean * kept + own_mean * exponential_avg_factor,
+                variance * kept + unbiased * exponential_avg_factor,
+            )
+        else:
+            mean, variance = own_mean, unbiased
+    else:
+        own_mean, own_variance = mean, variance
+    shape = [-1 if letter == "C" else 1 for letter in data_format]
+    parts = [P.reshape(part, shape=tuple(shape)) for part in (own_mean, own_variance, offset, scale)]
+    y = batch_normalization(wide, *parts, epsilon)
+    y = P.cast(y, dtype=x._dtype) if y._dtype is not x._dtype else y
+    return y, mean, variance, own_mean, own_variance, convert_to_tensor([], scale._dtype)
+
+
+@export("raw_ops.FusedBatchNorm", "raw_ops.FusedBatchNormV2")
+@functools.wraps(fused_batch_norm_v3)
+def fused_batch_norm_v2(*args, **kwargs):
+    """See `fused_batch_norm_v3`, without the tensor of nothing."""
+    return fused_batch_norm_v3(*args, **kwargs)[:5]
 
 
 @export("nn.local_response_normalization", "nn.lrn")

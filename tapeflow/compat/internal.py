@@ -41,6 +41,11 @@ class _Context:
         """Whether ops run at once."""
         return EXPORTS["executing_eagerly"]()
 
+    @property
+    def device_spec(self):
+        """The device asked for: there is one, and nobody has to."""
+        return EXPORTS["DeviceSpec"]()
+
 
 _context = _Context()
 

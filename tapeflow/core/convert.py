@@ -11,7 +11,7 @@ from tapeflow.base import dtypes
 from tapeflow.base.dtypes import as_dtype, string
 from tapeflow.base.errors import InvalidArgumentError
 from tapeflow.base.shape import TensorShape
-from tapeflow.core.primitive import P
+from tapeflow.core.primitive import P, has_symbols
 from tapeflow.core.state import CONSTANT, scoped, within_trace
 from tapeflow.core.tensor import BY_CLASS, Tensor, wrap
 
@@ -389,7 +389,7 @@ def partial_value(x):
         return array
     if node.op.name == "cast":
         return partial_value(node.inputs[0])
-    if node.op.name not in _FOLLOWED or x.dims is None or None in x.dims:
+    if node.op.name not in _FOLLOWED or x.dims is None or None in x.dims or has_symbols(node.attrs):
         return None
     parts = [partial_value(part) for part in node.inputs]
     if any(part is None for part in parts):

@@ -153,6 +153,7 @@ class Graph:
 
     Attributes:
         inputs: the placeholders, as symbolic tensors; `close` adds those of captures and of variables.
+        arguments: while a function is traced, the tensors of the call that it is traced for, or their specs.
         nodes: every other node, in the order of execution.
         outputs: the results, as tensors.
         saved: the last of the outputs: results of stateful nodes, by which all else can be computed again.
@@ -172,6 +173,7 @@ class Graph:
         self.by_reference = by_reference
         self.level = next_level()
         self.inputs = []
+        self.arguments = ()
         self.nodes = []
         self.outputs = ()
         self.saved = ()

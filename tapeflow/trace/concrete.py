@@ -128,12 +128,12 @@ class ConcreteFunction:
     @property
     def output_dtypes(self):
         """The nest that it returns, with dtypes for tensors."""
-        return nest.map_structure(lambda x: x.dtype, self.structured_outputs)
+        return nest.map_structure(lambda x: getattr(x, "dtype", None), self.structured_outputs)
 
     @property
     def output_shapes(self):
-        """The nest that it returns, with shapes for tensors."""
-        return nest.map_structure(lambda x: x.shape, self.structured_outputs)
+        """The nest that it returns, with shapes for tensors, unknown ones for None."""
+        return nest.map_structure(lambda x: getattr(x, "shape", TensorShape(None)), self.structured_outputs)
 
     @property
     def inputs(self):

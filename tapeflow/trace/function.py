@@ -11,12 +11,12 @@ from tapeflow.base.log import log
 from tapeflow.base.shape import TensorShape
 from tapeflow.base.specs import TensorSpec
 from tapeflow.core.graph import Graph, SymbolicTensor
-from tapeflow.core.primitive import symbols_in
 from tapeflow.core.state import state
 from tapeflow.core.tensor import Tensor
 from tapeflow.trace.autograph import convert
 from tapeflow.trace.autograph.frames import trimmed
 from tapeflow.trace.concrete import ConcreteFunction
+from tapeflow.trace.initial import value_in_call
 from tapeflow.trace.must_compile import check_compilable
 from tapeflow.trace.retraces import closest, described, reason
 from tapeflow.trace.signature import Call, Signature
@@ -143,6 +143,16 @@ class Function:
         )
         return method
 
+    def _decorate(self, decorator):
+        """Put `decorator(function)` in the Python function's place; libraries have their modules' methods enter a name scope so.
+
+        Raises:
+            ValueError: the function has been traced.
+        """
+        if self._traces:
+            raise ValueError(f"{self.__name__} cannot be decorated: it has been traced.")
+        self._python_function = decorator(self._python_function)
+
     # Traces
 
     def _concrete(self, call):
@@ -207,6 +217,7 @@ class Function:
         """Run the Python function over placeholders."""
         name = self._signature.name
         graph = Graph(name, by_reference=True)
+        graph.arguments = call.tensors
         placeholders = [
             graph.placeholder(spec.shape, spec.dtype, f"{label}:0")
             for spec, label in zip(call.specs(dims), self._labels(call), strict=True)
@@ -215,7 +226,7 @@ class Function:
         function = convert(self._python_function, features=self._features()) if self._autograph else self._python_function
         creators = state.creators
         self._traces += 1
-        state.creators = (*creators, functools.partial(self._create, graph, may_create))
+        state.creators = (*creators, functools.partial(self._create, may_create))
         try:
             positional, named = arguments
             pair = trace_into(graph, lambda: function(*self._object(), *positional, **named), self._flat_results)
@@ -226,6 +237,7 @@ class Function:
             raise
         finally:
             state.creators = creators
+            graph.arguments = ()
         specs = call.described(dims, self._labels(call))
         return ConcreteFunction(f"__inference_{name}_{_number()}", close([pair])[0], call, specs, self._signature)
 
@@ -261,7 +273,7 @@ class Function:
             labels += [spec or (name if count == 1 else f"{name}_{k}") for k in range(count)]
         return labels
 
-    def _create(self, graph, may_create, next_creator, **kwargs):
+    def _create(self, may_create, next_creator, **kwargs):
         """Make a variable for the function that is being traced: outside of its graph, and the first time only."""
         if not may_create:
             raise ValueError(CREATED_LATE)
@@ -270,7 +282,7 @@ class Function:
         with outside():
             value = value() if callable(value) else value
         if isinstance(value, SymbolicTensor):
-            value = _known(graph, value)
+            value = value_in_call(value)
         kwargs["initial_value"] = value
         with outside():
             return next_creator(**kwargs)
@@ -338,27 +350,6 @@ class Function:
 def _common(a, b):
     """The shape that describes both."""
     return TensorShape(a).most_specific_common_supertype([TensorShape(b)])._dims
-
-
-def _known(graph, x):
-    """The value of a traced tensor that depends on no argument.
-
-    Raises:
-        ValueError: it does.
-    """
-    needed = {id(x)}
-    for node in reversed(graph.nodes):
-        if any(id(out) in needed for out in node.outputs):
-            needed.update([id(part) for part in (*node.inputs, *symbols_in(node.attrs.values()))])
-    if any(id(part) in needed for part in (*graph.inputs, *[own for _, own in graph.captures.values()])):
-        raise ValueError(
-            f"A variable that is created in a tf.function cannot start with the value of {x.name}, which depends on the function's "
-            "arguments. Give its initial value as a lambda, or create the variable outside."
-        )
-    nodes = [node for node in graph.nodes if any(id(out) in needed for out in node.outputs)]
-    part = Graph(graph.name)
-    part.nodes = nodes
-    return part.run([], [x])[0]
 
 
 def function(

@@ -109,3 +109,12 @@ def test_gradients_of_trainable_variables():
     gradients = tape.gradient(y, [layer.w, layer.late])
     assert gradients[0].numpy().tolist() == [3.0, 5.0]
     assert gradients[1] is None
+
+
+def test_the_scopes_of_modules_are_numbered_in_a_graph():
+    class Cell(tf.Module):
+        pass
+
+    assert [Cell("cell").name_scope.name for _ in range(2)] == ["cell/", "cell/"]
+    with tf.Graph().as_default():
+        assert [Cell("cell").name_scope.name for _ in range(2)] == ["cell/", "cell_1/"]

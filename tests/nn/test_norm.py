@@ -121,3 +121,40 @@ def test_safe_lookup_drops_bad_ids_and_fills_empty_rows():
         tf.nn.embedding_lookup_sparse(table, ids, None, combiner="foo")
     with pytest.raises(TypeError, match="sp_ids must be SparseTensor"):
         tf.nn.embedding_lookup_sparse(table, [1], None)
+
+
+def normalized(x, scale, offset, mean, variance, epsilon):
+    return (x - mean) / np.sqrt(variance + epsilon) * scale + offset
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("factor", [1.0, 0.25])
+@pytest.mark.parametrize("is_training", [True, False])
+def test_fused_batch_norm(dtype, factor, is_training):
+    rng = np.random.default_rng(3)
+    x = rng.normal(2, 3, (2, 4, 5, 3)).astype(dtype)
+    scale, offset, mean, variance = rng.uniform(0.5, 1.5, (4, 3)).astype("float32")
+    settings = {"exponential_avg_factor": factor, "is_training": is_training}
+    found = tf.compat.v1.nn.fused_batch_norm(x, scale, offset, mean, variance, 0.01, **settings)
+    wide = x.astype("float64").reshape(-1, 3)
+    own = (wide.mean(0), wide.var(0)) if is_training else (mean, variance)
+    averages = [mean, variance]
+    if is_training:
+        averages = [(1 - factor) * a + factor * b for a, b in zip(averages, (own[0], wide.var(0, ddof=1)), strict=True)]
+    np.testing.assert_allclose(
+        found[0], normalized(x, scale, offset, *own, 0.01), rtol=2e-3, atol=2e-3 if dtype == "float16" else 1e-5
+    )
+    np.testing.assert_allclose(found[1:], averages, rtol=1e-5)
+    channels_first = tf.raw_ops.FusedBatchNormV3(
+        x=x.transpose(0, 3, 1, 2),
+        scale=scale,
+        offset=offset,
+        mean=mean,
+        variance=variance,
+        epsilon=0.01,
+        data_format="NCHW",
+        **settings,
+    )
+    np.testing.assert_allclose(tf.transpose(channels_first[0], [0, 2, 3, 1]), found[0], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(channels_first[3:5], own, rtol=1e-5)
+    assert len(tf.raw_ops.FusedBatchNormV2(x=x, scale=scale, offset=offset, mean=mean, variance=variance)) == 5

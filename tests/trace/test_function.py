@@ -136,17 +136,6 @@ def test_variables_are_made_by_the_first_trace_only():
     with pytest.raises(ValueError, match="only supports singleton tf.Variables created on the first call"):
         careless(tf.constant(1.0))
 
-    late = []
-
-    @tf.function
-    def depends(x):
-        if not late:
-            late.append(tf.Variable(x))
-        return late[0] + x
-
-    with pytest.raises(ValueError, match="cannot start with the value of x:0, which depends on the function's arguments"):
-        depends(tf.constant(1.0))
-
 
 def test_effects_happen_in_order(capfd):
     v = tf.Variable(1.0)
@@ -459,3 +448,70 @@ def test_back_prop_of_loops_over_rows():
         carried = tf.map_fn(lambda row: row * row, x)
     assert [tape.gradient(y, x) for y in stopped] == [None, None, None]
     assert values(tape.gradient(carried, x)) == [2.0, 4.0]
+
+
+class Lazy(tf.Module):
+    """Makes its variable from the first input that it sees."""
+
+    v = None
+
+    def __init__(self, start):
+        super().__init__()
+        self.start = start
+
+    @tf.function
+    def __call__(self, x):
+        if self.v is None:
+            self.v = tf.Variable(self.start(x))
+        return self.v.assign_add(x) * 2.0
+
+
+def test_a_variable_starts_with_what_the_first_call_gives():
+    x = tf.constant([1.0, 3.0])
+    module = Lazy(lambda x: tf.zeros_like(x) + tf.reduce_mean(x))
+    assert module(x).numpy().tolist() == [6.0, 10.0] and module(x).numpy().tolist() == [8.0, 16.0]
+    outer = Lazy(lambda x: x * 10.0)  # within another function
+    assert tf.function(lambda x: outer(x + 1.0))(x).numpy().tolist() == [44.0, 88.0]
+    assert outer.v.numpy().tolist() == [22.0, 44.0]
+
+
+def test_a_variable_starts_with_what_a_shape_alone_tells():
+    module = Lazy(lambda x: tf.ones_like(x * 2.0) + 1.0)
+    concrete = type(module).__call__.__get__(module).get_concrete_function(tf.TensorSpec([2]))
+    assert module.v.numpy().tolist() == [2.0, 2.0]
+    assert concrete(tf.constant([1.0, 2.0])).numpy().tolist() == [6.0, 8.0]
+
+
+def test_a_variable_cannot_start_with_what_is_not_known():
+    module = Lazy(lambda x: x * 2.0)
+    with pytest.raises(
+        ValueError, match="depends on x:0, of which only shape and dtype are known. Call the function with tensors"
+    ):
+        type(module).__call__.__get__(module).get_concrete_function(tf.TensorSpec([2]))
+
+
+def test_functions_are_decorated_until_they_are_traced():
+    function = tf.function(lambda x: x + 1.0)
+    function._decorate(lambda inner: lambda x: inner(x) * 2.0)
+    assert function(1.0).numpy() == 4
+    with pytest.raises(ValueError, match="cannot be decorated: it has been traced"):
+        function._decorate(lambda inner: inner)
+
+
+def test_what_a_function_returns_none_for_has_no_shape():
+    concrete = tf.function(lambda x: (x, None)).get_concrete_function(tf.TensorSpec([2]))
+    assert concrete.output_shapes == (tf.TensorShape([2]), tf.TensorShape(None)) and concrete.output_dtypes == (
+        tf.float32,
+        None,
+    )
+
+
+def test_an_index_may_depend_on_one_that_is_not_known():
+    @tf.function
+    def total(x, n):
+        rows, sum = tf.TensorArray(tf.float32, n).unstack(x), 0.0
+        for i in tf.range(1, n):
+            sum += rows.read(i)
+        return sum
+
+    assert total(tf.constant([1.0, 2.0, 3.0]), tf.constant(3)).numpy() == 5
