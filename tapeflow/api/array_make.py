@@ -7,7 +7,7 @@ import numpy as np
 from tapeflow.api.arguments import axis_number, whole_number
 from tapeflow.api.export import export
 from tapeflow.base import nest
-from tapeflow.base.dtypes import as_dtype, bool_, float32, float64, int32, int64, string
+from tapeflow.base.dtypes import as_dtype, bfloat16, bool_, float16, float32, float64, int8, int16, int32, int64, string
 from tapeflow.base.errors import OpError, invalid
 from tapeflow.core.composite import Composite
 from tapeflow.core.convert import convert_to_tensor, operand, static_dims, static_value
@@ -155,7 +155,16 @@ def _eye_size(value, name):
         ) from None
 
 
-_RANGE_ORDER = {int32: 0, int64: 1, float32: 2, float64: 3}
+_RANGE_ORDER = (
+    int8,
+    int16,
+    int32,
+    int64,
+    float16,
+    bfloat16,
+    float32,
+    float64,
+)  # the dtype of a range is the last that occurs
 
 
 @export("range")
@@ -185,7 +194,7 @@ def range(start, limit=None, delta=1, dtype=None, name="range"):
         for x in parts:
             if x._dtype is string or x._dtype is bool_ or x._dtype.is_complex:
                 raise TypeError(f"tf.range takes real numbers, got dtype {x._dtype.name}: {x!r}")
-        dtype = max([x._dtype for x in parts], key=lambda d: _RANGE_ORDER.get(d, 4))
+        dtype = max([x._dtype for x in parts], key=lambda d: _RANGE_ORDER.index(d) if d in _RANGE_ORDER else 99)
     if dtype.is_unsigned:  # -1 would stand for a limit of billions
         raise invalid("range", f"Value for attr 'Tidx' of {dtype.c_name} is not in the list of allowed values")
     parts = [x if x._dtype is dtype else P.cast(x, dtype=dtype) for x in parts]

@@ -136,3 +136,19 @@ def test_static_values():
     assert tf.get_static_value(tf.constant(3)) == 3
     assert tf.get_static_value(tf.constant("a")) == b"a"
     assert tf.get_static_value(tf.Variable(3)) is None
+
+
+@pytest.mark.parametrize(
+    "start, limit, dtype",
+    [
+        ("float16", "float32", tf.float32),
+        ("float64", "bfloat16", tf.float64),
+        ("float16", "bfloat16", tf.bfloat16),
+        ("int64", "float16", tf.float16),
+        ("int32", "int64", tf.int64),
+    ],
+)
+def test_the_dtype_of_a_range_is_the_widest_that_occurs(start, limit, dtype):
+    found = tf.range(tf.constant(0, start), tf.constant(3, limit))
+    assert found.dtype is dtype and found.shape == (3,)
+    assert tf.range(tf.constant(0, tf.float16), 0.5).dtype is tf.float32  # a Python float is one of float32
