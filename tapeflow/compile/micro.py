@@ -260,6 +260,7 @@ def micro_kernel(
     blocked=None,
     kind=OUTER,
     asks=NOTHING,
+    fills=0,
 ):
     """Write a micro-kernel into a module, once for each specification.
 
@@ -277,24 +278,29 @@ def micro_kernel(
             single level's count is an argument then.
         kind: what is done at each k.
         asks: the `Asks` for what will be read after the sums; with a single level only.
+        fills: 0; or how many columns B has, where the tile also writes the rows of B that it reads to a panel, filled up with
+            zeros to whole vectors; with a single level only.
 
     Returns:
         the function's name. It takes (a, b, c, row, column, table), with `blocked` also (count, sums, fresh): sums is scratch
-        memory of the tile's rows and columns, read unless `fresh`; and with `asks.step` the address to ask at first.
+        memory of the tile's rows and columns, read unless `fresh`; with `fills` the panel's address; and with `asks.step` the
+        address to ask at first.
     """
     place = tuple(c_steps), tuple(numbers or range(len(rows)))
     if blocked == "part":
         asks = asks._replace(rows=False)
-    key = ("micro", type, tuple(rows), columns, tuple(levels), place, epilogue, blocked, kind, asks)
+    key = ("micro", type, tuple(rows), columns, tuple(levels), place, epilogue, blocked, kind, asks, fills)
     return module.once(key, lambda: _write_micro(module, *key[1:], name))
 
 
-def _write_micro(module, type, rows, columns, levels, place, epilogue, blocked, kind, asks, name):
-    made = module.fresh(f"{name}_{len(rows)}x{columns}" + (f"_{blocked}" if blocked else ""))
+def _write_micro(module, type, rows, columns, levels, place, epilogue, blocked, kind, asks, fills, name):
+    made = module.fresh("_".join([f"{name}_{len(rows)}x{columns}", *[blocked] * bool(blocked), *["fills"] * bool(fills)]))
     pointer = (PTR, "noalias readonly")
     arguments = [("a", *pointer), ("b", *pointer), ("c", PTR), ("row", INDEX), ("column", INDEX), ("table", PTR)]
     if blocked:
         arguments += [("count", INDEX), ("sums", PTR), ("fresh", INDEX)]
+    if fills:
+        arguments += [("panel", PTR, "noalias")]
     if asks.step:
         arguments += [("next", PTR)]
     vectors = -(-columns // type.lanes)
@@ -314,7 +320,7 @@ def _write_micro(module, type, rows, columns, levels, place, epilogue, blocked, 
             return Tile(f, table, grid, c, row, column, type.lanes, columns, *place)
 
         touched = epilogue.touched(tile()) if asks.rows and hasattr(epilogue, "touched") else []
-        sums = _Sums(f, type, rows, columns, levels, b, kind, asks.step, touched).write([a, b, *rest], sums)
+        sums = _Sums(f, type, rows, columns, levels, b, kind, asks.step, touched, fills).write([a, b, *rest], sums)
         if blocked == "part":
             for value, at in zip(sums, places, strict=True):
                 f.store(value, memory + at)
@@ -326,12 +332,14 @@ def _write_micro(module, type, rows, columns, levels, place, epilogue, blocked, 
 class _Sums:
     """Writes the sums over k of one micro-kernel."""
 
-    def __init__(self, f, type, rows, columns, levels, b, kind, next_step, touched):
-        self.f, self.type, self.rows, self.levels, self.kind = f, type, rows, levels, kind
+    def __init__(self, f, type, rows, columns, levels, b, kind, next_step, touched, fills):
+        self.f, self.type, self.rows, self.levels, self.kind, self.fills = f, type, rows, levels, kind, bool(fills)
         self.vectors = -(-columns // type.lanes)
+        columns = fills or columns
         self.masks = [None if (j + 1) * type.lanes <= columns else columns - j * type.lanes for j in range(self.vectors)]
-        self.width = self.vectors * type.lanes * type.bytes
-        self.moves = [levels[-1].a, levels[-1].b, *[next_step] * bool(next_step)]
+        self.width = columns * type.bytes
+        pitch = self.vectors * type.lanes * type.bytes
+        self.moves = [levels[-1].a, levels[-1].b, *[pitch] * self.fills, *[next_step] * bool(next_step)]
         self.touched = touched
         ahead = kind is OUTER and len(levels) == 1 and reads_ahead(len(rows), self.vectors)
         self.last = b + (f.index(levels[0].steps) - 1) * levels[0].b if ahead else None
@@ -341,11 +349,12 @@ class _Sums:
         f, levels = self.f, self.levels
         counts = [level.steps for level in levels]
         if all(isinstance(count, int) for count in counts) and math.prod(counts) <= UNROLLED:
-            a, b = places[:2]
-            for numbers in itertools.product(*map(range, counts)):
+            a, b, *rest = places
+            for step, numbers in enumerate(itertools.product(*map(range, counts))):
                 at_a = sum(n * level.a for n, level in zip(numbers, levels, strict=True))
                 at_b = sum(n * level.b for n, level in zip(numbers, levels, strict=True))
-                sums = self._step(a + at_a, b + at_b, sums)
+                panel = rest[0] + step * self.moves[2] if self.fills else None
+                sums = self._step(a + at_a, b + at_b, sums, panel)
             return sums
         if len(levels) > 1:
             return self._nest(levels, *places, sums)
@@ -382,11 +391,12 @@ class _Sums:
     def _turn(self, places, sums):
         """One step of the single level: the places moved on, and the sums."""
         a, b, *lines = places
+        panel = lines.pop(0) if self.fills else None
         if self.last is not None:
             self._ask_ahead(b)
         for line in lines:
             self.f.prefetch(line, 2)
-        return [place + move for place, move in zip(places, self.moves, strict=True)], self._step(a, b, sums)
+        return [place + move for place, move in zip(places, self.moves, strict=True)], self._step(a, b, sums, panel)
 
     def _ask_ahead(self, b):
         """Ask for the rows of B that later steps will read; never for one behind the last, which another core may be writing."""
@@ -400,13 +410,19 @@ class _Sums:
         for at in range(0, self.width, LINE):
             self.f.prefetch(place + at, cache)
 
-    def _step(self, a, b, sums):
+    def _step(self, a, b, sums, panel=None):
         f, type, kind = self.f, self.type, self.kind
 
         def vector(place, j):
-            return f.load(place + j * type.lanes * type.bytes, type, self.masks[j])
+            mask = self.masks[j]
+            if mask is not None and mask <= 0:
+                return f.constant(type, 0)
+            return f.load(place + j * type.lanes * type.bytes, type, mask)
 
         row = [vector(b, j) if kind.weighted else None for j in range(self.vectors)]
+        if panel is not None:
+            for j, value in enumerate(row):
+                f.store(value, panel + j * type.lanes * type.bytes)
         sums = list(sums)
         for i, offset in enumerate(self.rows):
             if kind.spread:

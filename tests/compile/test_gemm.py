@@ -122,10 +122,11 @@ def test_any_shape(level, sizes, dtype, transposed, batch, at_end, accumulate):
 def test_packed_operands_and_blocks_of_k(transposed, isa):
     m, n, k = 64, 1024, 1024
     spec = Matmul.dense(m, n, k, F32, *transposed)
-    small = replace(host(), l1=PAGE)  # a cache of one way, so that A is packed too
+    small = replace(host(), l1=PAGE, l2=128 << 10)  # a cache of one way, so that A is packed too
     plan = make_plan(spec, small)
     assert plan.pack_a and plan.blocks_k > 1
-    assert plan.pack_b == (transposed[1] or not reads_ahead(plan.rows, plan.panel // small.lanes(4)))
+    assert plan.pack_b == transposed[1]
+    assert plan.fill_b == (not transposed[1] and not reads_ahead(plan.rows, plan.panel // small.lanes(4)))
     a, b = operands((m, n, k), "float32", *transposed)
 
     def write(module):
@@ -134,6 +135,26 @@ def test_packed_operands_and_blocks_of_k(transposed, isa):
 
     result = run_kernel(write, [a, b, np.full((m, n), np.nan, "f")], "float32")[2]
     check(result, turned(a, transposed[0]), turned(b, transposed[1]), "float32")
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(("l2", "n", "batch"), [(64 << 10, 100, 2), (1100 << 10, 300, 0)], ids=str)
+def test_first_tiles_fill_the_panels(dtype, l2, n, batch, isa):
+    """With k in blocks where the second cache is small; the last panel is narrower, and some strips of tiles are taller."""
+    m, k = 461, 530
+    spec, small = Matmul.dense(m, n, k, TYPES[dtype], batch=batch), replace(host(), l2=l2)
+    plan = make_plan(spec, small)
+    assert plan.fill_b and plan.tiles_down > 1 and (plan.blocks_k > 1) == (l2 < 1 << 20)
+    a, b = operands((m, n, k), dtype, False, False, batch)
+
+    def write(module):
+        module.target = small
+        return emit_matmul(module, spec, a=slot(0), b=slot(1), c=slot(2), workspace=slot(3))
+
+    c = np.full((*((batch,) if batch else ()), m, n), np.nan, dtype)
+    for at_end in False, True:
+        check(run_kernel(write, [a, b, c], dtype, at_end)[2], a, b, dtype)
+    check(same_bits_on_any_threads(write, [a, b, c], dtype), a, b, dtype)
 
 
 def test_a_batch_axis_may_stand_still():
