@@ -322,7 +322,8 @@ class _Writer:
         levels = [Level(spec.k, step, b_step)]
         steps = [i * spec.c for i in range(height)]
         epilogue = self.epilogue if columns == width else _Narrowed(self.epilogue, width)
-        more = {"c_steps": steps, "epilogue": epilogue, "name": self.name, "blocked": blocked, "asks": self.asks}
+        asks = self.asks._replace(near=plan.fill_b and not fills)
+        more = {"c_steps": steps, "epilogue": epilogue, "name": self.name, "blocked": blocked, "asks": asks}
         more["fills"] = width if fills else 0
         return micro_kernel(self.module, self.type, rows, columns, levels, **more)
 
