@@ -132,7 +132,7 @@ def make_plan(spec, target):
     if paged:
         long = BLOCK_K
     large = spec.k > long and spec.k * spec.n * size > target.l2 // 2
-    often = large and spec.m >= MANY * shape.rows and not spec.k_major
+    often = large and spec.m >= MANY * shape.rows
     if often and spec.a[0] % PAGE == 0:
         shape = shape._replace(rows=min(shape.rows, ways))
     panel = shape.vectors * lanes
@@ -141,6 +141,8 @@ def make_plan(spec, target):
 
     if not spec.k_major and (often or apart):
         long, block = 0, target.l2 // 8 // (panel * size)
+    elif often and not apart:
+        block = BLOCK_K
     blocks_k = 1 if spec.k <= long else -(-spec.k // block)
     block_k = -(-spec.k // blocks_k)
 
@@ -158,10 +160,11 @@ def make_plan(spec, target):
         down, across = cut
         rows, columns = -(-row_tiles // down), -(-panels // across)
         stays = not spec.updated and spec.m <= FEW_ROWS and spec.k * spec.n * size <= target.l2 // 2
-        read = ((1 if stays else rows) * spec.n + columns * spec.m * (3 if pack_a else 0.5 if fill_b else 1)) * spec.k
+        of_a = 0.5 if fill_b else 3 if pack_a else 1  # a unit is tall where its first tiles fill the panels
+        read = ((1 if stays else rows) * spec.n + of_a * columns * spec.m) * spec.k
         if block_k * across * panel * size > target.l2 // 2:
             read += (row_tiles - rows) * spec.n * spec.k  # B's block is gone when the next rows want it
-        if blocks_k > 1 and down * shape.rows * across * panel * size > target.l2 // 4:
+        if blocks_k > 1 and not fill_b and down * shape.rows * across * panel * size > target.l2 // 4:
             read += 2 * blocks_k * spec.m * spec.n  # and so are the sums
         return reckoned(target, spec.flops, spec.matrices * rows * columns, spec.matrices * read * size)
 
