@@ -1,9 +1,9 @@
 """Matrix products: a generator of kernels for one shape, over operands of any strides, with fused epilogues.
 
 C[b, i, j] = sum over k of A[b, i, k] B[b, k, j]. Transposed operands are strides, so nothing is copied that can be read
-where it stands. B is packed into panels where its columns stand apart; or where tiles too small to ask for its rows ahead read
-it often, from a pitch that makes its rows meet in one cache set. A is packed, by each tile for itself, for the latter reason
-alone.
+where it stands. B is packed into panels before the products where its columns stand apart. Where they stand together it is
+packed if many tiles read what no cache holds, or tiles too small to ask for its rows ahead read rows that meet in one cache set:
+by the first tiles that read it, while they multiply. A is packed, by each tile for itself, for the latter reason alone.
 
 The work is cut by the shape, never by the number of threads: a sum over k is always done by one thread in one order, so the
 bits are the same on any number of them.
@@ -35,8 +35,8 @@ FEW_TILES = 8  # so many at least where the work is enough, that threads finish 
 # stay in the first cache. Where the columns of A stand together each k has lines of its own, of which few are used up. Rows of B
 # that are pages apart meet in the same sets of the second cache, too, which has no room for more than those of a block.
 LONG_K, BLOCK_K = 512, 256
-MANY = 64  # register tiles down: B is packed for so many, and then needs no blocks before a panel fills much of the second cache
 LONG_COLUMNS, BLOCK_COLUMNS = 192, 128
+MANY = 32  # strips of tiles: for so many B is packed; no blocks then before a panel is an eighth of the second cache
 FEW_ROWS = 64  # so few that each core rather reads all of B than what another one computes
 UNPACKED = 100 << 10  # bytes of a panel's rows that are read well where they stand
 PACK_TILE = 128 << 10  # bytes of panels that one tile packs
@@ -110,10 +110,12 @@ class Plan:
     together: int  # units in a tile
     blocks_k: int
     pack_a: bool
-    pack_b: bool
+    pack_b: bool  # before all products
+    fill_b: bool  # by each unit for itself: its first strip of tiles packs what it reads
 
     def __str__(self):
-        packed = [name for name, yes in (("A", self.pack_a), ("B", self.pack_b)) if yes]
+        kinds = ("A", self.pack_a), ("B", self.pack_b), ("B by the first tiles", self.fill_b)
+        packed = [name for name, yes in kinds if yes]
         across = f"{self.tiles_down}x{self.panels_across} of them in a unit, {self.together} in a tile"
         return f"{self.rows}x{self.panel} registers, {across}, k in {self.blocks_k}, packed: {'+'.join(packed) or 'none'}"
 
@@ -124,25 +126,29 @@ def make_plan(spec, target):
     lanes = target.lanes(size)
     shape = choose_shape(spec.m, spec.n, spec.k, lanes, target.registers)
     ways = target.l1 // PAGE  # lines of the first cache whose addresses are equal up to pages
-    paged = spec.b[0] % PAGE == 0 and spec.b[1] == size
-    often = spec.m >= MANY * shape.rows and spec.k > LONG_K and not spec.k_major and (paged or spec.b[1] != size)
+    apart = spec.b[1] != size
+    paged = not apart and spec.b[0] % PAGE == 0
+    long, block = (LONG_COLUMNS, BLOCK_COLUMNS) if spec.k_major else (LONG_K, BLOCK_K)
+    if paged:
+        long = BLOCK_K
+    large = spec.k > long and spec.k * spec.n * size > target.l2 // 2
+    often = large and spec.m >= MANY * shape.rows
     if often and spec.a[0] % PAGE == 0:
         shape = shape._replace(rows=min(shape.rows, ways))
     panel = shape.vectors * lanes
     panels = -(-spec.n // panel)
     row_tiles = -(-spec.m // shape.rows)
 
-    long, block = (LONG_COLUMNS, BLOCK_COLUMNS) if spec.k_major else (LONG_K, BLOCK_K)
-    if often:
-        long, block = 0, target.l2 // 16 // (panel * size)
-    elif paged:
-        long = BLOCK_K
+    if not spec.k_major and (often or apart):
+        long, block = 0, target.l2 // 8 // (panel * size)
+    elif often and not apart:
+        block = BLOCK_K
     blocks_k = 1 if spec.k <= long else -(-spec.k // block)
     block_k = -(-spec.k // blocks_k)
 
     crowded = (spec.b[0] % PAGE == 0 and not reads_ahead(*shape)) or block_k * panel * size > UNPACKED
     costly_mask = target.vector_bytes < 64 and spec.n % lanes != 0
-    pack_b = often or spec.b[1] != size or (row_tiles >= 4 and (crowded or costly_mask))
+    fill_b = not apart and (often or (row_tiles >= 4 and (crowded or costly_mask)))
     if spec.k_major:
         lines = PAGE // math.gcd(PAGE, spec.a[1]) * ways  # that a column's k-th elements can be in
         pack_a = panels > 1 and 2 * lines < block_k
@@ -154,10 +160,11 @@ def make_plan(spec, target):
         down, across = cut
         rows, columns = -(-row_tiles // down), -(-panels // across)
         stays = not spec.updated and spec.m <= FEW_ROWS and spec.k * spec.n * size <= target.l2 // 2
-        read = ((1 if stays else rows) * spec.n + columns * spec.m * (3 if pack_a else 1)) * spec.k
+        of_a = 0.5 if fill_b else 3 if pack_a else 1  # a unit is tall where its first tiles fill the panels
+        read = ((1 if stays else rows) * spec.n + of_a * columns * spec.m) * spec.k
         if block_k * across * panel * size > target.l2 // 2:
             read += (row_tiles - rows) * spec.n * spec.k  # B's block is gone when the next rows want it
-        if blocks_k > 1 and down * shape.rows * across * panel * size > target.l2 // 4:
+        if blocks_k > 1 and not fill_b and down * shape.rows * across * panel * size > target.l2 // 4:
             read += 2 * blocks_k * spec.m * spec.n  # and so are the sums
         return reckoned(target, spec.flops, spec.matrices * rows * columns, spec.matrices * read * size)
 
@@ -165,7 +172,7 @@ def make_plan(spec, target):
     unit_flops = 2 * spec.k * panel * shape.rows * across * down
     units = spec.matrices * -(-panels // across) * -(-row_tiles // down)
     together = max(1, min(TILE_FLOPS // unit_flops, units // FEW_TILES))
-    return Plan(shape.rows, panel, row_tiles, panels, down, across, together, blocks_k, pack_a, pack_b)
+    return Plan(shape.rows, panel, row_tiles, panels, down, across, together, blocks_k, pack_a, apart, fill_b)
 
 
 def parts(total):
@@ -246,7 +253,9 @@ class _Writer:
             self.a_pitch = (-(-self.block_k // self.lanes) * self.lanes + self.lanes) * self.size
             strip = plan.rows * self.a_pitch
         self.sums_at = -(-strip // 64) * 64 if plan.pack_a else 0
-        self.scratch = self.sums_at + sums
+        self.panels_at = self.sums_at + sums
+        self.panel_bytes = self.block_k * plan.panel * self.size if plan.fill_b else 0
+        self.scratch = self.panels_at + self.panel_bytes * plan.panels_across
         asks_rows = spec.k // plan.blocks_k >= ROW_STEPS * plan.rows
         self.asks = Asks(spec.a[1] if plan.pack_a and self.k_major else 0, asks_rows)
 
@@ -301,7 +310,7 @@ class _Writer:
             step *= count if moves else 1
         return a, b + _batch_offset(f, matrix, steps[::-1]), c
 
-    def micro(self, height, width, blocked):
+    def micro(self, height, width, blocked, fills):
         """The micro-kernel for tiles of so many rows and columns."""
         spec, plan = self.spec, self.plan
         if not plan.pack_a:
@@ -310,12 +319,15 @@ class _Writer:
             rows, step = [i * self.size for i in range(height)], self.a_pitch
         else:
             rows, step = [i * self.a_pitch for i in range(height)], self.size
-        columns = plan.panel if plan.pack_b else width  # panels are filled up, so they are read whole
-        b_step = plan.panel * self.size if plan.pack_b else spec.b[0]
+        packed = plan.pack_b or plan.fill_b
+        columns = plan.panel if packed else width  # panels are filled up, so they are read whole
+        b_step = plan.panel * self.size if packed and not fills else spec.b[0]
         levels = [Level(spec.k, step, b_step)]
         steps = [i * spec.c for i in range(height)]
         epilogue = self.epilogue if columns == width else _Narrowed(self.epilogue, width)
-        more = {"c_steps": steps, "epilogue": epilogue, "name": self.name, "blocked": blocked, "asks": self.asks}
+        asks = self.asks._replace(near=plan.fill_b and not fills)
+        more = {"c_steps": steps, "epilogue": epilogue, "name": self.name, "blocked": blocked, "asks": asks}
+        more["fills"] = width if fills else 0
         return micro_kernel(self.module, self.type, rows, columns, levels, **more)
 
 
@@ -382,7 +394,16 @@ class _Unit:
                 sums = self.scratch + w.sums_at + local * (plan.rows * plan.panel * w.size)
                 extra = [f.index(count), sums, f.convert(f.index(number).equals(0), INDEX)] if blocked else []
                 place = [self.matrix * w.spec.m + row, across.index * plan.panel]
-                self._dispatch(tall, across.index, blocked, [a, b, c, *map(f.index, place), self.table, *extra, *after])
+                rest = [c, *map(f.index, place), self.table, *extra]
+                if not plan.fill_b:
+                    self._dispatch(tall, across.index, blocked, [a, b, *rest, *after])
+                else:
+                    panel = self.scratch + w.panels_at + (across.index - panels[0]) * w.panel_bytes
+                    f.choose(
+                        f.index(down.index).equals(rows[0]),
+                        lambda: self._dispatch(tall, across.index, blocked, [a, b, *rest, panel, *after], fills=True),
+                        lambda: self._dispatch(tall, across.index, blocked, [a, panel, *rest, *after]),
+                    )
 
     def _next_strip(self, tile, rows, k, count):
         """Where the strip of A that is packed after a register tile's ends, at its first step: of the next tile or block of k."""
@@ -409,16 +430,16 @@ class _Unit:
             b = self.b + k * spec.b[0] + panel * (width * w.size)
         return b, self.c + row * spec.c + panel * (width * w.size)
 
-    def _dispatch(self, tall, panel, blocked, arguments):
+    def _dispatch(self, tall, panel, blocked, arguments, fills=False):
         """Call the micro-kernel of the tile's height and width."""
         f, w = self.f, self.w
         full, rest = divmod(w.spec.n, w.plan.panel)
 
         def by_width(height):
             if not rest or not full:
-                f.call(w.micro(height, rest or w.plan.panel, blocked), None, *arguments)
+                f.call(w.micro(height, rest or w.plan.panel, blocked, fills), None, *arguments)
                 return
-            whole = w.micro(height, w.plan.panel, blocked), w.micro(height, rest, blocked)
+            whole = w.micro(height, w.plan.panel, blocked, fills), w.micro(height, rest, blocked, fills)
             f.choose(f.index(panel) < full, *[lambda name=name: f.call(name, None, *arguments) for name in whole])
 
         small = w.spec.m // w.plan.row_tiles

@@ -29,7 +29,8 @@ def parts_of(spec, target):
         return 1
     if spec.k_major:
         others = (spec.n + spec.m * spec.computed) * spec.k * size // PARTS
-        return PARTS if others > whole // ADDING + ENTERING else 1
+        stay = whole <= target.l2 or spec.b[1] != size  # each part in its core's cache; else B's rows are asked for ahead
+        return PARTS if stay and others > whole // ADDING + ENTERING else 1
     small = spec.m * FEWER_ROWS <= spec.k and PARTS * whole <= target.l2 // 4  # the parts stay in the cache
     return PARTS if spec.updated and small and spec.n * size >= 256 else 1
 

@@ -22,6 +22,7 @@ LINE = 64  # bytes of a cache line
 # How many steps of k before their use rows of B are asked for, into the first cache and into the second: from there a line
 # comes within a hundred cycles, from beyond, or from another core, within several hundred.
 NEAR, FAR = 8, 32
+TURN = 2  # steps of k in a turn of the loop, where their number allows it: what counts them takes turns of the multipliers
 ROW_STEPS = 4  # of k, for each row of a tile whose lines in the epilogue's arrays are asked for
 UNROLLED = 12  # levels with no more steps than this together are written out: nested loops of 3 would cost more than they do
 
@@ -63,10 +64,13 @@ class Asks(NamedTuple):
         step: bytes from line to line of what comes next, of which each step of k asks for one; 0 for none.
         rows: whether the tile's rows are asked for in the arrays that its epilogue works on, as its `touched(tile)` lists them:
             for each the address of the tile's first element, and bytes from row to row.
+        near: whether B's rows are in the second cache, and no other core writes what is behind them: they are asked for into the
+            first cache alone, and some behind the last, too.
     """
 
     step: int = 0
     rows: bool = False
+    near: bool = False
 
 
 NOTHING = Asks()
@@ -260,6 +264,7 @@ def micro_kernel(
     blocked=None,
     kind=OUTER,
     asks=NOTHING,
+    fills=0,
 ):
     """Write a micro-kernel into a module, once for each specification.
 
@@ -277,24 +282,29 @@ def micro_kernel(
             single level's count is an argument then.
         kind: what is done at each k.
         asks: the `Asks` for what will be read after the sums; with a single level only.
+        fills: 0; or how many columns B has, where the tile also writes the rows of B that it reads to a panel, filled up with
+            zeros to whole vectors; with a single level only.
 
     Returns:
         the function's name. It takes (a, b, c, row, column, table), with `blocked` also (count, sums, fresh): sums is scratch
-        memory of the tile's rows and columns, read unless `fresh`; and with `asks.step` the address to ask at first.
+        memory of the tile's rows and columns, read unless `fresh`; with `fills` the panel's address; and with `asks.step` the
+        address to ask at first.
     """
     place = tuple(c_steps), tuple(numbers or range(len(rows)))
     if blocked == "part":
         asks = asks._replace(rows=False)
-    key = ("micro", type, tuple(rows), columns, tuple(levels), place, epilogue, blocked, kind, asks)
+    key = ("micro", type, tuple(rows), columns, tuple(levels), place, epilogue, blocked, kind, asks, fills)
     return module.once(key, lambda: _write_micro(module, *key[1:], name))
 
 
-def _write_micro(module, type, rows, columns, levels, place, epilogue, blocked, kind, asks, name):
-    made = module.fresh(f"{name}_{len(rows)}x{columns}" + (f"_{blocked}" if blocked else ""))
+def _write_micro(module, type, rows, columns, levels, place, epilogue, blocked, kind, asks, fills, name):
+    made = module.fresh("_".join([f"{name}_{len(rows)}x{columns}", *[blocked] * bool(blocked), *["fills"] * bool(fills)]))
     pointer = (PTR, "noalias readonly")
     arguments = [("a", *pointer), ("b", *pointer), ("c", PTR), ("row", INDEX), ("column", INDEX), ("table", PTR)]
     if blocked:
         arguments += [("count", INDEX), ("sums", PTR), ("fresh", INDEX)]
+    if fills:
+        arguments += [("panel", PTR, "noalias")]
     if asks.step:
         arguments += [("next", PTR)]
     vectors = -(-columns // type.lanes)
@@ -314,7 +324,7 @@ def _write_micro(module, type, rows, columns, levels, place, epilogue, blocked, 
             return Tile(f, table, grid, c, row, column, type.lanes, columns, *place)
 
         touched = epilogue.touched(tile()) if asks.rows and hasattr(epilogue, "touched") else []
-        sums = _Sums(f, type, rows, columns, levels, b, kind, asks.step, touched).write([a, b, *rest], sums)
+        sums = _Sums(f, type, rows, columns, levels, b, kind, asks, touched, fills).write([a, b, *rest], sums)
         if blocked == "part":
             for value, at in zip(sums, places, strict=True):
                 f.store(value, memory + at)
@@ -326,35 +336,41 @@ def _write_micro(module, type, rows, columns, levels, place, epilogue, blocked, 
 class _Sums:
     """Writes the sums over k of one micro-kernel."""
 
-    def __init__(self, f, type, rows, columns, levels, b, kind, next_step, touched):
-        self.f, self.type, self.rows, self.levels, self.kind = f, type, rows, levels, kind
+    def __init__(self, f, type, rows, columns, levels, b, kind, asks, touched, fills):
+        self.f, self.type, self.rows, self.levels, self.kind, self.fills = f, type, rows, levels, kind, bool(fills)
         self.vectors = -(-columns // type.lanes)
+        columns = fills or columns
         self.masks = [None if (j + 1) * type.lanes <= columns else columns - j * type.lanes for j in range(self.vectors)]
-        self.width = self.vectors * type.lanes * type.bytes
-        self.moves = [levels[-1].a, levels[-1].b, *[next_step] * bool(next_step)]
+        self.width = columns * type.bytes
+        pitch = self.vectors * type.lanes * type.bytes
+        self.moves = [levels[-1].a, levels[-1].b, *[pitch] * self.fills, *[asks.step] * bool(asks.step)]
         self.touched = touched
-        ahead = kind is OUTER and len(levels) == 1 and reads_ahead(len(rows), self.vectors)
-        self.last = b + (f.index(levels[0].steps) - 1) * levels[0].b if ahead else None
+        self.ahead = kind is OUTER and len(levels) == 1 and reads_ahead(len(rows), self.vectors)
+        self.last = None if asks.near or not self.ahead else b + (f.index(levels[0].steps) - 1) * levels[0].b
 
     def write(self, places, sums):
         """The sums after all steps of k; places are addresses that move on: in A, in B, and where to ask for what comes next."""
         f, levels = self.f, self.levels
         counts = [level.steps for level in levels]
         if all(isinstance(count, int) for count in counts) and math.prod(counts) <= UNROLLED:
-            a, b = places[:2]
-            for numbers in itertools.product(*map(range, counts)):
+            a, b, *rest = places
+            for step, numbers in enumerate(itertools.product(*map(range, counts))):
                 at_a = sum(n * level.a for n, level in zip(numbers, levels, strict=True))
                 at_b = sum(n * level.b for n, level in zip(numbers, levels, strict=True))
-                sums = self._step(a + at_a, b + at_b, sums)
+                panel = rest[0] + step * self.moves[2] if self.fills else None
+                sums = self._step(a + at_a, b + at_b, sums, panel)
             return sums
         if len(levels) > 1:
             return self._nest(levels, *places, sums)
         done = 0
         if self.touched:
             places, sums, done = self._asking(places, sums)
-        with f.loop(done, levels[0].steps, carry=[*places, *sums]) as loop:
+        steps = levels[0].steps
+        turn = TURN if isinstance(steps, int) and (steps - done) % TURN == 0 else 1
+        with f.loop(done, steps, turn, carry=[*places, *sums]) as loop:
             places, sums = loop.values[: len(places)], loop.values[len(places) :]
-            places, sums = self._turn(places, sums)
+            for _ in range(turn):
+                places, sums = self._turn(places, sums)
             loop.next = [*places, *sums]
         return loop.results[len(places) :]
 
@@ -382,15 +398,19 @@ class _Sums:
     def _turn(self, places, sums):
         """One step of the single level: the places moved on, and the sums."""
         a, b, *lines = places
-        if self.last is not None:
+        panel = lines.pop(0) if self.fills else None
+        if self.ahead:
             self._ask_ahead(b)
         for line in lines:
             self.f.prefetch(line, 2)
-        return [place + move for place, move in zip(places, self.moves, strict=True)], self._step(a, b, sums)
+        return [place + move for place, move in zip(places, self.moves, strict=True)], self._step(a, b, sums, panel)
 
     def _ask_ahead(self, b):
-        """Ask for the rows of B that later steps will read; never for one behind the last, which another core may be writing."""
+        """Ask for the rows of B that later steps will read; not for one behind the last that another core may be writing."""
         f = self.f
+        if self.last is None:
+            self._ask(b + NEAR * self.levels[0].b, 1)
+            return
         for steps, cache in (NEAR, 1), (FAR, 2):
             place = b + steps * self.levels[0].b
             self._ask(f.where(f.compare("ult", place, self.last), place, self.last), cache)
@@ -400,13 +420,19 @@ class _Sums:
         for at in range(0, self.width, LINE):
             self.f.prefetch(place + at, cache)
 
-    def _step(self, a, b, sums):
+    def _step(self, a, b, sums, panel=None):
         f, type, kind = self.f, self.type, self.kind
 
         def vector(place, j):
-            return f.load(place + j * type.lanes * type.bytes, type, self.masks[j])
+            mask = self.masks[j]
+            if mask is not None and mask <= 0:
+                return f.constant(type, 0)
+            return f.load(place + j * type.lanes * type.bytes, type, mask)
 
         row = [vector(b, j) if kind.weighted else None for j in range(self.vectors)]
+        if panel is not None:
+            for j, value in enumerate(row):
+                f.store(value, panel + j * type.lanes * type.bytes)
         sums = list(sums)
         for i, offset in enumerate(self.rows):
             if kind.spread:

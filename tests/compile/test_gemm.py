@@ -101,6 +101,11 @@ def test_parts_of_a_sum_over_rows(sizes, computed, parts, dtype, isa):
         product(*sizes, dtype, True, False, epilogue=epilogue, computed=computed)
 
 
+def test_parts_that_no_cache_holds_are_not_made():
+    spec = Matmul.dense(1024, 1024, 1024, F32, transpose_a=True)
+    assert [parts_of(spec, replace(host(), l2=size << 20)) for size in (2, 4)] == [1, 2]
+
+
 @pytest.mark.parametrize("level", ["", "avx2", "sse"])
 @settings(max_examples=25, deadline=None)
 @given(
@@ -122,10 +127,11 @@ def test_any_shape(level, sizes, dtype, transposed, batch, at_end, accumulate):
 def test_packed_operands_and_blocks_of_k(transposed, isa):
     m, n, k = 64, 1024, 1024
     spec = Matmul.dense(m, n, k, F32, *transposed)
-    small = replace(host(), l1=PAGE)  # a cache of one way, so that A is packed too
+    small = replace(host(), l1=PAGE, l2=128 << 10)  # a cache of one way, so that A is packed too
     plan = make_plan(spec, small)
     assert plan.pack_a and plan.blocks_k > 1
-    assert plan.pack_b == (transposed[1] or not reads_ahead(plan.rows, plan.panel // small.lanes(4)))
+    assert plan.pack_b == transposed[1]
+    assert plan.fill_b == (not transposed[1] and not reads_ahead(plan.rows, plan.panel // small.lanes(4)))
     a, b = operands((m, n, k), "float32", *transposed)
 
     def write(module):
@@ -134,6 +140,27 @@ def test_packed_operands_and_blocks_of_k(transposed, isa):
 
     result = run_kernel(write, [a, b, np.full((m, n), np.nan, "f")], "float32")[2]
     check(result, turned(a, transposed[0]), turned(b, transposed[1]), "float32")
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(("l2", "n", "batch"), [(64 << 10, 100, 2), (1100 << 10, 300, 0)], ids=str)
+def test_first_tiles_fill_the_panels(dtype, l2, n, batch, transposed, isa):
+    """With k in blocks where the second cache is small; the last panel is narrower, and some strips of tiles are taller."""
+    m, k = 461, 531
+    spec, small = Matmul.dense(m, n, k, TYPES[dtype], transposed, batch=batch), replace(host(), l2=l2)
+    plan = make_plan(spec, small)
+    assert plan.fill_b and plan.tiles_down > 1 and (plan.blocks_k > 1) == (l2 < 1 << 20 or transposed)
+    a, b = operands((m, n, k), dtype, transposed, False, batch)
+
+    def write(module):
+        module.target = small
+        return emit_matmul(module, spec, a=slot(0), b=slot(1), c=slot(2), workspace=slot(3))
+
+    c = np.full((*((batch,) if batch else ()), m, n), np.nan, dtype)
+    for at_end in False, True:
+        check(run_kernel(write, [a, b, c], dtype, at_end)[2], turned(a, transposed), b, dtype)
+    check(same_bits_on_any_threads(write, [a, b, c], dtype), turned(a, transposed), b, dtype)
 
 
 def test_a_batch_axis_may_stand_still():
