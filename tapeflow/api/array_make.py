@@ -155,16 +155,9 @@ def _eye_size(value, name):
         ) from None
 
 
-_RANGE_ORDER = (
-    int8,
-    int16,
-    int32,
-    int64,
-    float16,
-    bfloat16,
-    float32,
-    float64,
-)  # the dtype of a range is the last that occurs
+# Of several the dtype of a range is the last in this order.
+_RANGE_DTYPES = (int8, int16, int32, int64, float16, bfloat16, float32, float64)
+_RANGE_ORDER = {dtype: place for place, dtype in enumerate(_RANGE_DTYPES)}
 
 
 @export("range")
@@ -194,7 +187,7 @@ def range(start, limit=None, delta=1, dtype=None, name="range"):
         for x in parts:
             if x._dtype is string or x._dtype is bool_ or x._dtype.is_complex:
                 raise TypeError(f"tf.range takes real numbers, got dtype {x._dtype.name}: {x!r}")
-        dtype = max([x._dtype for x in parts], key=lambda d: _RANGE_ORDER.index(d) if d in _RANGE_ORDER else 99)
+        dtype = max([x._dtype for x in parts], key=lambda d: _RANGE_ORDER.get(d, len(_RANGE_ORDER)))
     if dtype.is_unsigned:  # -1 would stand for a limit of billions
         raise invalid("range", f"Value for attr 'Tidx' of {dtype.c_name} is not in the list of allowed values")
     parts = [x if x._dtype is dtype else P.cast(x, dtype=dtype) for x in parts]

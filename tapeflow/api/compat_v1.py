@@ -30,15 +30,9 @@ LEADING = {
     7: "while_loop",
 }
 COMMON = {name: count for count, names in LEADING.items() for name in names.split()}
-RENAMED = {"keep_dims": "keepdims", "reduction_indices": "axis", "dim": "axis", "squeeze_dims": "axis", "dimension": "axis"}
-RENAMED |= {
-    "preferred_dtype": "dtype_hint",
-    "box_ind": "box_indices",
-    "tensor": "input",
-    "value": "input",
-    "filter": "filters",
-}
-RENAMED |= {"input_tensor": "input", "string_tensor": "input"}
+RENAMED = {"keep_dims": "keepdims", "preferred_dtype": "dtype_hint", "box_ind": "box_indices", "filter": "filters"}
+RENAMED |= dict.fromkeys(("reduction_indices", "dim", "squeeze_dims", "dimension"), "axis")
+RENAMED |= dict.fromkeys(("tensor", "value", "input_tensor", "string_tensor"), "input")
 WITHOUT_EFFECT = (
     "optimize",
     "use_cudnn_on_gpu",

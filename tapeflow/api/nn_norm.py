@@ -103,16 +103,20 @@ def sufficient_statistics(x, axes, shift=None, keepdims=False, name=None):
     """
     x = convert_to_tensor(x)
     axes = list(static_dims(axes))
-    sizes = [None] if x.dims is None else [x.dims[axis] for axis in axes]
-    if None not in sizes:
-        counts = convert_to_tensor(float(math.prod(sizes)), x._dtype)
-    else:
-        counts = P.cast(P.prod(P.gather(P.shape(x), convert_to_tensor(axes)), axis=None, keepdims=False), dtype=x._dtype)
+    counts = _count(x, axes)
     if shift is None:
         return counts, reduce_sum(x, axes, keepdims), reduce_sum(x * x, axes, keepdims), None
     shift = convert_to_tensor(shift, x._dtype)
     distance = x - shift
     return counts, reduce_sum(distance, axes, keepdims), reduce_sum(distance * distance, axes, keepdims), shift
+
+
+def _count(x, axes):
+    """How many elements of `x` one sum over axes has, in its dtype."""
+    sizes = [None] if x.dims is None else [x.dims[axis] for axis in axes]
+    if None not in sizes:
+        return convert_to_tensor(float(math.prod(sizes)), x._dtype)
+    return P.cast(P.prod(P.gather(P.shape(x), convert_to_tensor(axes)), axis=None, keepdims=False), dtype=x._dtype)
 
 
 @export("nn.normalize_moments")
@@ -237,8 +241,7 @@ def fused_batch_norm_v3(
     wide = P.cast(x, dtype=scale._dtype) if x._dtype is not scale._dtype else x
     if is_training:
         own_mean, own_variance = moments(wide, axes)
-        sizes = P.gather(P.shape(x), convert_to_tensor(axes), axis=0, batch_dims=0)
-        count = P.cast(P.prod(sizes), dtype=scale._dtype)
+        count = _count(wide, axes)
         unbiased = own_variance * (count / P.maximum(count - 1, P.ones_like(count)))
         if exponential_avg_factor != 1:
             kept = 1 - exponential_avg_factor

@@ -108,9 +108,10 @@ def _top_k_kernel(x, *, k, dtype=int32):
     n = x.shape[-1]
     if not 0 <= k <= n:
         raise ValueError(k)
-    order = _few_largest(sortable(x), k) if n > 256 and 0 < k < n // 8 else None
+    keys = sortable(x)
+    order = _few_largest(keys, k) if n > 256 and 0 < k < n // 8 else None
     if order is None:
-        order = descending_order(x)[..., :k]
+        order = descending_order(keys)[..., :k]
     return picked(x, order), order.astype(dtype.numpy_dtype)
 
 

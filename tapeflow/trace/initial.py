@@ -1,5 +1,7 @@
 """The value that a variable starts with where a function creates it while it is traced: the one of the call it is traced for."""
 
+import itertools
+
 import numpy as np
 
 from tapeflow.core.graph import Graph, SymbolicTensor
@@ -18,11 +20,9 @@ def value_in_call(x):
     """
     graph = x.graph
     needed, values = _needed(graph, x)
-    given = dict(zip(map(id, graph.inputs), graph.arguments, strict=False))
-    given.update({id(own): outer for outer, own in graph.captures.values()})
-    for own in (*graph.inputs, *[own for _, own in graph.captures.values()]):
+    captured = [(own, outer) for outer, own in graph.captures.values()]
+    for own, value in (*itertools.zip_longest(graph.inputs, graph.arguments), *captured):
         if id(own) in needed:
-            value = given.get(id(own))
             if isinstance(value, SymbolicTensor):
                 value = value_in_call(value)
             elif value.__class__ is not Tensor:
